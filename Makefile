@@ -1,0 +1,90 @@
+# The only interface to remember. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The interpreter that builds everything: 3.11, 3.12 or 3.13. `make demo PYTHON=python3.12` picks another one.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
+ifeq ($(strip $(PYTHON)),)
+$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH. Install one, or name it: make PYTHON=/path/to/python3.11)
+endif
+FUNCTION_RUNTIME := $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+
+VENV := .venv
+PROJECT := $(VENV)/project/bin
+TOOLS := $(VENV)/tools/bin
+TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)".*/\1/p' pyproject.toml)
+MODEL := .local/starter/model.tar.gz
+SAM := PATH="$(CURDIR)/$(TOOLS):$$PATH" SAM_CLI_TELEMETRY=0 sam
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## --- environments ------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(VENV)/project/.stamp $(VENV)/emulator/.stamp $(VENV)/tools/.stamp ## Make the environments (once; a second run does nothing)
+
+# torch goes in first, with its own dependencies, because which ones it has differs from platform to platform.
+# The rest comes from a complete lock, so that nothing is left to resolve.
+$(VENV)/%/.stamp: local/environments/%.txt
+	@echo "==> $* environment ($(FUNCTION_RUNTIME))"
+	@$(PYTHON) -m venv $(VENV)/$*
+	@if [ "$*" = project ]; then $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 | grep --line-buffered -E '^(ERROR|Downloading|Installing|Successfully)' | cut -c1-150; fi
+	@$(VENV)/$*/bin/pip install --disable-pip-version-check --quiet --no-deps -r $<
+	@$(VENV)/$*/bin/pip check --quiet --disable-pip-version-check
+	@touch $@
+
+.PHONY: lock
+lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
+	@for group in project emulator tools checkov; do \
+	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
+	done
+
+## --- the main job ------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup $(MODEL) ## Deploy everything on this machine, classify photos, show the rows (PHOTOS=dir OUT=rows.json)
+	@$(PROJECT)/python -m local.demo --model $(MODEL) --runtime $(FUNCTION_RUNTIME) $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(OUT),--out '$(OUT)')
+
+.PHONY: model
+model: $(MODEL) ## Build the starter model package: 118 breeds, no training
+
+$(MODEL): $(VENV)/project/.stamp $(wildcard serving/*) $(wildcard training/*.py)
+	@$(PROJECT)/python -m training.starter --output $@
+
+.PHONY: local
+local: setup ## Run the local cloud until Ctrl-C (PORT=4566)
+	@exec $(VENV)/emulator/bin/python -m local $(if $(PORT),--port $(PORT))
+
+.PHONY: env
+env: ## Print what points sam, aws and boto3 at the local cloud: eval "$$(make -s env)"
+	@$(PYTHON) -m local env $(if $(PORT),--port $(PORT))
+
+.PHONY: build
+build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to this Python
+	@$(SAM) build --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+
+## --- tests -------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup $(VENV)/checkov/.stamp $(MODEL) lint ## Lint, types, unit, integration and end-to-end tests
+	@$(PROJECT)/python -m pytest tests/unit tests/integration tests/e2e
+
+.PHONY: unit
+unit: $(VENV)/project/.stamp ## Only the unit tests
+	@$(PROJECT)/python -m pytest tests/unit
+
+.PHONY: lint
+lint: $(VENV)/project/.stamp ## Style, types, and who may import whom
+	@$(PROJECT)/ruff check .
+	@$(PROJECT)/ruff format --check .
+	@$(PROJECT)/mypy functions/classify/classify serving training local tests benchmarks
+	@PYTHONPATH=.:functions/classify $(PROJECT)/lint-imports
+
+.PHONY: clean
+clean: ## Remove everything that was built (environments, packages, local state)
+	rm -rf $(VENV) .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,166 @@
+"""Which pictures the demo uploads: the user's, some of the dogImages archive, or drawn ones.
+
+The archive (1.1 GB, 8,351 photos of 133 breeds) is never downloaded whole: its table of contents
+and a handful of photos are read with HTTP range requests. Without an internet connection, or when
+the time limit runs out, pictures are drawn instead, and the caller learns that they are no photos.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from PIL import Image, ImageDraw
+
+ARCHIVE_URL = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip"
+ARCHIVE_TIME_LIMIT_S = 5.0
+PHOTO_COUNT = 8
+SEED = 1
+
+
+class PhotosError(Exception):
+    """The folder that the user named cannot be used; the words say why and what to do."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Pictures to upload: the folder, the files below it (sorted), their source in words."""
+
+    folder: Path
+    files: list[Path]
+    source: str
+
+
+class _RangeFile(io.RawIOBase):
+    """A remote file of which only the bytes asked for are read.
+
+    `deadline` (seconds of time.monotonic) bounds all its reads together.
+    """
+
+    def __init__(self, client: httpx.Client, url: str, deadline: float) -> None:
+        self._client, self._url, self._deadline = client, url, deadline
+        head = client.head(url, timeout=self._left_s())
+        head.raise_for_status()
+        self._size = int(head.headers["content-length"])
+        self._position = 0
+
+    def _left_s(self) -> float:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no answer within {ARCHIVE_TIME_LIMIT_S:.0f} s")
+        return left_s
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        last = min(self._position + len(buffer), self._size) - 1
+        if last < self._position:
+            return 0
+        response = self._client.get(
+            self._url,
+            headers={"Range": f"bytes={self._position}-{last}"},
+            timeout=self._left_s(),
+        )
+        response.raise_for_status()
+        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+            raise OSError(f"{self._url} does not answer range requests")
+        buffer[: len(response.content)] = response.content
+        self._position += len(response.content)
+        return len(response.content)
+
+
+def from_archive(folder: Path, url: str = ARCHIVE_URL, count: int = PHOTO_COUNT) -> Photos:
+    """`count` test photos of different breeds (seeded choice), kept in `folder` for the next run.
+
+    Raises httpx.HTTPError, OSError (TimeoutError is one) or zipfile.BadZipFile when there are none.
+    """
+    kept = sorted(folder.glob("*.jpg"))
+    if len(kept) >= count:
+        return Photos(
+            folder, kept, f"{len(kept)} photos of the dogImages archive, kept from an earlier run"
+        )
+    deadline = time.monotonic() + ARCHIVE_TIME_LIMIT_S
+    with httpx.Client(follow_redirects=True) as client:
+        remote = io.BufferedReader(_RangeFile(client, url, deadline), buffer_size=256 * 1024)
+        with zipfile.ZipFile(remote) as archive:
+            names = [n for n in archive.namelist() if "/test/" in n and n.endswith(".jpg")]
+            by_breed = {Path(n).parent.name: n for n in sorted(names)}
+            chosen = random.Random(SEED).sample(
+                sorted(by_breed.values()), min(count, len(by_breed))
+            )
+            contents = {Path(name).name: archive.read(name) for name in chosen}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return Photos(folder, sorted(folder.glob("*.jpg")), f"{count} photos of the dogImages archive")
+
+
+def from_user(folder: Path) -> Photos:
+    """Every file below the user's folder: what cannot be classified gets a row that says so."""
+    if not folder.is_dir():
+        raise PhotosError(f"PHOTOS={folder}: no such folder. Name a folder that holds photos.")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise PhotosError(f"PHOTOS={folder}: no file in it. Put photos there, or leave PHOTOS out.")
+    return Photos(folder, files, f"{len(files)} files of {folder}")
+
+
+def _draw_dog(rng: random.Random) -> Image.Image:
+    """A cartoon dog's face on grass: something to look at, not something to recognise."""
+    picture = Image.new("RGB", (480, 360), (135 + rng.randrange(60), 190, 235))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 250, 480, 360), fill=(70, 140 + rng.randrange(50), 60))
+    fur = tuple(rng.randrange(60, 220) for _ in range(3))
+    dark = tuple(value // 2 for value in fur)
+    draw.ellipse((150, 70, 330, 290), fill=fur)
+    for left in (110, 300):
+        draw.ellipse((left, 60, left + 70, 230), fill=dark)
+    for left in (195, 255):
+        draw.ellipse((left, 135, left + 32, 167), fill="white")
+        draw.ellipse((left + 10, 143, left + 24, 160), fill="black")
+    draw.ellipse((205, 195, 275, 270), fill="white")
+    draw.ellipse((222, 195, 258, 222), fill="black")
+    draw.arc((210, 215, 270, 255), 10, 170, fill="black", width=4)
+    return picture
+
+
+def _draw_pattern(rng: random.Random) -> Image.Image:
+    """Rings of colour: plainly no dog."""
+    picture = Image.new("RGB", (480, 360))
+    draw = ImageDraw.Draw(picture)
+    for ring in range(40, 0, -1):
+        colour = tuple(
+            int(127 + 127 * math.sin(ring / 5 + phase)) for phase in rng.choices(range(6), k=3)
+        )
+        draw.ellipse((240 - ring * 9, 180 - ring * 9, 240 + ring * 9, 180 + ring * 9), fill=colour)
+    return picture
+
+
+def drawn(folder: Path, count: int = PHOTO_COUNT) -> Photos:
+    """`count` seeded drawings. They show that the path works; the answers mean nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(SEED)
+    files = []
+    for number in range(count):
+        path = folder / f"drawing-{number + 1}.jpg"
+        (_draw_pattern if number % 4 == 3 else _draw_dog)(rng).save(path, quality=90)
+        files.append(path)
+    return Photos(folder, files, f"{count} drawings made by this program, NOT photos")

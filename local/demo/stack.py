@@ -1,0 +1,53 @@
+"""The real template on a local cloud: deployed with sam, its table read back with boto3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from local.demo import report
+from local.demo.steps import Steps
+from local.launch import ROOT, Cloud
+
+STACK = "breed-classifier"
+MODEL_BUCKET = "breed-classifier-models"
+PREFIX = "uploads/"
+
+
+def deploy(cloud: Cloud, steps: Steps, model: Path, runtime: str) -> dict[str, str]:
+    """Build and deploy the real template with the real tools; the stack's outputs by name."""
+    env = cloud.environment()
+    steps.run(
+        "sam build",
+        ["sam", "build", "--cached", "--parameter-overrides", f"FunctionRuntime={runtime}"],
+        env,
+        ROOT,
+    )
+    url = f"s3://{MODEL_BUCKET}/{model.name}"
+    steps.run("aws s3 mb", ["aws", "s3", "mb", f"s3://{MODEL_BUCKET}"], env, ROOT)
+    steps.run(
+        "aws s3 cp model.tar.gz", ["aws", "s3", "cp", "--no-progress", str(model), url], env, ROOT
+    )
+    steps.run(
+        "sam deploy (bucket, queue, function, table, endpoint)",
+        [
+            *("sam", "deploy", "--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset"),
+            *("--parameter-overrides", f"ModelDataUrl={url}", f"FunctionRuntime={runtime}"),
+        ],
+        env,
+        ROOT,
+    )
+    stack = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def read_rows(table: Any) -> list[dict[str, Any]]:
+    """Every item of the table, in the order of their keys."""
+    items: list[dict[str, Any]] = []
+    page: dict[str, Any] = {}
+    while True:
+        page = table.scan(ConsistentRead=True, **page)
+        items += page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return sorted((report.plain(item) for item in items), key=lambda row: row["image_key"])
+        page = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
