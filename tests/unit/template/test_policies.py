@@ -1,0 +1,171 @@
+"""Who may do what: least privilege, TLS only, and nobody else's bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.template.cloudformation import (
+    Statement,
+    listed,
+    of_type,
+    references,
+    statements,
+    template,
+    translated,
+)
+
+# (resource, Sid) of every statement that may say Resource: "*", with the reason.
+MAY_SAY_ANY_RESOURCE = {
+    ("ClassifyRole", "SendTraces"): "X-Ray's write actions have no resource type",
+    ("ModelRole", "LogInToRegistry"): "a registry login is for the account, not for a repository",
+    ("ModelRole", "SendMetrics"): "metrics have no ARN; a condition narrows the namespace",
+    ("AlarmKey", "AccountAdministers"): "in a key policy * is the key itself",
+    ("AlarmKey", "AlarmsMayEncrypt"): "in a key policy * is the key itself",
+}
+MAY_SAY_ANY_ACTION = {
+    ("AlarmKey", "AccountAdministers"): "without it nobody could ever change the key's policy",
+}
+
+
+def both() -> list[Statement]:
+    return statements(template()) + statements(translated())
+
+
+def id_of(statement: Statement) -> tuple[str, str]:
+    return statement.resource, statement.sid
+
+
+def test_statements_outside_the_allow_list_name_their_resources() -> None:
+    offenders = {
+        id_of(s)
+        for s in both()
+        if any(r == "*" for r in listed(s.body.get("Resource", [])))
+        and id_of(s) not in MAY_SAY_ANY_RESOURCE
+    }
+    assert not offenders
+
+
+def test_allow_list_holds_nothing_that_is_no_longer_needed() -> None:
+    starred = {id_of(s) for s in both() if s.body.get("Resource") == "*"}
+    assert set(MAY_SAY_ANY_RESOURCE) <= starred
+
+
+def test_granting_statements_name_their_actions() -> None:
+    offenders = {
+        id_of(s)
+        for s in both()
+        if s.body["Effect"] == "Allow"
+        and any(a == "*" or a.endswith(":*") for a in listed(s.body["Action"]))
+        and id_of(s) not in MAY_SAY_ANY_ACTION
+    }
+    assert not offenders
+
+
+def test_nothing_is_granted_to_everyone() -> None:
+    offenders = {
+        id_of(s)
+        for s in both()
+        if s.body["Effect"] == "Allow" and s.body.get("Principal") in ("*", {"AWS": "*"})
+    }
+    assert not offenders
+
+
+def test_no_role_takes_a_managed_policy() -> None:
+    for source in (template(), translated()):
+        for name, role in of_type(source, "AWS::IAM::Role").items():
+            assert not role.get("ManagedPolicyArns"), name
+
+
+def test_sam_adds_no_role_and_no_policy_of_its_own() -> None:
+    assert of_type(translated(), "AWS::IAM::Role").keys() == {"ClassifyRole", "ModelRole"}
+    assert not of_type(translated(), "AWS::IAM::Policy")
+
+
+def test_roles_have_generated_names_so_that_capability_iam_is_enough() -> None:
+    for name, role in of_type(template(), "AWS::IAM::Role").items():
+        assert "RoleName" not in role, name
+
+
+def denies_plain_http(statement: dict[str, Any]) -> bool:
+    wanted = {"Bool": {"aws:SecureTransport": "false"}}
+    found = (statement["Effect"], statement["Principal"], statement.get("Condition"))
+    return found == ("Deny", "*", wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy_kind", "link", "action"),
+    [
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket", "s3:*"),
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues", "sqs:*"),
+        ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics", "sns:Publish"),
+    ],
+)
+def test_every_bucket_queue_and_topic_refuses_plain_http(
+    kind: str, policy_kind: str, link: str, action: str
+) -> None:
+    protected = {
+        target
+        for policy in of_type(template(), policy_kind).values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if denies_plain_http(statement) and statement["Action"] == action
+        for target in references(policy[link]) & references(statement["Resource"])
+    }
+    assert protected == of_type(template(), kind).keys()
+
+
+def test_bucket_policy_covers_the_bucket_and_its_objects() -> None:
+    policy = of_type(template(), "AWS::S3::BucketPolicy")["UploadBucketPolicy"]
+    assert policy["PolicyDocument"]["Statement"][0]["Resource"] == [
+        {"Fn::GetAtt": ["UploadBucket", "Arn"]},
+        {"Fn::Sub": "${UploadBucket.Arn}/*"},
+    ]
+
+
+def test_only_our_bucket_of_our_account_may_send_to_the_queue() -> None:
+    policy = of_type(template(), "AWS::SQS::QueuePolicy")["UploadQueuePolicy"]
+    granted = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert len(granted) == 1
+    name = template()["Resources"]["UploadBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+    assert granted[0]["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert granted[0]["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::" + name}},
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    }
+
+
+def test_function_reads_uploads_of_our_bucket_only() -> None:
+    name = template()["Resources"]["UploadBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+    resources = {
+        s.sid: s.body.get("Resource")
+        for s in statements(template())
+        if s.resource == "ClassifyRole"
+    }
+    assert resources["ReadPhotos"] == {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}/uploads/*"}
+    assert resources["TellGoneFromForbidden"] == {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}"}
+
+
+def test_function_may_do_what_it_calls_and_no_more() -> None:
+    allowed = {
+        action
+        for s in statements(template())
+        if s.resource == "ClassifyRole" and s.sid
+        for action in listed(s.body["Action"])
+    }
+    assert allowed == {
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:ListBucket",
+        "s3:ListBucketVersions",
+        "dynamodb:BatchGetItem",
+        "dynamodb:PutItem",
+        "sagemaker:InvokeEndpoint",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+    }

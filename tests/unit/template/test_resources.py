@@ -1,0 +1,253 @@
+"""Buckets, queues, table, function and endpoint as DESIGN and the contract want them."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.unit.template.cloudformation import ROOT, listed, of_type, references, template, walk
+
+FUNCTION = ROOT / "functions" / "classify" / "classify"
+
+
+def resource(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = template()["Resources"][name]
+    return found
+
+
+def properties(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = resource(name)["Properties"]
+    return found
+
+
+def endpoint_timeout_s() -> int:
+    variables = properties("ClassifyFunction")["Environment"]["Variables"]
+    return int(variables["ENDPOINT_TIMEOUT_S"])
+
+
+def test_visibility_timeout_is_six_times_the_function_timeout() -> None:
+    timeout = properties("ClassifyFunction")["Timeout"]
+    assert timeout == 60
+    assert properties("UploadQueue")["VisibilityTimeout"] == 6 * timeout
+
+
+def test_age_alarm_rings_after_two_and_a_half_visibility_timeouts() -> None:
+    visibility = properties("UploadQueue")["VisibilityTimeout"]
+    assert properties("OldestMessageAlarm")["Threshold"] == 2.5 * visibility
+
+
+def test_latency_alarm_rings_at_a_quarter_of_the_function_s_patience() -> None:
+    patience_s = endpoint_timeout_s()
+    assert properties("EndpointLatencyAlarm")["Threshold"] == patience_s * 1_000_000 / 4
+
+
+def test_default_concurrency_stays_within_what_one_instance_can_queue() -> None:
+    parameters = template()["Parameters"]
+    patience_s = endpoint_timeout_s()
+    slowest_batch_s = 1
+    bound = parameters["InstanceCount"]["Default"] * patience_s / 2 / slowest_batch_s
+    assert parameters["MaxConcurrency"]["Default"] <= bound
+    assert parameters["MaxConcurrency"]["Default"] == 4 * parameters["MaxInstanceCount"]["Default"]
+
+
+def test_messages_reach_the_dead_letter_queue_after_five_receives_and_stay_14_days() -> None:
+    redrive = properties("UploadQueue")["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == 5
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_dead_letter_queue_takes_from_the_upload_queue_only() -> None:
+    name = properties("UploadQueue")["QueueName"]["Fn::Sub"]
+    assert properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [
+            {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}
+        ],
+    }
+
+
+def test_every_bucket_queue_topic_and_table_is_encrypted() -> None:
+    for queue in of_type(template(), "AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+    for bucket in of_type(template(), "AWS::S3::Bucket").values():
+        rules = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rules == [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+    for topic in of_type(template(), "AWS::SNS::Topic").values():
+        assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": ["AlarmKey", "Arn"]}
+    for table in of_type(template(), "AWS::DynamoDB::Table").values():
+        assert table["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_bucket_is_private_versioned_and_never_deletes_a_photo() -> None:
+    bucket = properties("UploadBucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    keys = {key for mapping in walk(bucket["LifecycleConfiguration"]) for key in mapping}
+    assert not {key for key in keys if "Expiration" in key}
+    assert "AbortIncompleteMultipartUpload" in keys
+    assert "NoncurrentVersionTransitions" in keys
+
+
+def test_bucket_tells_the_queue_of_uploads_once_the_queue_lets_it() -> None:
+    bucket = resource("UploadBucket")
+    assert bucket["DependsOn"] == "UploadQueuePolicy"
+    assert bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"] == [
+        {
+            "Event": "s3:ObjectCreated:*",
+            "Queue": {"Fn::GetAtt": ["UploadQueue", "Arn"]},
+            "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "uploads/"}]}},
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["UploadBucket", "PredictionsTable"])
+def test_users_data_outlives_the_stack(name: str) -> None:
+    assert resource(name)["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resource(name)["UpdateReplacePolicy"] == "Retain"
+
+
+def test_table_has_its_key_and_its_three_indexes() -> None:
+    table = properties("PredictionsTable")
+
+    def key(schema: list[dict[str, str]]) -> list[str]:
+        return [f"{part['AttributeName']} {part['KeyType']}" for part in schema]
+
+    assert key(table["KeySchema"]) == ["image_key HASH"]
+    assert {i["IndexName"]: key(i["KeySchema"]) for i in table["GlobalSecondaryIndexes"]} == {
+        "by-breed": ["breed HASH", "classified_at RANGE"],
+        "by-day": ["day_shard HASH", "classified_at RANGE"],
+        "rejected": ["rejected_on HASH", "classified_at RANGE"],
+    }
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_queue_feeds_the_function_in_batches_that_can_fail_in_part() -> None:
+    event = properties("ClassifyFunction")["Events"]["Uploads"]["Properties"]
+    assert event == {
+        "Queue": {"Fn::GetAtt": ["UploadQueue", "Arn"]},
+        "BatchSize": 10,
+        "MaximumBatchingWindowInSeconds": 1,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaxConcurrency"}},
+    }
+
+
+def test_handler_exists_in_the_function_s_folder() -> None:
+    module, name = properties("ClassifyFunction")["Handler"].rsplit(".", 1)
+    path = ROOT / properties("ClassifyFunction")["CodeUri"] / f"{module.replace('.', '/')}.py"
+    tree = ast.parse(path.read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_function_gets_exactly_the_variables_it_reads() -> None:
+    tree = ast.parse((FUNCTION / "settings.py").read_text())
+    read = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.isupper()
+        and node.value.replace("_", "").isalpha()
+    }
+    given = properties("ClassifyFunction")["Environment"]["Variables"]
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read
+
+
+def test_log_groups_expire_and_the_function_writes_to_its_own() -> None:
+    groups = of_type(template(), "AWS::Logs::LogGroup")
+    assert {g["RetentionInDays"]["Ref"] for g in groups.values()} == {"LogRetentionDays"}
+    function = properties("ClassifyFunction")
+    assert function["LoggingConfig"] == {"LogGroup": {"Ref": "ClassifyLogGroup"}}
+    # The name that `sam logs` looks for.
+    name = function["FunctionName"]["Fn::Sub"]
+    assert groups["ClassifyLogGroup"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/{name}"}
+
+
+def test_new_model_package_updates_the_endpoint_in_place() -> None:
+    # GIVEN a model and a configuration without names, so that a change makes new ones
+    assert "ModelName" not in properties("Model")
+    assert "EndpointConfigName" not in properties("EndpointConfig")
+    # THEN the endpoint's own name does not depend on the package
+    assert "ModelDataUrl" not in references(properties("Endpoint")["EndpointName"])
+    assert properties("Endpoint")["EndpointConfigName"] == {
+        "Fn::GetAtt": ["EndpointConfig", "EndpointConfigName"]
+    }
+
+
+def test_endpoint_parts_are_made_only_without_an_existing_endpoint() -> None:
+    made = {
+        name: r["Condition"]
+        for name, r in template()["Resources"].items()
+        if "SageMaker" in r["Type"] or "AutoScaling" in r["Type"]
+    }
+    assert made == {
+        "Model": "CreateEndpoint",
+        "EndpointConfig": "CreateEndpoint",
+        "Endpoint": "CreateEndpoint",
+        "EndpointScaling": "Scaled",
+        "EndpointScalingPolicy": "Scaled",
+    }
+
+
+def test_every_name_in_the_contract_is_there() -> None:
+    assert {
+        "UploadBucket",
+        "UploadQueue",
+        "DeadLetterQueue",
+        "ClassifyFunction",
+        "PredictionsTable",
+        "Model",
+        "EndpointConfig",
+        "Endpoint",
+    } <= template()["Resources"].keys()
+    assert template()["Outputs"].keys() >= {
+        "BucketName",
+        "TableName",
+        "QueueUrl",
+        "DeadLetterQueueUrl",
+        "EndpointName",
+        "FunctionName",
+        "UploadCommand",
+        "QueryCommand",
+    }
+    assert template()["Parameters"]["FunctionRuntime"]["AllowedValues"] == [
+        "python3.11",
+        "python3.12",
+        "python3.13",
+    ]
+
+
+def test_every_parameter_is_used_described_and_asked_in_a_group() -> None:
+    source = template()
+    used = references({k: source[k] for k in ("Resources", "Outputs", "Conditions", "Rules")})
+    groups = source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    asked = [name for group in groups for name in group["Parameters"]]
+    assert sorted(asked) == sorted(source["Parameters"])
+    assert set(source["Parameters"]) <= used
+    for name, parameter in source["Parameters"].items():
+        assert parameter["Description"], name
+        assert "Default" in parameter, name
+
+
+def test_every_suppressed_check_says_why() -> None:
+    for name, r in template()["Resources"].items():
+        metadata = r.get("Metadata", {})
+        assert metadata.keys() <= {"checkov"}, name
+        for skip in listed(metadata.get("checkov", {}).get("skip", [])):
+            assert len(skip["comment"]) > 30, (name, skip["id"])
+
+
+def test_samconfig_grants_no_more_than_the_template_needs() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    assert config["global"]["parameters"]["stack_name"] == "breed-classifier"
+    assert config["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
+    assert config["deploy"]["parameters"]["confirm_changeset"] is True
+    assert config["validate"]["parameters"]["lint"] is True
