@@ -32,7 +32,8 @@ setup: $(VENV)/project/.stamp $(VENV)/emulator/.stamp $(VENV)/tools/.stamp ## Ma
 $(VENV)/%/.stamp: local/environments/%.txt
 	@echo "==> $* environment ($(FUNCTION_RUNTIME))"
 	@$(PYTHON) -m venv $(VENV)/$*
-	@if [ "$*" = project ]; then $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 | grep --line-buffered -E '^(ERROR|Downloading|Installing|Successfully)' | cut -c1-150; fi
+	@if [ "$*" = project ]; then $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 \
+	  | { grep --line-buffered -E '^(ERROR|Downloading|Installing|Successfully)' || true; } | cut -c1-150; fi
 	@$(VENV)/$*/bin/pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@$(VENV)/$*/bin/pip check --quiet --disable-pip-version-check
 	@touch $@

@@ -34,6 +34,7 @@ WORK = ROOT / ".local" / "demo"
 WAIT_S = 60.0
 WAIT_PER_FILE_S = 1.0
 POLL_S = 0.25
+PIPE_WIDTH = 150
 
 
 class MissingRowsError(Exception):
@@ -149,7 +150,8 @@ def _run(args: argparse.Namespace, console: Console) -> None:
 def main() -> int:
     """Run the demo; returns the process's exit code."""
     args = _arguments()
-    console = Console()
+    # A file or a pipe has no width of its own; the table needs about this much.
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     started = time.monotonic()
     try:
         _run(args, console)

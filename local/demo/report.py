@@ -49,10 +49,13 @@ def _top(row: Row, count: int = 3) -> str:
 
 def table(rows: Sequence[Row], prefix: str) -> Table:
     """Photo, status, breed, confidence, top 3, milliseconds."""
-    result = Table(title="The predictions table", title_justify="left", row_styles=["", "dim"])
-    for column in ("photo", "status", "breed", "confidence", "top 3", "ms"):
-        right = column in ("confidence", "ms")
-        result.add_column(column, justify="right" if right else "left", overflow="fold")
+    result = Table(title="The predictions table", title_justify="left")
+    result.add_column("photo", overflow="fold")
+    result.add_column("status", no_wrap=True)
+    result.add_column("breed", overflow="fold")
+    result.add_column("confidence", justify="right", no_wrap=True)
+    result.add_column("top 3", overflow="fold")
+    result.add_column("ms", justify="right", no_wrap=True)
     for row in rows:
         confidence = row.get("confidence")
         style = STATUS_STYLE.get(row["status"], "")

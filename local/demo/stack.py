@@ -12,6 +12,9 @@ from local.launch import ROOT, Cloud
 STACK = "breed-classifier"
 MODEL_BUCKET = "breed-classifier-models"
 PREFIX = "uploads/"
+# The template's default suits an endpoint on an instance of its own. Here function and endpoint
+# share the machine: two functions keep it busy, more would only start slower.
+LOCAL_CONCURRENCY = 2
 
 
 def deploy(cloud: Cloud, steps: Steps, model: Path, runtime: str) -> dict[str, str]:
@@ -33,6 +36,7 @@ def deploy(cloud: Cloud, steps: Steps, model: Path, runtime: str) -> dict[str, s
         [
             *("sam", "deploy", "--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset"),
             *("--parameter-overrides", f"ModelDataUrl={url}", f"FunctionRuntime={runtime}"),
+            f"MaxConcurrency={LOCAL_CONCURRENCY}",
         ],
         env,
         ROOT,

@@ -1,0 +1,53 @@
+"""Photos for the tests: real ones from DOGS_DATA (or ../shared/dogs), drawings otherwise."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from pathlib import Path
+
+from PIL import Image
+
+from local.demo import photos as demo_photos
+
+ROOT = Path(__file__).resolve().parents[1]
+DOGS = Path(os.environ.get("DOGS_DATA") or ROOT.parent / "shared" / "dogs")
+
+
+def dog_photos(count: int, split: str = "test") -> list[Path]:
+    """`count` photos of as many breeds as possible, always the same; empty where there is no data.
+
+    Folders are named as in dogImages, `001.Affenpinscher`.
+    """
+    breeds = sorted(path for path in (DOGS / split).glob("*") if path.is_dir())
+    rounds = [sorted(breed.glob("*.jpg")) for breed in breeds]
+    in_turn = [
+        files[i] for i in range(max(map(len, rounds), default=0)) for files in rounds if files[i:]
+    ]
+    step = max(1, len(breeds) // count) if breeds else 1
+    return (in_turn[::step] + in_turn)[:count]
+
+
+def pictures(folder: Path, count: int) -> list[bytes]:
+    """`count` different pictures as files' bytes: real photos if there are any, else drawings."""
+    real = [path.read_bytes() for path in dog_photos(count)]
+    if len(real) == count:
+        return real
+    drawn = [path.read_bytes() for path in demo_photos.drawn(folder, count).files]
+    return [tinted(content, seed) for seed, content in enumerate(drawn)]
+
+
+def tinted(content: bytes, seed: int) -> bytes:
+    """The picture with a seeded tint, so that no two are the same."""
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    rng = random.Random(seed)
+    veil = Image.new("RGB", picture.size, tuple(rng.randrange(256) for _ in range(3)))
+    out = io.BytesIO()
+    Image.blend(picture, veil, 0.2).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def breed_of(path: Path) -> str:
+    """`Golden retriever` for a photo in the folder `074.Golden_retriever`."""
+    return path.parent.name.partition(".")[2].replace("_", " ")
