@@ -1,0 +1,40 @@
+"""The two families of errors, and the machine-readable reasons why a photo is rejected.
+
+A permanent fault ends in a row with status REJECTED; a retryable one sends the message back to the
+queue.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The `reason.code` of a REJECTED row."""
+
+    EMPTY = "EMPTY"
+    TOO_LARGE = "TOO_LARGE"
+    NOT_AN_IMAGE = "NOT_AN_IMAGE"
+    UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
+    TOO_MANY_PIXELS = "TOO_MANY_PIXELS"
+    CORRUPT = "CORRUPT"
+    TRUNCATED = "TRUNCATED"
+    MODEL_REFUSED = "MODEL_REFUSED"
+
+
+class PermanentError(Exception):
+    """The photo will never be answered, however often it is tried again."""
+
+    def __init__(self, code: Reason, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class ObjectGoneError(Exception):
+    """The object (version) was deleted before it was read: nothing is left to say about it."""
+
+
+class RetryableError(Exception):
+    """Trying again later may help.
+
+    Throttling, time-outs, 5xx, a missing permission, the unknown.
+    """

@@ -1,0 +1,115 @@
+"""From SQS messages to uploads: each body is an S3 event notification, or S3's test event.
+
+S3 delivers at least once and in any order; `sequencer` orders the events of one key. Keys arrive
+URL-encoded as in a form (space is `+`). Source: Amazon S3 User Guide, "Event message structure"
+(versions 2.x, which differ in fields not read here, so the version is not looked at).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
+
+SEQUENCER_DIGITS = 32
+TEST_EVENT = "s3:TestEvent"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One object version that was created. Two deliveries of the same event are equal."""
+
+    bucket: str
+    key: str
+    sequencer: str
+    version_id: str | None = None
+    etag: str = ""
+    # Not part of the identity: what S3 says beside it must not make a duplicate look new.
+    size_bytes: int | None = field(default=None, compare=False)
+    created_at: datetime | None = field(default=None, compare=False)
+    # How often SQS has handed out its message, this time included.
+    receive_count: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One SQS message: its uploads, the number of records to ignore, or why it is unreadable."""
+
+    message_id: str
+    uploads: tuple[Upload, ...] = ()
+    ignored: int = 0
+    fault: str = ""
+
+
+def read_messages(event: Mapping[str, Any]) -> list[Message]:
+    """Raises KeyError when `event` is no SQS event: then no message can be named as failed."""
+    return [_read_message(record) for record in SQSEvent(dict(event)).records]
+
+
+def padded_sequencer(sequencer: str) -> str:
+    """Upper-case hex, right-padded to 32 digits: text order is then event order for one key.
+
+    Source: AWS re:Post, "Why do I see duplicate messages in Amazon SQS for the same Amazon S3
+    event?" ("right-pad the shorter value with zeros, and then do a lexicographical comparison").
+    Raises ValueError if it is no such number.
+    """
+    digits = sequencer.upper()
+    if not 1 <= len(digits) <= SEQUENCER_DIGITS or set(digits) - set("0123456789ABCDEF"):
+        raise ValueError(f"sequencer is not a hex number of 1 to {SEQUENCER_DIGITS} digits")
+    return digits.ljust(SEQUENCER_DIGITS, "0")
+
+
+def _read_message(record: SQSRecord) -> Message:
+    message_id = record.message_id
+    try:
+        uploads = list(_read_body(record))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # Not acknowledged: after its last receive the message rests in the dead-letter queue, where
+        # it can be read.
+        return Message(message_id, fault=f"{type(error).__name__}: {error}")
+    wanted = tuple(upload for upload in uploads if upload is not None)
+    return Message(message_id, uploads=wanted, ignored=len(uploads) - len(wanted))
+
+
+def _read_body(record: SQSRecord) -> Iterator[Upload | None]:
+    """One item a record; None for a record that is none of our business."""
+    body = record.json_body
+    if body.get("Event") == TEST_EVENT:
+        yield None
+        return
+    receive_count = int(record.attributes.get("ApproximateReceiveCount") or 1)
+    for s3_record in body["Records"]:
+        yield _read_upload(S3EventRecord(s3_record), receive_count)
+
+
+def _read_upload(record: S3EventRecord, receive_count: int) -> Upload | None:
+    if not record.event_name.removeprefix("s3:").startswith("ObjectCreated:"):
+        return None
+    # Powertools hands the key out still encoded here; it is decoded once, in this line.
+    key = unquote_plus(record.s3.get_object.key, errors="strict")
+    if not key:
+        raise ValueError("the record has an empty key")
+    if key.endswith("/"):
+        return None  # what the console's "create folder" leaves behind
+    return Upload(
+        bucket=record.s3.bucket.name,
+        key=key,
+        sequencer=padded_sequencer(record.s3.get_object.sequencer),
+        version_id=record.s3.get_object.version_id,
+        etag=record.s3.get_object.etag,
+        size_bytes=record.s3.get_object.get("size"),
+        created_at=_parse_time(record.get("eventTime")),
+        receive_count=receive_count,
+    )
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    """S3 sends UTC with a Z; anything else costs the row its latency, not its answer."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

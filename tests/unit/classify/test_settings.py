@@ -1,0 +1,34 @@
+"""The environment, read once and refused with words that help."""
+
+import pytest
+from classify.settings import Settings
+
+REQUIRED = {"PREDICTIONS_TABLE": "rows", "ENDPOINT_NAME": "breeds"}
+
+
+def test_only_required_variables_give_the_documented_defaults() -> None:
+    assert Settings.from_env(REQUIRED) == Settings(
+        "rows", "breeds", 26_214_400, 50_000_000, 0, 20.0
+    )
+
+
+def test_every_variable_is_read() -> None:
+    env = REQUIRED | {
+        "MAX_OBJECT_BYTES": "1000",
+        "MAX_PIXELS": "2000",
+        "RETENTION_DAYS": "30",
+        "ENDPOINT_TIMEOUT_S": "2.5",
+    }
+    assert Settings.from_env(env) == Settings("rows", "breeds", 1000, 2000, 30, 2.5)
+
+
+@pytest.mark.parametrize("missing", REQUIRED)
+def test_missing_variable_is_named(missing: str) -> None:
+    with pytest.raises(ValueError, match=missing):
+        Settings.from_env(REQUIRED | {missing: " "})
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "inf", "nan"])
+def test_number_out_of_reason_is_named(value: str) -> None:
+    with pytest.raises(ValueError, match="MAX_PIXELS"):
+        Settings.from_env(REQUIRED | {"MAX_PIXELS": value})
