@@ -1,0 +1,169 @@
+"""One port for everything: requests that are ours are answered here, all others go on to ministack
+unchanged.
+
+Ours are SageMaker, SageMaker Runtime, Application Auto Scaling and /_local/health. CloudFormation's
+changes are still ministack's, but run in a thread of their own (see `local.deployer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from local.arns import request_region
+from local.deployer import Deployer
+from local.sagemaker.runtime import Runtime, too_large
+from local.settings import REGION
+from local.wire import JsonApi, Response, error_response, json_response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEALTH_PATH = "/_local/health"
+_INVOCATIONS = re.compile(r"/endpoints/([^/]+)/invocations")
+_CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_MAX_CONTROL_BODY = 4 * 1024 * 1024
+# InvokeEndpoint blocks a thread for as long as the model takes: its own threads, so that it holds
+# up nothing else.
+_INVOKE_THREADS = 64
+_CONTROL_THREADS = 8
+
+
+class BodyTooLargeError(Exception):
+    """More bytes than the limit."""
+
+
+class DisconnectedError(Exception):
+    """The client went away before its request was whole."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What routing needs to know of a request: lower-case header names, and what the caller signed
+    for.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    region: str
+    service: str
+
+    @classmethod
+    def from_scope(cls, scope: Scope) -> Request:
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        signed = _CREDENTIAL.search(headers.get("authorization", ""))
+        region, service = signed.groups() if signed else (REGION, "")
+        return cls(scope["method"], scope["path"], headers, region, service)
+
+
+class Gateway:
+    """The ASGI application that the server runs."""
+
+    def __init__(
+        self,
+        ministack: AsgiApp,
+        deployer: Deployer,
+        json_apis: dict[str, JsonApi],
+        runtime: Runtime,
+    ) -> None:
+        """`json_apis` maps the prefix of X-Amz-Target (as "SageMaker") to who answers it."""
+        self._ministack = ministack
+        self._deployer = deployer
+        self._json_apis = json_apis
+        self._runtime = runtime
+        self._invoke_pool = ThreadPoolExecutor(_INVOKE_THREADS, "invoke")
+        self._control_pool = ThreadPoolExecutor(_CONTROL_THREADS, "control")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._ministack(scope, receive, send)
+            return
+        request = Request.from_scope(scope)
+        request_region.set(request.region)
+        try:
+            response = await self._own_answer(request, receive)
+        except DisconnectedError:
+            return
+        if response is not None:
+            await _send(response, send)
+        elif request.service == "cloudformation" and request.method == "POST":
+            await self._deployer.handle(scope, receive, send)
+        else:
+            await self._ministack(scope, receive, send)
+
+    async def _own_answer(self, request: Request, receive: Receive) -> Response | None:
+        """The answer to a request that is ours, None for any other."""
+        if request.path == HEALTH_PATH:
+            return Response(
+                200, json.dumps({"status": "ready"}).encode(), {"Content-Type": "application/json"}
+            )
+        target = request.headers.get("x-amz-target", "")
+        api = self._json_apis.get(target.partition(".")[0])
+        if api is not None:
+            return await self._control(api, target, receive)
+        if request.service != "sagemaker":
+            return None
+        invocation = _INVOCATIONS.fullmatch(request.path)
+        if invocation is None or request.method != "POST":
+            return json_response(404, {"__type": "UnknownOperationException"}, _UNKNOWN)
+        return await self._invoke(invocation[1], request, receive)
+
+    async def _control(self, api: JsonApi, target: str, receive: Receive) -> Response:
+        try:
+            body = await read_body(receive, _MAX_CONTROL_BODY)
+        except BodyTooLargeError:
+            return error_response(too_large(_MAX_CONTROL_BODY))
+        return await _in_pool(self._control_pool, api.handle, target, body)
+
+    async def _invoke(self, endpoint_name: str, request: Request, receive: Receive) -> Response:
+        limit = self._runtime.max_body_bytes(endpoint_name)
+        try:
+            body = await read_body(receive, limit)
+        except BodyTooLargeError:
+            return error_response(too_large(limit))
+        return await _in_pool(
+            self._invoke_pool, self._runtime.invoke, endpoint_name, request.headers, body
+        )
+
+
+_UNKNOWN = {"x-amzn-ErrorType": "UnknownOperationException"}
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises BodyTooLargeError past `limit` bytes, and DisconnectedError."""
+    chunks, total = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        chunks.append(message.get("body", b""))
+        total += len(chunks[-1])
+        if total > limit:
+            raise BodyTooLargeError
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _in_pool(pool: ThreadPoolExecutor, work: Callable[..., Response], *args: Any) -> Response:
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work, *args))
+
+
+async def _send(response: Response, send: Send) -> None:
+    headers = {**response.headers, "Content-Length": str(len(response.body))}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,3 @@
+"""Local SageMaker: models, endpoint configurations and endpoints, each endpoint a real serving
+process.
+"""

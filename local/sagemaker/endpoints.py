@@ -1,0 +1,205 @@
+"""The life of an endpoint: Creating -> InService or Failed, Updating beside the old one, Deleting,
+restored at start.
+
+Control-plane calls return at once, as on AWS; the work is done in a thread an endpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from local.arns import region_of, sagemaker_arn
+from local.errors import AwsError
+from local.sagemaker import fleet as fleets
+from local.sagemaker.fleet import Fleet, Plan
+from local.sagemaker.package import PackageError
+from local.sagemaker.process import ProcessFailedError
+from local.settings import Settings
+from local.store import Record, Store
+
+logger = logging.getLogger(__name__)
+
+IN_PROGRESS = {"Creating", "Updating", "Deleting"}
+_REASON_CHARS = 1024
+_START_ERRORS = (PackageError, ProcessFailedError, AwsError, OSError)
+
+
+class Endpoints:
+    """Runs what the store says should run."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._fleets: dict[str, Fleet] = {}
+        # Those of _fleets, and those that start or drain.
+        self._running: set[Fleet] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def restore(self) -> None:
+        """Start again, from their kept packages, the endpoints of the last run; finish half-done
+        deletions.
+        """
+        for record in self._store.rows("endpoints"):
+            if record["EndpointStatus"] == "Failed":
+                continue
+            if record["EndpointStatus"] == "Deleting":
+                self._in_thread(self._tear_down, record)
+                continue
+            # An update that the stop cut off is undone: the old configuration is the one known to
+            # work.
+            self._set(record, EndpointStatus="Updating" if record["_generation"] else "Creating")
+            self._in_thread(self._bring_up, record, record["EndpointConfigName"])
+
+    def create(self, record: Record) -> None:
+        with self._store.changing():
+            self._store["endpoints"][record["EndpointArn"]] = record
+        self._in_thread(self._bring_up, record, record["EndpointConfigName"])
+
+    def update(self, record: Record, config_name: str) -> None:
+        self._set(record, EndpointStatus="Updating", FailureReason=None)
+        self._in_thread(self._bring_up, record, config_name)
+
+    def delete(self, record: Record) -> None:
+        self._set(record, EndpointStatus="Deleting")
+        self._in_thread(self._tear_down, record)
+
+    def fleet(self, endpoint_arn: str) -> Fleet | None:
+        return self._fleets.get(endpoint_arn)
+
+    def wait_settled(self, endpoint_arn: str, timeout_s: float) -> Record | None:
+        """The record once nothing is in progress, or None once it is gone. Raises TimeoutError."""
+
+        def settled() -> bool:
+            record = self._store["endpoints"].get(endpoint_arn)
+            return self._closed or record is None or record["EndpointStatus"] not in IN_PROGRESS
+
+        with self._changed:
+            if not self._changed.wait_for(settled, timeout_s) or self._closed:
+                raise TimeoutError(f"{endpoint_arn} is still in progress after {timeout_s:.0f} s")
+        return self._store["endpoints"].get(endpoint_arn)
+
+    def close(self) -> None:
+        """End every process. The store keeps what should run next time."""
+        with self._changed:
+            self._closed = True
+            running = list(self._running)
+            self._changed.notify_all()
+        stoppers = [threading.Thread(target=fleet.end_processes) for fleet in running]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join()
+
+    def _bring_up(self, record: Record, config_name: str) -> None:
+        """Start a fleet for the configuration; switch to it once it is ready, and only then stop
+        the old one.
+        """
+        old = self._fleets.get(record["EndpointArn"])
+        served = record["_generation"]
+        restoring = old is None and served > 0
+        generation = served if restoring else served + 1
+        home = self._home(record, generation)
+        if not restoring:
+            fleets.remove(home)  # what a failed attempt left
+        try:
+            new = self._started(record, config_name, home)
+        except _START_ERRORS as error:
+            self._failed(record, str(error), old)
+            return
+        self._fleets[record["EndpointArn"]] = new
+        self._set(
+            record,
+            EndpointStatus="InService",
+            EndpointConfigName=config_name,
+            FailureReason=None,
+            _generation=generation,
+        )
+        logger.info("endpoint %s is in service with %s", record["EndpointName"], config_name)
+        if old is not None:
+            self._stop(old)
+            fleets.remove(self._home(record, served))
+
+    def _started(self, record: Record, config_name: str, home: Path) -> Fleet:
+        """A fleet that is ready. `close` ends it even before it is."""
+        plan = self._plan(record, config_name)
+        new = fleets.prepare(self._settings, plan, home, lambda words: self._give_up(record, words))
+        with self._changed:
+            if self._closed:
+                raise ProcessFailedError("the cloud was stopped")
+            self._running.add(new)
+        try:
+            new.start()
+        except ProcessFailedError:
+            self._running.discard(new)
+            raise
+        return new
+
+    def _failed(self, record: Record, reason: str, old: Fleet | None) -> None:
+        if self._closed:
+            return  # the stop ended it; the store still says that it should run
+        logger.warning("endpoint %s failed: %s", record["EndpointName"], reason)
+        if old is None:
+            self._set(record, EndpointStatus="Failed", FailureReason=reason[:_REASON_CHARS])
+        else:
+            reason = f"The update was rolled back: {reason}"
+            self._set(record, EndpointStatus="InService", FailureReason=reason[:_REASON_CHARS])
+
+    def _give_up(self, record: Record, words: str) -> None:
+        reason = f"The container died and did not start again: {words}"
+        self._set(record, EndpointStatus="Failed", FailureReason=reason[:_REASON_CHARS])
+
+    def _tear_down(self, record: Record) -> None:
+        endpoint_arn = record["EndpointArn"]
+        running = self._fleets.pop(endpoint_arn, None)
+        if running is not None:
+            self._stop(running)
+        fleets.remove(self._endpoint_dir(record))
+        with self._store.changing():
+            self._store["endpoints"].pop(endpoint_arn, None)
+        self._notify()
+
+    def _plan(self, record: Record, config_name: str) -> Plan:
+        region = region_of(record["EndpointArn"])
+        config = self._store["endpoint_configs"].get(
+            sagemaker_arn("endpoint-config", config_name, region)
+        )
+        if config is None:
+            raise AwsError("ValidationException", f"Endpoint configuration {config_name} is gone.")
+        models = {}
+        for name in [variant["ModelName"] for variant in config["ProductionVariants"]]:
+            model = self._store["models"].get(sagemaker_arn("model", name, region))
+            if model is None:
+                raise AwsError("ValidationException", f"Model {name} is gone.")
+            models[name] = model
+        return Plan(record["EndpointName"], region, config, models)
+
+    def _endpoint_dir(self, record: Record) -> Path:
+        region = region_of(record["EndpointArn"])
+        name: str = record["EndpointName"]
+        return self._settings.sagemaker_dir / "endpoints" / region / name
+
+    def _home(self, record: Record, generation: int) -> Path:
+        return self._endpoint_dir(record) / str(generation)
+
+    def _stop(self, fleet: Fleet) -> None:
+        fleet.stop()
+        self._running.discard(fleet)
+
+    def _set(self, record: Record, **changes: Any) -> None:
+        with self._store.changing():
+            record |= changes | {"LastModifiedTime": time.time()}
+        self._notify()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    @staticmethod
+    def _in_thread(work: Callable[..., None], *args: Any) -> None:
+        threading.Thread(target=work, args=args, daemon=True, name=work.__name__).start()

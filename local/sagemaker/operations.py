@@ -1,0 +1,241 @@
+"""SageMaker's control plane: the operations, their checks and AWS's own words for what is wrong."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from local.arns import region_of, request_region, sagemaker_arn
+from local.errors import AwsError
+from local.sagemaker import package
+from local.sagemaker.endpoints import IN_PROGRESS, Endpoints
+from local.sagemaker.package import PackageError
+from local.settings import Settings
+from local.store import Record, Store
+from local.wire import Operation
+
+_DEFAULT_PAGE = 10  # AWS's own for these lists
+
+
+class Operations:
+    """Each public method is one operation: validated parameters in, its answer's members out."""
+
+    def __init__(self, settings: Settings, store: Store, endpoints: Endpoints) -> None:
+        self._settings = settings
+        self._store = store
+        self._endpoints = endpoints
+
+    def table(self) -> dict[str, Operation]:
+        return {
+            "CreateModel": self.create_model,
+            "DescribeModel": self.describe_model,
+            "ListModels": self.list_models,
+            "DeleteModel": self.delete_model,
+            "CreateEndpointConfig": self.create_endpoint_config,
+            "DescribeEndpointConfig": self.describe_endpoint_config,
+            "ListEndpointConfigs": self.list_endpoint_configs,
+            "DeleteEndpointConfig": self.delete_endpoint_config,
+            "CreateEndpoint": self.create_endpoint,
+            "UpdateEndpoint": self.update_endpoint,
+            "DescribeEndpoint": self.describe_endpoint,
+            "ListEndpoints": self.list_endpoints,
+            "DeleteEndpoint": self.delete_endpoint,
+        }
+
+    # Models
+
+    def create_model(self, params: dict[str, Any]) -> dict[str, Any]:
+        url = package.model_data_url(params)
+        if url is not None:
+            try:
+                package.check_exists(self._settings.url, url)
+            except PackageError as error:
+                raise AwsError("ValidationException", str(error)) from error
+        model_arn = self._add(
+            self._store["models"], "model", params["ModelName"], {**params, "ModelArn": None}
+        )
+        return {"ModelArn": model_arn}
+
+    def describe_model(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self._find(self._store["models"], "model", "model", params["ModelName"])
+
+    def list_models(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self._page("models", "Models", "ModelName", params)
+
+    def delete_model(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self._drop(self._store["models"], "model", "model", params["ModelName"])
+
+    # Endpoint configurations
+
+    def create_endpoint_config(self, params: dict[str, Any]) -> dict[str, Any]:
+        for variant in params["ProductionVariants"]:
+            if "ModelName" not in variant:
+                raise AwsError(
+                    "ValidationException",
+                    "The local cloud needs a ModelName in each ProductionVariant.",
+                )
+            self._find(self._store["models"], "model", "model", variant["ModelName"])
+            if ("ServerlessConfig" in variant) == ("InstanceType" in variant):
+                raise AwsError(
+                    "ValidationException",
+                    "A variant has either an InstanceType or a ServerlessConfig.",
+                )
+        name = params["EndpointConfigName"]
+        config_arn = self._add(
+            self._store["endpoint_configs"],
+            "endpoint-config",
+            name,
+            {**params, "EndpointConfigArn": None},
+        )
+        return {"EndpointConfigArn": config_arn}
+
+    def describe_endpoint_config(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self._find_config(params["EndpointConfigName"])
+
+    def list_endpoint_configs(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self._page("endpoint_configs", "EndpointConfigs", "EndpointConfigName", params)
+
+    def delete_endpoint_config(self, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["EndpointConfigName"]
+        return self._drop(
+            self._store["endpoint_configs"], "endpoint-config", "endpoint configuration", name
+        )
+
+    # Endpoints
+
+    def create_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._find_config(params["EndpointConfigName"])
+        endpoint_arn = sagemaker_arn("endpoint", params["EndpointName"])
+        now = time.time()
+        record = {
+            "EndpointName": params["EndpointName"],
+            "EndpointArn": endpoint_arn,
+            "EndpointConfigName": params["EndpointConfigName"],
+            "EndpointStatus": "Creating",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "_generation": 0,
+        }
+        if endpoint_arn in self._store["endpoints"]:
+            raise AwsError(
+                "ValidationException", f'Cannot create already existing endpoint "{endpoint_arn}".'
+            )
+        self._endpoints.create(record)
+        return {"EndpointArn": endpoint_arn}
+
+    def update_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._settled_endpoint(params["EndpointName"])
+        self._find_config(params["EndpointConfigName"])
+        if record["EndpointStatus"] != "InService":
+            status = record["EndpointStatus"]
+            raise AwsError(
+                "ValidationException", f"An endpoint that is {status} cannot be updated. Delete it."
+            )
+        self._endpoints.update(record, params["EndpointConfigName"])
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def describe_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(
+            self._store["endpoints"], "endpoint", "endpoint", params["EndpointName"]
+        )
+        config = self._store["endpoint_configs"].get(
+            sagemaker_arn(
+                "endpoint-config", record["EndpointConfigName"], region_of(record["EndpointArn"])
+            )
+        )
+        variants = config["ProductionVariants"] if config is not None else []
+        return {**record, "ProductionVariants": [_variant_summary(variant) for variant in variants]}
+
+    def list_endpoints(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self._page("endpoints", "Endpoints", "EndpointName", params)
+
+    def delete_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._endpoints.delete(self._settled_endpoint(params["EndpointName"]))
+        return {}
+
+    # What they share
+
+    def _settled_endpoint(self, name: str) -> Record:
+        record = self._find(self._store["endpoints"], "endpoint", "endpoint", name)
+        if record["EndpointStatus"] in IN_PROGRESS:
+            raise AwsError(
+                "ValidationException",
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".',
+            )
+        return record
+
+    def _find_config(self, name: str) -> Record:
+        return self._find(
+            self._store["endpoint_configs"], "endpoint-config", "endpoint configuration", name
+        )
+
+    @staticmethod
+    def _find(table: dict[str, Record], kind: str, words: str, name: str) -> Record:
+        resource_arn = sagemaker_arn(kind, name)
+        record = table.get(resource_arn)
+        if record is None:
+            raise AwsError("ValidationException", f'Could not find {words} "{resource_arn}".')
+        return record
+
+    def _add(self, table: dict[str, Record], kind: str, name: str, record: Record) -> str:
+        resource_arn = sagemaker_arn(kind, name)
+        with self._store.changing():
+            if resource_arn in table:
+                words = kind.replace("-config", " configuration")
+                raise AwsError(
+                    "ValidationException",
+                    f'Cannot create already existing {words} "{resource_arn}".',
+                )
+            arn_member = next(member for member, value in record.items() if value is None)
+            table[resource_arn] = record | {arn_member: resource_arn, "CreationTime": time.time()}
+        return resource_arn
+
+    def _drop(self, table: dict[str, Record], kind: str, words: str, name: str) -> dict[str, Any]:
+        with self._store.changing():
+            self._find(table, kind, words, name)
+            del table[sagemaker_arn(kind, name)]
+        return {}
+
+    def _page(
+        self, table: str, member: str, name_key: str, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """One page of a list: newest first unless asked otherwise, the token being the number of
+        rows before it.
+        """
+        arn_key = name_key.replace("Name", "Arn")
+        rows = [
+            row
+            for row in self._store.rows(table)
+            if region_of(row[arn_key]) == request_region.get()
+        ]
+        rows = [
+            row for row in rows if params.get("NameContains", "").lower() in row[name_key].lower()
+        ]
+        if status := params.get("StatusEquals"):
+            rows = [row for row in rows if row["EndpointStatus"] == status]
+        sort_key = name_key if params.get("SortBy") == "Name" else "CreationTime"
+        rows.sort(
+            key=lambda row: row[sort_key],
+            reverse=not params.get("SortOrder", "Descending").startswith("Asc"),
+        )
+        token = params.get("NextToken", "0")
+        if not token.isdecimal():
+            raise AwsError("ValidationException", "Invalid NextToken.")
+        start = int(token)
+        end = start + params.get("MaxResults", _DEFAULT_PAGE)
+        return {member: rows[start:end], "NextToken": str(end) if end < len(rows) else None}
+
+
+def _variant_summary(variant: dict[str, Any]) -> dict[str, Any]:
+    """One process stands for all of a variant's instances, so the count is the one asked for."""
+    count = variant.get("InitialInstanceCount")
+    weight = variant.get("InitialVariantWeight", 1.0)
+    return {
+        "VariantName": variant["VariantName"],
+        "CurrentWeight": weight,
+        "DesiredWeight": weight,
+        "CurrentInstanceCount": count,
+        "DesiredInstanceCount": count,
+        "CurrentServerlessConfig": variant.get("ServerlessConfig"),
+        "DesiredServerlessConfig": variant.get("ServerlessConfig"),
+    }

@@ -1,0 +1,107 @@
+"""A model package: fetched from the cloud's own S3 and unpacked where a container would find it."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.clients import aws_client
+from local.errors import AwsError
+
+# Far above the models this product makes (under 200 MB), far below a laptop's disk.
+MAX_UNPACKED_BYTES = 4 * 1024**3
+MAX_FILES = 20_000
+
+
+class PackageError(Exception):
+    """The package cannot be used. The message becomes the endpoint's FailureReason."""
+
+
+def model_data_url(model: dict[str, Any]) -> str | None:
+    """The S3 URL of a model's archive, or None for a model without one.
+
+    Raises AwsError for model data that is not one archive.
+    """
+    container = primary_container(model)
+    source: dict[str, str] | None = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source is None:
+        url: str | None = container.get("ModelDataUrl")
+        return url
+    if source.get("S3DataType") == "S3Object" and source.get("CompressionType") == "Gzip":
+        return source["S3Uri"]
+    raise AwsError(
+        "ValidationException",
+        "The local cloud takes a ModelDataSource only as one gzip archive (S3Object).",
+    )
+
+
+def primary_container(model: dict[str, Any]) -> dict[str, Any]:
+    """The one container of a model. Raises AwsError for a pipeline of several."""
+    containers = model.get("Containers") or []
+    if len(containers) > 1:
+        raise AwsError(
+            "ValidationException",
+            "The local cloud runs one container a model, not an inference pipeline.",
+        )
+    return model.get("PrimaryContainer") or (containers[0] if containers else {})
+
+
+def split_s3_url(url: str) -> tuple[str, str]:
+    """(bucket, key) of s3://bucket/key. Raises PackageError."""
+    parts = urlsplit(url)
+    key = parts.path.lstrip("/")
+    if parts.scheme != "s3" or not parts.netloc or not key:
+        raise PackageError(f"{url} is not the URL of an object (s3://bucket/key).")
+    return parts.netloc, key
+
+
+def check_exists(cloud_url: str, url: str) -> None:
+    """Raise PackageError where there is no such object."""
+    bucket, key = split_s3_url(url)
+    try:
+        aws_client("s3", cloud_url).head_object(Bucket=bucket, Key=key)
+    except (BotoCoreError, ClientError) as error:
+        raise PackageError(f"Could not find model data at {url}.") from error
+
+
+def fetch(cloud_url: str, url: str, archive: Path) -> None:
+    """Download the archive. Raises PackageError."""
+    bucket, key = split_s3_url(url)
+    try:
+        aws_client("s3", cloud_url).download_file(bucket, key, str(archive))
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise PackageError(f"Failed to download model data from {url}: {error}") from error
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Unpack a .tar.gz into `target`, which appears whole or not at all.
+
+    Links and names that lead out of the folder, devices, and archives larger than a model can be
+    are refused (tarfile's "data" filter, PEP 706). Raises PackageError.
+    """
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    total_bytes = 0
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for number, member in enumerate(tar, start=1):
+                total_bytes += member.size
+                if number > MAX_FILES or total_bytes > MAX_UNPACKED_BYTES:
+                    raise PackageError(
+                        f"The model archive holds more than {MAX_FILES} files "
+                        f"or {MAX_UNPACKED_BYTES} bytes."
+                    )
+                tar.extract(member, partial, filter="data")
+        partial.rename(target)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise PackageError(
+            f"The model archive cannot be unpacked (is it a .tar.gz?): {error}"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
