@@ -13,6 +13,7 @@ Exit codes: 0 every file has its row, 1 something failed (it says what, and wher
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -152,6 +153,8 @@ def main() -> int:
     args = _arguments()
     # A file or a pipe has no width of its own; the table needs about this much.
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    # A plain kill must stop the cloud too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     try:
         _run(args, console)
