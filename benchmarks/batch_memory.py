@@ -112,7 +112,8 @@ def report(runs: int) -> None:
     from rich.progress import track
     from rich.table import Table
 
-    from benchmarks.function_report import drawn, jpeg, machine, write
+    from benchmarks.pictures import drawn, jpeg
+    from benchmarks.report import machine, write
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -11,15 +11,13 @@ import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.function_report import machine, write
+from benchmarks.report import ROOT, machine, write
 
-ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {
     "PATH": os.defpath,
     "PYTHONPATH": str(ROOT / "functions" / "classify"),

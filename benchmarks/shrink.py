@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.function_report import ROOT, dogs, drawn, jpeg, machine, write
+from benchmarks.pictures import dogs, drawn, jpeg
+from benchmarks.report import ROOT, machine, write
 
 sys.path.insert(0, str(ROOT / "functions" / "classify"))
 from classify.images import JPEG_QUALITY, SHORT_SIDE_PX, shrink

@@ -1,40 +1,14 @@
-"""What the benchmarks of the function share.
-
-The machine, the result file, photos of 12 megapixels.
-"""
+"""Photos of 12 megapixels for the function's benchmarks: drawn, or real ones enlarged."""
 
 import io
-import json
-import os
-import platform
 import random
 from collections.abc import Iterator
-from importlib.metadata import version
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-DOGS = Path(os.environ.get("DOGS_DATA") or ROOT.parent / "shared" / "dogs")
+from benchmarks.report import DOGS
+
 SIZE = (4032, 3024)  # 12 megapixels, as phones take them
-
-
-def machine() -> dict[str, str | int | None]:
-    return {
-        "cpus": os.cpu_count(),
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "pillow": version("pillow"),
-        "boto3": version("boto3"),
-    }
-
-
-def write(name: str, result: dict[str, object]) -> None:
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def drawn(seed: int) -> Image.Image:

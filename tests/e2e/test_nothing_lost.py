@@ -1,0 +1,326 @@
+"""500 uploads in a burst, with faults injected from one table: nothing is lost, nothing is doubled.
+
+Everything is real but the faults: the deployed template, S3 events, SQS redelivery, the function in
+its own process, the model behind its endpoint. Two settings differ from the template's: the queue's
+visibility timeout (redelivery takes seconds, not minutes) and the endpoint's read time-out.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import random
+import signal
+import struct
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from local.demo.stack import PREFIX, deploy, read_rows
+from local.demo.steps import Steps
+from local.launch import Cloud, free_port
+from tests import photos
+from tests.faults import Call, Effect, Fault, FaultProxy, aws_error, kill_caller, s3_error
+
+SEED = 7
+UPLOADS = 500
+LATE = 30
+CONTENTS = 16
+UPLOADERS = 8
+# Longer than the local endpoint needs to come back: patience is 5 x this, 30 minutes as deployed.
+VISIBILITY_S = 30
+ENDPOINT_TIMEOUT_S = 3
+QUIET_S = 420
+MAGENTA = (255, 0, 255)
+TEXT = b"This is a text file, whatever its name says.\n" * 20
+
+CLASSIFIED = {"CLASSIFIED", "NO_DOG"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One put: the key below the prefix, the bytes, and which statuses are right for it."""
+
+    key: str
+    content: bytes
+    right: frozenset[str]
+    code: str = ""
+
+
+def _bomb() -> bytes:
+    """A PNG of 60,000 x 60,000 pixels in a hundred bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 64))
+        + chunk(b"IEND", b"")
+    )
+
+
+def _magenta() -> bytes:
+    """The photo whose every request the endpoint refuses with a 500, for ever."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), MAGENTA).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _uploads(folder: Path) -> tuple[list[Upload], list[Upload]]:
+    """500 puts in two waves: the second overwrites keys of the first while they are in flight."""
+    contents = photos.pictures(folder, CONTENTS)
+    good, rejected = frozenset(CLASSIFIED), frozenset({"REJECTED"})
+
+    def many(name: str, count: int) -> list[Upload]:
+        return [Upload(f"{name}-{i}.jpg", contents[i % CONTENTS], good) for i in range(count)]
+
+    first = [
+        *many("photo", 320),
+        *many("duplicate", 20),
+        *many("s3-503", 15),
+        *many("dynamodb-throttled", 15),
+        *many("acknowledgement-lost", 3),
+        *many("overwritten", 40),
+        *(Upload(f"text-{i}.jpg", TEXT, rejected, "NOT_AN_IMAGE") for i in range(20)),
+        *(Upload(f"cut-{i}.jpg", contents[i][:900], rejected) for i in range(12)),
+        *(Upload(f"bomb-{i}.png", _bomb(), rejected, "TOO_MANY_PIXELS") for i in range(12)),
+        *(Upload(f"poison-{i}.jpg", _magenta(), frozenset()) for i in range(3)),
+    ]
+    second = [Upload(f"overwritten-{i}.jpg", contents[(i + 5) % CONTENTS], good) for i in range(40)]
+    random.Random(SEED).shuffle(first)
+    return first, second
+
+
+def _is_invoke(call: Call) -> bool:
+    return call.path.endswith("/invocations")
+
+
+def _holds_poison(call: Call) -> bool:
+    if not _is_invoke(call):
+        return False
+    for instance in json.loads(call.body)["instances"]:
+        with Image.open(io.BytesIO(base64.b64decode(instance["b64"]))) as picture:
+            red, green, blue = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
+        if red > 240 and green < 16 and blue > 240:
+            return True
+    return False
+
+
+def _reads(name: str) -> Any:
+    return lambda call: call.service == "s3" and f"/{PREFIX}{name}" in call.path
+
+
+def _writes(name: str) -> Any:
+    wanted = f"{PREFIX}{name}".encode()
+    return lambda call: call.operation == "PutItem" and wanted in call.body
+
+
+def _faults(kill_endpoint: Any) -> list[Fault]:
+    """The one table. A call suffers the first row that matches and is not used up yet."""
+    throttled = aws_error(400, "ProvisionedThroughputExceededException")
+    return [
+        Fault("S3 503", _reads("s3-503"), Effect(s3_error(503, "SlowDown")), 60),
+        Fault("DynamoDB throttling", _writes("dynamodb-throttled"), Effect(throttled), 60),
+        Fault(
+            "acknowledgement lost", _writes("acknowledgement"), Effect(kill_after=kill_caller), 3
+        ),
+        Fault("permanent endpoint failure", _holds_poison, Effect(aws_error(500, "x")), 10**9),
+        Fault("function killed mid-batch", _is_invoke, Effect(kill_before=kill_caller), 2),
+        Fault("endpoint 429", _is_invoke, Effect(aws_error(429, "ThrottlingException")), 4),
+        Fault("endpoint 500", _is_invoke, Effect(aws_error(500, "InternalFailure")), 4),
+        Fault("endpoint time-out", _is_invoke, Effect(hold_s=ENDPOINT_TIMEOUT_S + 2), 2),
+        Fault("endpoint killed mid-batch", _is_invoke, Effect(kill_before=kill_endpoint), 1),
+    ]
+
+
+@dataclass
+class Pipeline:
+    """The deployed stack behind the proxy."""
+
+    cloud: Cloud
+    proxy: FaultProxy
+    outputs: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.s3 = self.cloud.client("s3", config=Config(max_pool_connections=UPLOADERS))
+        self.sqs = self.cloud.client("sqs")
+        self.table = self.cloud.resource("dynamodb").Table(self.outputs["TableName"])
+
+    def kill_endpoint(self, _call: Call) -> None:
+        """kill -9 the serving process of this cloud."""
+        mark = str(self.cloud.state_dir).encode()
+        killed = 0
+        for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+            words = cmdline.read_bytes() if cmdline.exists() else b""
+            if b"serving\0" in words and b"--model-dir" in words and mark in words:
+                os.kill(int(cmdline.parts[2]), signal.SIGKILL)
+                killed += 1
+        assert killed == 1
+
+    def put(self, upload: Upload) -> None:
+        self.s3.put_object(
+            Bucket=self.outputs["BucketName"], Key=PREFIX + upload.key, Body=upload.content
+        )
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["image_key"].removeprefix(PREFIX): row for row in read_rows(self.table)}
+
+    def messages(self, queue: str) -> int:
+        """Messages that wait or are in flight."""
+        answer = self.sqs.get_queue_attributes(
+            QueueUrl=self.outputs[queue], AttributeNames=["All"]
+        )["Attributes"]
+        kinds = ("", "NotVisible", "Delayed")
+        return sum(int(answer.get(f"ApproximateNumberOfMessages{kind}", 0)) for kind in kinds)
+
+    def dead_letters(self) -> list[str]:
+        """The keys in the dead-letter queue."""
+        keys = []
+        while batch := self.sqs.receive_message(
+            QueueUrl=self.outputs["DeadLetterQueueUrl"],
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=900,
+        ).get("Messages"):
+            for message in batch:
+                keys += [r["s3"]["object"]["key"] for r in json.loads(message["Body"])["Records"]]
+        return sorted(key.removeprefix(PREFIX) for key in keys)
+
+    def deliver_again(self, row: dict[str, Any], sequencer: str) -> None:
+        """Send the event of a row's object version once more, as S3 sometimes does."""
+        record = {
+            "eventVersion": "2.3",
+            "eventSource": "aws:s3",
+            "awsRegion": "us-east-1",
+            "eventTime": "2026-01-01T00:00:00.000Z",
+            "eventName": "ObjectCreated:Put",
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "bucket": {"name": self.outputs["BucketName"]},
+                "object": {
+                    "key": row["image_key"],
+                    "versionId": row["version_id"],
+                    "eTag": row["etag"],
+                    "sequencer": sequencer,
+                },
+            },
+        }
+        self.sqs.send_message(
+            QueueUrl=self.outputs["QueueUrl"], MessageBody=json.dumps({"Records": [record]})
+        )
+
+
+@pytest.fixture(scope="module")
+def pipeline(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, runtime: str
+) -> Iterator[Pipeline]:
+    folder = tmp_path_factory.mktemp("nothing-lost")
+    port = free_port()
+    proxy = FaultProxy(f"http://127.0.0.1:{port}")
+    proxy.start()
+    cloud = Cloud(folder / "state", worker_endpoint_url=proxy.url, port=port)
+    try:
+        cloud.start()
+        outputs = deploy(cloud, Steps(Console(), folder / "deploy.log"), model, runtime)
+        _hasten(cloud, outputs)
+        yield Pipeline(cloud, proxy, outputs)
+    finally:
+        cloud.stop()
+        proxy.stop()
+
+
+def _hasten(cloud: Cloud, outputs: dict[str, str]) -> None:
+    """Redelivery after seconds, and an endpoint time-out that the test can wait for."""
+    cloud.client("sqs").set_queue_attributes(
+        QueueUrl=outputs["QueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
+    )
+    function = cloud.client("lambda")
+    name = outputs["FunctionName"]
+    variables = function.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables["ENDPOINT_TIMEOUT_S"] = str(ENDPOINT_TIMEOUT_S)
+    function.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+def _settle(pipeline: Pipeline, late: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Wait until the queue is quiet; `late` events go out once more when their key has a row."""
+    deadline = time.monotonic() + QUIET_S
+    while time.monotonic() < deadline:
+        rows = pipeline.rows()
+        for key in [key for key in late if key in rows]:
+            pipeline.deliver_again(rows[key], late.pop(key) or rows[key]["sequencer"])
+        if pipeline.messages("QueueUrl") == 0 and not any(key in pipeline.rows() for key in late):
+            return pipeline.rows()
+        time.sleep(0.5)
+    raise AssertionError(f"not quiet after {QUIET_S} s: {pipeline.messages('QueueUrl')} messages")
+
+
+def _report(
+    pipeline: Pipeline, rows: dict[str, dict[str, Any]], dead: list[str], keys: int
+) -> None:
+    table = Table(title="Nothing lost, nothing doubled", title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    counts = {"uploads": UPLOADS, "events sent once more, or late": LATE}
+    counts |= {"current object versions": keys, "rows": len(rows)}
+    counts |= {
+        f"rows {k}": n for k, n in sorted(Counter(r["status"] for r in rows.values()).items())
+    }
+    counts |= {"in the dead-letter queue": len(dead)}
+    counts |= {f"injected: {name}": n for name, n in pipeline.proxy.injected.items()}
+    counts |= {"InvokeEndpoint calls": pipeline.proxy.calls["sagemaker.POST"]}
+    for what, count in counts.items():
+        table.add_row(what, str(count))
+    Console().print(table)
+
+
+def test_burst_with_faults_loses_and_doubles_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+    # GIVEN a table of faults
+    pipeline.proxy.faults = _faults(pipeline.kill_endpoint)
+    first, second = _uploads(tmp_path)
+    assert len(first) + len(second) == UPLOADS
+    # WHEN 500 uploads arrive in a burst, some twice, some late and out of order
+    with ThreadPoolExecutor(UPLOADERS) as pool:
+        list(pool.map(pipeline.put, first))
+        list(pool.map(pipeline.put, second))
+    late = {f"duplicate-{i}.jpg": "" for i in range(20)}
+    late |= {f"overwritten-{i}.jpg": "0" * 16 for i in range(10)}
+    assert len(late) == LATE
+    rows = _settle(pipeline, late)
+    dead = pipeline.dead_letters()
+    current = {u.key: u for u in [*first, *second]}
+    _report(pipeline, rows, dead, len(current))
+
+    # THEN every fault was met
+    assert all(pipeline.proxy.injected[fault.name] for fault in pipeline.proxy.faults)
+    # AND only the injected permanent failures are dead letters
+    assert dead == [f"poison-{i}.jpg" for i in range(3)]
+    # AND every current object version has its one row, with the right status
+    assert set(rows) == set(current) - set(dead)
+    for key, row in rows.items():
+        head = pipeline.s3.head_object(Bucket=pipeline.outputs["BucketName"], Key=PREFIX + key)
+        assert row["version_id"] == head["VersionId"], key
+        assert row["status"] in current[key].right, (key, row)
+        assert current[key].code in ("", row.get("reason", {}).get("code")), (key, row)
+    # AND it is the newest version's prediction that stands
+    reference = {current[f"photo-{i}.jpg"].content: rows[f"photo-{i}.jpg"] for i in range(CONTENTS)}
+    for key in (key for key in rows if key.startswith("overwritten")):
+        expected = reference[current[key].content]
+        assert rows[key]["status"] == expected["status"], key
+        assert rows[key]["top"][0]["label"] == expected["top"][0]["label"], key
+        assert rows[key]["confidence"] == pytest.approx(expected["confidence"], abs=1e-3), key

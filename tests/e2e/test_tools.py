@@ -1,0 +1,153 @@
+"""The commands of the README, typed into a shell prepared only by `eval "$(make -s env)"`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.launch import Cloud
+from tests.photos import ROOT, pictures
+
+COMMAND_S = 240
+ROW_S = 60
+
+
+class Shell:
+    """A bash in the repository, pointed at one cloud the way the README says."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def run(self, command: str, expect: int = 0) -> str:
+        script = f'eval "$(make -s env PORT={self._cloud.port})" && {command}'
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+        assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    cloud = Cloud(tmp_path_factory.mktemp("tools") / "state")
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def shell(cloud: Cloud) -> Shell:
+    return Shell(cloud)
+
+
+@pytest.fixture(scope="module")
+def stack(shell: Shell, model: Path, runtime: str) -> dict[str, str]:
+    """The README's deployment, typed; the stack's outputs by name."""
+    shell.run("aws s3 mb s3://my-models")
+    shell.run(
+        f"aws s3 cp --no-progress {shlex.quote(str(model))} s3://my-models/starter/model.tar.gz"
+    )
+    shell.run("make build")
+    shell.run(
+        "sam deploy --no-confirm-changeset --parameter-overrides"
+        f" ModelDataUrl=s3://my-models/starter/model.tar.gz FunctionRuntime={runtime}"
+    )
+    text = shell.run("aws cloudformation describe-stacks --stack-name breed-classifier")
+    outputs = json.loads(text)["Stacks"][0]["Outputs"]
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+@pytest.fixture(scope="module")
+def row(shell: Shell, stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict:  # type: ignore[type-arg]
+    """The row of one uploaded photo, asked for until it is there."""
+    folder = tmp_path_factory.mktemp("photo")
+    photo = folder / "photo.jpg"
+    photo.write_bytes(pictures(folder, 1)[0])
+    shell.run(stack["UploadCommand"].replace("photo.jpg", shlex.quote(str(photo)), 1))
+    deadline = time.monotonic() + ROW_S
+    while time.monotonic() < deadline:
+        answer = shell.run(
+            f"aws dynamodb get-item --table-name {stack['TableName']}"
+            """ --key '{"image_key": {"S": "uploads/photo.jpg"}}'"""
+        )
+        if answer.strip():
+            item: dict[str, dict[str, str]] = json.loads(answer)["Item"]
+            return item
+        time.sleep(0.5)
+    raise AssertionError(f"no row after {ROW_S} s")
+
+
+def test_photo_uploaded_with_the_printed_command_gets_its_row(
+    row: dict[str, dict[str, str]],
+) -> None:
+    assert row["status"]["S"] in ("CLASSIFIED", "NO_DOG")
+    assert row["version_id"]["S"]
+
+
+def test_printed_query_finds_the_breed(
+    shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]]
+) -> None:
+    if row["status"]["S"] != "CLASSIFIED":
+        pytest.skip("the drawing was not taken for a dog, so there is no breed to query")
+    query = stack["QueryCommand"].replace("Golden retriever", row["breed"]["S"])
+    items = json.loads(shell.run(query))["Items"]
+    assert [item["image_key"]["S"] for item in items] == ["uploads/photo.jpg"]
+
+
+def test_sam_logs_shows_the_function_at_work(
+    shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]]
+) -> None:
+    assert row
+    logs = shell.run("sam logs --stack-name breed-classifier --name ClassifyFunction")
+    assert "uploads/photo.jpg" in logs or "classify" in logs
+
+
+def test_aws_sqs_reaches_the_local_queue(shell: Shell, stack: dict[str, str]) -> None:
+    answer = shell.run(
+        f"aws sqs get-queue-attributes --queue-url {stack['QueueUrl']} --attribute-names All"
+    )
+    assert json.loads(answer)["Attributes"]["VisibilityTimeout"] == "360"
+
+
+def test_second_deploy_changes_nothing(
+    shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]], runtime: str
+) -> None:
+    assert row
+    shell.run(
+        "sam deploy --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides"
+        f" ModelDataUrl=s3://my-models/starter/model.tar.gz FunctionRuntime={runtime}"
+    )
+    table = shell.run(f"aws dynamodb scan --table-name {stack['TableName']} --select COUNT")
+    assert json.loads(table)["Count"] == 1
+
+
+def test_stopped_and_started_cloud_still_has_the_row_and_the_endpoint(
+    shell: Shell, cloud: Cloud, stack: dict[str, str], row: dict[str, dict[str, str]]
+) -> None:
+    cloud.stop()
+    cloud.start()
+    table = shell.run(f"aws dynamodb scan --table-name {stack['TableName']}")
+    assert [item["version_id"] for item in json.loads(table)["Items"]] == [row["version_id"]]
+    shell.run(f"aws sagemaker wait endpoint-in-service --endpoint-name {stack['EndpointName']}")
+
+
+def test_sam_delete_removes_the_stack_and_keeps_the_photos(
+    shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]]
+) -> None:
+    assert row
+    shell.run("sam delete --stack-name breed-classifier --no-prompts")
+    gone = "aws cloudformation describe-stacks --stack-name breed-classifier"
+    assert shell.run(f"{gone} 2>&1 || true").count("does not exist") == 1
+    assert "photo.jpg" in shell.run(f"aws s3 ls s3://{stack['BucketName']}/uploads/")
