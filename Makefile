@@ -5,7 +5,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # The interpreter that builds everything: 3.11, 3.12 or 3.13. `make demo PYTHON=python3.12` picks another one.
-PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+endif
 ifeq ($(strip $(PYTHON)),)
 $(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH. Install one, or name it: make PYTHON=/path/to/python3.11)
 endif

@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from local.demo import photos, report
@@ -59,7 +60,7 @@ def _choose(folder: Path | None, console: Console) -> Photos:
             return photos.from_archive(WORK / "photos")
         except (httpx.HTTPError, OSError, zipfile.BadZipFile) as error:
             why = f"{type(error).__name__}: {error}"
-            console.print(f"[yellow]No photos from the dogImages archive[/yellow] ({why}).")
+            console.print("[yellow]No photos from the dogImages archive:[/yellow]", escape(why))
     console.print(
         "[yellow]Drawing pictures instead. They are NOT photos: they show that the path works, "
         "not how well the model does.[/yellow] See it on your own: make demo PHOTOS=<folder>"
@@ -126,7 +127,7 @@ def _show(
 
 def _run(args: argparse.Namespace, console: Console) -> None:
     chosen = _choose(args.photos, console)
-    console.print(f"Uploading {chosen.source}.", highlight=False)
+    console.print(f"Uploading {chosen.source}.", highlight=False, markup=False)
     steps = Steps(console, WORK / "demo.log")
     with tempfile.TemporaryDirectory(prefix="breed-classifier-") as state:
         cloud = Cloud(Path(state))
@@ -136,7 +137,7 @@ def _run(args: argparse.Namespace, console: Console) -> None:
             outputs = deploy(cloud, steps, args.model.resolve(), args.runtime)
             target = f"s3://{outputs['BucketName']}/{PREFIX}"
             steps.run(
-                f"aws s3 cp {len(chosen.files)} files {target}",
+                f"aws s3 cp {len(chosen.files)} files",
                 ["aws", "s3", "cp", "--recursive", "--no-progress", str(chosen.folder), target],
                 cloud.environment(),
                 ROOT,
@@ -159,7 +160,7 @@ def main() -> int:
     try:
         _run(args, console)
     except PhotosError as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False)
         return 2
     except (StepError, CloudError, MissingRowsError) as error:
         console.print("[red]The demo failed.[/red]")

@@ -53,7 +53,8 @@ class _RangeFile(io.RawIOBase):
     def _left_s(self) -> float:
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError(f"no answer within {ARCHIVE_TIME_LIMIT_S:.0f} s")
+            # Not an OSError: zipfile would turn that into "not a zip file".
+            raise httpx.ReadTimeout(f"not read within {ARCHIVE_TIME_LIMIT_S:.0f} s")
         return left_s
 
     def seekable(self) -> bool:
@@ -74,23 +75,22 @@ class _RangeFile(io.RawIOBase):
         last = min(self._position + len(buffer), self._size) - 1
         if last < self._position:
             return 0
-        response = self._client.get(
-            self._url,
-            headers={"Range": f"bytes={self._position}-{last}"},
-            timeout=self._left_s(),
-        )
-        response.raise_for_status()
-        if response.status_code != httpx.codes.PARTIAL_CONTENT:
-            raise OSError(f"{self._url} does not answer range requests")
-        buffer[: len(response.content)] = response.content
-        self._position += len(response.content)
-        return len(response.content)
+        ask = {"Range": f"bytes={self._position}-{last}"}
+        with self._client.stream("GET", self._url, headers=ask, timeout=self._left_s()) as answer:
+            answer.raise_for_status()
+            # Looked at before the body: without ranges that would be the whole archive.
+            if answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                raise httpx.RemoteProtocolError(f"{self._url} does not answer range requests")
+            content = answer.read()
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 def from_archive(folder: Path, url: str = ARCHIVE_URL, count: int = PHOTO_COUNT) -> Photos:
     """`count` test photos of different breeds (seeded choice), kept in `folder` for the next run.
 
-    Raises httpx.HTTPError, OSError (TimeoutError is one) or zipfile.BadZipFile when there are none.
+    Raises httpx.HTTPError, OSError or zipfile.BadZipFile when there are none.
     """
     kept = sorted(folder.glob("*.jpg"))
     if len(kept) >= count:

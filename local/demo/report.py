@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
+from rich.markup import escape
 from rich.table import Table
 
 Row = Mapping[str, Any]
@@ -60,11 +61,11 @@ def table(rows: Sequence[Row], prefix: str) -> Table:
         confidence = row.get("confidence")
         style = STATUS_STYLE.get(row["status"], "")
         result.add_row(
-            row["image_key"].removeprefix(prefix),
+            escape(row["image_key"].removeprefix(prefix)),
             f"[{style}]{row['status']}[/{style}]",
-            _verdict(row),
+            escape(_verdict(row)),
             "" if confidence is None else f"{confidence:.1%}",
-            _top(row) if row["status"] == "CLASSIFIED" else "",
+            escape(_top(row)) if row["status"] == "CLASSIFIED" else "",
             str(row.get("latency_ms", "")),
         )
     return result

@@ -16,6 +16,7 @@ from tests.photos import ROOT, pictures
 
 COMMAND_S = 240
 ROW_S = 60
+ENDPOINT_S = 60
 
 
 class Shell:
@@ -140,7 +141,11 @@ def test_stopped_and_started_cloud_still_has_the_row_and_the_endpoint(
     cloud.start()
     table = shell.run(f"aws dynamodb scan --table-name {stack['TableName']}")
     assert [item["version_id"] for item in json.loads(table)["Items"]] == [row["version_id"]]
-    shell.run(f"aws sagemaker wait endpoint-in-service --endpoint-name {stack['EndpointName']}")
+    describe = f"aws sagemaker describe-endpoint --endpoint-name {stack['EndpointName']}"
+    deadline = time.monotonic() + ENDPOINT_S
+    while json.loads(shell.run(describe))["EndpointStatus"] != "InService":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def test_sam_delete_removes_the_stack_and_keeps_the_photos(
