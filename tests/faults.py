@@ -95,7 +95,7 @@ class FaultProxy:
                 return fault
         return None
 
-    async def _app(self, scope: dict, receive: Callable, send: Callable) -> None:  # type: ignore[type-arg]
+    async def _app(self, scope: dict, receive: Callable, send: Callable) -> None:
         request = Request(scope, receive)
         call = _call(request, await request.body())
         self.calls[f"{call.service}.{call.operation}"] += 1

@@ -71,7 +71,7 @@ def stack(shell: Shell, model: Path, runtime: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def row(shell: Shell, stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict:  # type: ignore[type-arg]
+def row(shell: Shell, stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The row of one uploaded photo, asked for until it is there."""
     folder = tmp_path_factory.mktemp("photo")
     photo = folder / "photo.jpg"

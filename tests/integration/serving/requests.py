@@ -1,0 +1,47 @@
+"""Pictures and requests for the endpoint's tests."""
+
+import base64
+import io
+import json
+import socket
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.integration.serving.hosts import Host
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def photo(seed: int = 0, size: tuple[int, int] = (300, 260), kind: str = "JPEG") -> bytes:
+    """A generated picture with some structure, encoded."""
+    noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def batch(*images: bytes) -> dict[str, Any]:
+    """The wire format for many images."""
+    return {"instances": [{"b64": base64.b64encode(image).decode()} for image in images]}
+
+
+def half_sent(host: Host, content: bytes | None = None) -> socket.socket:
+    """An upload of which the last byte is missing."""
+    content = content or photo()
+    upload = socket.create_connection(("127.0.0.1", host.own_port), timeout=60)
+    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+    upload.sendall(head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + content[:-1])
+    return upload
+
+
+def read_answer(upload: socket.socket) -> tuple[int, dict[str, Any]]:
+    """Status and JSON body of the one answer on this connection."""
+    with upload.makefile("rb") as lines:
+        status = int(lines.readline().split()[1])
+        length = 0
+        while (line := lines.readline().strip().lower()) != b"":
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        return status, json.loads(lines.read(length))

@@ -1,0 +1,195 @@
+"""How the endpoint behaves, over both hosts: uvicorn and Ray Serve behind AWS's adapter."""
+
+import io
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from serving.model import load
+from serving.preprocess import preprocess
+from tests.integration.serving.hosts import LIMITS, Host
+from tests.integration.serving.requests import JPEG, batch, half_sent, photo, read_answer
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes whose header says 20000 x 20000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        sum_ = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + sum_
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
+
+
+def error_code(answer: httpx.Response) -> str:
+    """The code in a whole-request error."""
+    code: str = answer.json()["error"]["code"]
+    return code
+
+
+def test_ping_of_a_started_host_is_200(client: httpx.Client) -> None:
+    assert client.get("/ping").status_code == 200
+
+
+def test_single_image_gets_the_prediction_of_the_bare_model(
+    client: httpx.Client, host: Host
+) -> None:
+    model = load(host.container.model)
+    image = Image.open(io.BytesIO(photo()))
+    (expected,) = model.predict(preprocess(image, model.manifest.preprocess)[None])
+
+    answer = client.post("/invocations", content=photo(), headers=JPEG)
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["model"] == {"name": model.manifest.name, "version": model.manifest.version}
+    assert body["label"] == expected.label
+    assert body["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
+    assert body["dog_probability"] == pytest.approx(expected.dog_probability, abs=1e-4)
+    assert [entry["label"] for entry in body["top"]] == [label for label, _ in expected.top]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_each_format_of_the_allow_list_is_classified(client: httpx.Client, kind: str) -> None:
+    answer = client.post(
+        "/invocations", content=photo(kind=kind), headers={"Content-Type": "application/x-image"}
+    )
+    assert answer.status_code == 200
+
+
+def test_batch_is_answered_in_order_with_one_forward_pass(client: httpx.Client) -> None:
+    photos = [photo(seed) for seed in range(5)]
+    singles = [client.post("/invocations", content=one, headers=JPEG).json() for one in photos]
+
+    answer = client.post("/invocations", json=batch(*photos))
+
+    assert answer.headers["x-batch-size"] == "5"
+    for alone, together in zip(singles, answer.json()["predictions"], strict=True):
+        assert together["top"][0]["label"] == alone["top"][0]["label"]
+        assert together["confidence"] == pytest.approx(alone["confidence"], abs=1e-4)
+
+
+def test_bad_images_in_a_batch_fail_alone_each_with_its_code(client: httpx.Client) -> None:
+    body = batch(photo(1), b"", b"no picture", photo(2)[:-500], bomb(), photo(3))
+    body["instances"].insert(1, {"b64": "not base64!"})
+
+    answer = client.post("/invocations", json=body)
+
+    assert answer.status_code == 200
+    codes = [one.get("error", {}).get("code") for one in answer.json()["predictions"]]
+    wanted = [None, "BAD_BASE64", "EMPTY", "NOT_AN_IMAGE", "CORRUPT", "TOO_MANY_PIXELS", None]
+    assert codes == wanted
+    assert answer.headers["x-batch-size"] == "2"
+
+
+def test_batch_of_only_bad_images_is_answered_without_the_model(client: httpx.Client) -> None:
+    answer = client.post("/invocations", json=batch(b"text", b""))
+    assert answer.status_code == 200
+    assert answer.headers["x-batch-size"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "EMPTY"),
+        (b"hello, I am called dog.jpg", "NOT_AN_IMAGE"),
+        (bomb(), "TOO_MANY_PIXELS"),
+        (photo()[:-500], "CORRUPT"),
+        (b"\0\0\0\x20ftypheic" + b"\0" * 64, "UNSUPPORTED_FORMAT"),
+    ],
+)
+def test_bad_single_image_is_422_with_its_code(
+    client: httpx.Client, content: bytes, code: str
+) -> None:
+    answer = client.post("/invocations", content=content, headers=JPEG)
+    assert (answer.status_code, error_code(answer)) == (422, code)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b'{"instances": []}', b'{"instances": [{"b64": 1}]}',
+     b'{"instances": ["x"]}', b"\xff\xfe", b"[" * 100_000],
+)  # fmt: skip
+def test_malformed_json_is_400(client: httpx.Client, content: bytes) -> None:
+    answer = client.post(
+        "/invocations", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, error_code(answer)) == (400, "BAD_REQUEST")
+
+
+def test_more_instances_than_allowed_is_400(client: httpx.Client) -> None:
+    count = int(LIMITS["SERVING_MAX_INSTANCES"]) + 1
+    answer = client.post("/invocations", json=batch(*[b"x"] * count))
+    assert (answer.status_code, error_code(answer)) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "image"])
+def test_unknown_content_type_is_415(client: httpx.Client, content_type: str) -> None:
+    answer = client.post("/invocations", content=b"x", headers={"Content-Type": content_type})
+    assert (answer.status_code, error_code(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_body_above_the_limit_is_413(client: httpx.Client, announced: bool) -> None:
+    size = int(LIMITS["SERVING_MAX_BODY_BYTES"]) + 1
+    content = b"\0" * size
+    pieces = (content[at : at + 50_000] for at in range(0, size, 50_000))
+    answer = client.post("/invocations", content=content if announced else pieces, headers=JPEG)
+    assert (answer.status_code, error_code(answer)) == (413, "TOO_LARGE")
+
+
+def test_concurrent_single_requests_share_forward_passes(host: Host) -> None:
+    """Ten at once, repeated until seen: which of them overlap is up to the machine."""
+
+    def post(seed: int) -> int:
+        answer = httpx.post(
+            host.url + "/invocations", content=photo(seed), headers=JPEG, timeout=60,
+            trust_env=False,
+        )  # fmt: skip
+        assert answer.status_code == 200
+        return int(answer.headers["x-batch-size"])
+
+    with ThreadPoolExecutor(10) as pool:
+        for _ in range(20):
+            sizes = list(pool.map(post, range(10)))
+            if max(sizes) > 1:
+                return
+    pytest.fail("200 concurrent requests ran one by one")
+
+
+def test_full_queue_is_429_and_recovers(client: httpx.Client, host: Host) -> None:
+    # Each unfinished upload holds a place; what is left is too little for a batch of ten.
+    with half_sent(host), half_sent(host), half_sent(host):
+        answer = post_until(client, batch(*[photo()] * 10), 429)
+        assert error_code(answer) == "OVERLOADED"
+        assert client.post("/invocations", content=photo(), headers=JPEG).status_code == 200
+    assert post_until(client, batch(*[photo()] * 10), 200)
+
+
+def test_upload_slower_than_the_deadline_is_503(host: Host) -> None:
+    with half_sent(host) as upload:
+        status, body = read_answer(upload)
+    assert (status, body["error"]["code"]) == (503, "DEADLINE_EXCEEDED")
+
+
+def test_nothing_of_the_repository_is_opened_by_the_serving_processes(
+    client: httpx.Client, host: Host
+) -> None:
+    assert client.post("/invocations", content=photo(), headers=JPEG).status_code == 200
+    assert host.container.repository_files_opened() == []
+
+
+def post_until(client: httpx.Client, body: dict[str, Any], status: int) -> httpx.Response:
+    """Post until the answer has this status: the half-sent uploads arrive when they arrive."""
+    for _ in range(100):
+        answer = client.post("/invocations", json=body)
+        if answer.status_code == status:
+            return answer
+    pytest.fail(f"never {status}, last {answer.status_code}: {answer.text}")

@@ -1,0 +1,56 @@
+"""Pictures and packages for the serving tests."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save
+
+from serving.model import Classifier
+from serving.package import MANIFEST, WEIGHTS, DogScore, Manifest
+from serving.preprocess import PreprocessSpec
+
+SPEC = PreprocessSpec(256, 224, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def picture(width: int = 300, height: int = 260, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """Noise with structure at several scales, in any mode that RGB converts to."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), dtype=np.uint8))
+    fine = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
+    smooth = coarse.resize((width, height), Image.Resampling.BICUBIC)
+    return Image.blend(smooth, fine, 0.3).convert(mode)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The picture as a file's bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def manifest_for(weights: bytes, labels: tuple[str, ...] = ("Beagle", "Pug")) -> Manifest:
+    """A manifest of a model with two breeds and a dog score over four classes."""
+    return Manifest(
+        name="test",
+        backbone="efficientnet_lite0",
+        labels=labels,
+        head=(1280, len(labels)),
+        preprocess=SPEC,
+        dog_score=DogScore(4, 1, 2, 0.5),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )
+
+
+def write_package(folder: Path) -> Manifest:
+    """An unpacked package with random weights."""
+    torch.manual_seed(0)
+    classifier = Classifier(manifest_for(b""))
+    weights = save({name: value.contiguous() for name, value in classifier.state_dict().items()})
+    manifest = manifest_for(weights)
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest

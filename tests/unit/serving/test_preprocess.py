@@ -1,0 +1,101 @@
+"""The one preprocess function against the reference transform, and what else it must take."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from timm.data import create_transform
+
+from serving.preprocess import PreprocessSpec, normalise, pixels, preprocess, upright_rgb
+from tests.unit.serving.pictures import SPEC, encoded, picture
+
+SIDES = st.integers(60, 700)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SIDES, SIDES, st.sampled_from(["bilinear", "bicubic", "lanczos"]))
+def test_any_size_gives_what_the_reference_transform_gives(
+    width: int, height: int, interpolation: str
+) -> None:
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    reference = create_transform(
+        (3, 224, 224), interpolation=interpolation, mean=mean, std=std, crop_pct=0.875
+    )
+    image = picture(width, height)
+
+    ours = preprocess(image, PreprocessSpec(256, 224, interpolation, mean, std))
+
+    torch.testing.assert_close(ours, reference(image), rtol=0, atol=1e-6)
+
+
+def test_starter_settings_are_those_of_timms_model() -> None:
+    from timm.data import resolve_data_config
+    from timm.models import create_model
+
+    config = resolve_data_config(model=create_model("tf_efficientnet_lite0"))
+    reference = create_transform(**config)
+    image = picture(384, 512)
+    torch.testing.assert_close(preprocess(image, SPEC), reference(image), rtol=0, atol=1e-6)
+
+
+def test_batch_gives_what_single_images_give() -> None:
+    images = [picture(seed=seed) for seed in range(3)]
+    together = normalise(torch.stack([pixels(image, SPEC) for image in images]), SPEC)
+    for one, image in zip(together, images, strict=True):
+        assert torch.equal(one, preprocess(image, SPEC))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    upright = picture(80, 60)
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transpose that a viewer would reverse
+    stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
+    stored.getexif()[0x0112] = orientation
+    assert np.array_equal(np.asarray(upright_rgb(stored)), np.asarray(upright))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV", "LA", "RGBA"])
+def test_every_mode_becomes_rgb_of_the_same_picture(mode: str) -> None:
+    converted = upright_rgb(picture(mode=mode))
+    assert converted.mode == "RGB"
+    if mode not in ("1", "L", "P", "LA"):  # the others lose colour, as they must
+        difference = np.asarray(converted).astype(int) - np.asarray(picture()).astype(int)
+        assert np.abs(difference).mean() < 3
+
+
+def test_transparency_becomes_white() -> None:
+    clear = Image.new("RGBA", (8, 8), (200, 10, 10, 0))
+    half = Image.new("LA", (8, 8), (0, 128))
+    palette = Image.new("P", (8, 8))
+    palette.info["transparency"] = 0
+    assert upright_rgb(clear).getpixel((0, 0)) == (255, 255, 255)
+    assert upright_rgb(half).getpixel((0, 0)) == (127, 127, 127)
+    assert upright_rgb(palette).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_keeps_its_shades(kind: str) -> None:
+    import io
+
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(4, axis=0)
+    image = Image.open(io.BytesIO(encoded(Image.fromarray(ramp), kind)))
+    shades = np.asarray(upright_rgb(image))[0, :, 0].astype(int)
+    assert np.abs(shades - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crop": 300}, "crop 300"),
+        ({"interpolation": "nearest"}, "nearest"),
+        ({"std": (0.5, 0.5, 0.0)}, "std above zero"),
+        ({"mean": (0.5,)}, "three numbers"),
+    ],
+)
+def test_impossible_settings_are_refused(change: dict[str, object], message: str) -> None:
+    values = {"resize": 256, "crop": 224, "interpolation": "bicubic",
+              "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        PreprocessSpec(**{**values, **change})  # type: ignore[arg-type]  # wrong on purpose
