@@ -1,9 +1,16 @@
 """The model: top-k, the dog threshold, heads, and that the fast form computes the same."""
 
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+import serving
+from serving.memory import keep_freed_memory
 from serving.model import (
     BACKBONES,
     Classifier,
@@ -13,7 +20,7 @@ from serving.model import (
     optimised,
 )
 from serving.package import DogScore, Manifest
-from tests.unit.serving.pictures import SPEC, manifest_for
+from tests.unit.serving.pictures import SPEC, manifest_for, write_package
 
 LABELS = tuple("ABCDEFG")
 
@@ -89,3 +96,25 @@ def test_head_has_relu_between_its_layers_only() -> None:
 def test_model_without_dog_score_has_no_dog_head() -> None:
     assert Classifier(manifest(None)).dog_head is None
     assert Classifier(manifest_for(b"")).dog_head is not None
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
+def test_loading_leaves_no_worker_threads_to_compete_with_the_forward_thread(
+    tmp_path: Path,
+) -> None:
+    write_package(tmp_path)
+    script = (
+        "import os, sys, torch; from pathlib import Path; from serving.model import load\n"
+        "def threads(): return len(os.listdir('/proc/self/task'))\n"
+        "before = threads(); load(Path(sys.argv[1]), threads=4)\n"
+        "print(threads() - before, torch.get_num_threads())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=Path(serving.__path__[0]).parent, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.stdout.split() == ["0", "4"]
+
+
+def test_allocator_is_tuned_where_it_is_glibcs() -> None:
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")

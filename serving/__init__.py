@@ -1,0 +1,1 @@
+"""The endpoint: one ASGI application, the one preprocess function, the model package format."""

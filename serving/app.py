@@ -1,0 +1,150 @@
+"""The ASGI application: GET /ping and POST /invocations, and Ray Serve's names for the two.
+
+One image: its bytes with Content-Type image/* or application/x-image. Many: application/json,
+{"instances": [{"b64": "..."}, ...]}. Answers are in request order; a bad image fails alone.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from serving.batching import QueueFullError
+from serving.engine import Engine
+from serving.images import ImageError
+from serving.model import Model
+from serving.settings import Settings
+from serving.wire import (
+    RequestError,
+    error_json,
+    model_json,
+    outcome_json,
+    read_base64,
+    read_instances,
+)
+
+logger = logging.getLogger("serving")
+
+# How many images shared the forward pass: lets a caller and the tests see the batching at work.
+BATCH_SIZE_HEADER = "X-Batch-Size"
+
+
+def create_app(load_model: Callable[[], Model], settings: Settings) -> Starlette:
+    """The application; `load_model` is called once, when the host starts it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        engine = Engine(load_model(), settings)
+        await engine.warm_up()
+        app.state.engine = engine
+        app.state.settings = settings
+        yield
+        engine.close()
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/ping", ping, methods=["GET"]),
+            Route("/-/healthz", ping, methods=["GET"]),
+            Route("/invocations", invocations, methods=["POST"]),
+            Route("/", invocations, methods=["POST"]),
+        ],
+        exception_handlers={Exception: internal_error},
+    )
+
+
+async def ping(request: Request) -> Response:
+    """200 with the model's name: the host only listens once the package has been verified."""
+    return JSONResponse({"model": model_json(request.app.state.engine.manifest)})
+
+
+async def invocations(request: Request) -> Response:
+    """Classify one image or many, within the deadline and the limits."""
+    engine: Engine = request.app.state.engine
+    settings: Settings = request.app.state.settings
+    try:
+        with reserved_slots(engine) as reserve:
+            async with asyncio.timeout(settings.request_timeout_s):
+                return await _answer(request, engine, settings, reserve)
+    except RequestError as error:
+        return _error(error.status, error.code, error.message)
+    except QueueFullError as error:
+        return _error(HTTPStatus.TOO_MANY_REQUESTS, "OVERLOADED", str(error))
+    except TimeoutError:
+        message = f"not answered within {settings.request_timeout_s} s"
+        return _error(HTTPStatus.SERVICE_UNAVAILABLE, "DEADLINE_EXCEEDED", message)
+    except ClientDisconnect:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+
+
+@contextlib.contextmanager
+def reserved_slots(engine: Engine) -> Iterator[Callable[[int], None]]:
+    """One place before the body is read, more once it is known how many images it holds."""
+    reserved = 0
+
+    def reserve(count: int) -> None:
+        nonlocal reserved
+        engine.slots.take(count - reserved)
+        reserved = count
+
+    reserve(1)
+    try:
+        yield reserve
+    finally:
+        engine.slots.give_back(reserved)
+
+
+async def _answer(
+    request: Request, engine: Engine, settings: Settings, reserve: Callable[[int], None]
+) -> Response:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/json":
+        body = await read_body(request, settings.max_body_bytes)
+        texts = read_instances(body, settings.max_instances)
+        reserve(len(texts))
+        outcomes, batch = await engine.classify([partial(read_base64, text) for text in texts])
+        predictions = [outcome_json(outcome) for outcome in outcomes]
+        answer = {"model": model_json(engine.manifest), "predictions": predictions}
+    elif content_type.startswith("image/") or content_type == "application/x-image":
+        body = await read_body(request, settings.max_body_bytes)
+        (outcome,), batch = await engine.classify([lambda: body])
+        if isinstance(outcome, ImageError):
+            return _error(HTTPStatus.UNPROCESSABLE_ENTITY, outcome.code, outcome.message)
+        answer = {**outcome_json(outcome), "model": model_json(engine.manifest)}
+    else:
+        message = f"Content-Type {content_type!r}: expected image/* or application/json"
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+    return JSONResponse(answer, headers={BATCH_SIZE_HEADER: str(batch)})
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body, given up as soon as it exceeds `max_bytes`, announced or not (413)."""
+    too_large = RequestError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_LARGE", f"the body exceeds {max_bytes} bytes"
+    )
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)
+
+
+async def internal_error(request: Request, error: Exception) -> Response:
+    """The one boundary: anything unforeseen is our fault, logged, and tells the caller no more."""
+    logger.error("request failed", exc_info=error)
+    return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "the server failed; see its log")
+
+
+def _error(status: HTTPStatus, code: str, message: str) -> Response:
+    return JSONResponse(error_json(code, message), status_code=status)

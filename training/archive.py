@@ -1,0 +1,36 @@
+"""Put a model package together: weights, manifest, Ray Serve configuration, code and wheels."""
+
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import serving
+from serving.package import MANIFEST, WEIGHTS, Manifest, write_archive
+from training.wheel import rebuild_wheel
+
+# What serving imports and AWS's Ray image (ray:serve-ml-sagemaker-cpu) does not have. What timm
+# itself requires (torch, torchvision, pyyaml, huggingface_hub, safetensors) is in that image.
+TRAVELLING_WHEELS = ("timm",)
+
+# The image pip-installs code/requirements.txt when the endpoint starts; it must not need internet.
+_REQUIREMENTS_HEAD = "--no-index\n--find-links /opt/ml/model/code/wheels\n"
+
+
+def write_package(output: Path, manifest: Manifest, weights: bytes) -> None:
+    """Write model.tar.gz; the same manifest, weights and code give the same bytes.
+
+    `weights` is a safetensors file whose sha256 the manifest already holds.
+    """
+    wheels = dict(rebuild_wheel(name) for name in TRAVELLING_WHEELS)
+    pins = [f"{name}=={version(name)}" for name in TRAVELLING_WHEELS]
+    contents = {
+        WEIGHTS: weights,
+        MANIFEST: manifest.to_json().encode(),
+        "config.yaml": (files(serving) / "config.yaml").read_bytes(),
+        "code/requirements.txt": (_REQUIREMENTS_HEAD + "\n".join(pins) + "\n").encode(),
+    }
+    contents |= {f"code/wheels/{name}": content for name, content in wheels.items()}
+    for path in files(serving).iterdir():
+        if path.name.endswith(".py"):
+            contents[f"code/serving/{path.name}"] = path.read_bytes()
+    write_archive(output, contents)
