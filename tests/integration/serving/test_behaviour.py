@@ -1,5 +1,6 @@
 """How the endpoint behaves, over both hosts: uvicorn and Ray Serve behind AWS's adapter."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -165,8 +166,11 @@ def test_concurrent_single_requests_share_forward_passes(host: Host) -> None:
 
 
 def test_full_queue_is_429_and_recovers(client: httpx.Client, host: Host) -> None:
-    # Each unfinished upload holds a place; what is left is too little for a batch of ten.
-    with half_sent(host), half_sent(host), half_sent(host):
+    # Each unfinished upload holds a place until its deadline; three of them leave too little for a
+    # batch of ten, six do so on a slow machine too.
+    with contextlib.ExitStack() as uploads:
+        for _ in range(6):
+            uploads.enter_context(half_sent(host))
         answer = post_until(client, batch(*[photo()] * 10), 429)
         assert error_code(answer) == "OVERLOADED"
         assert client.post("/invocations", content=photo(), headers=JPEG).status_code == 200
