@@ -62,8 +62,9 @@ def normalise(pictures: torch.Tensor, spec: PreprocessSpec) -> torch.Tensor:
     width = pictures.shape[-2]
     mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
     scale, offset = (1 / (255 * std)).repeat(width), (-mean / std).repeat(width)
-    rows: torch.Tensor = torch.addcmul(offset, pictures.flatten(-2).to(torch.float32), scale)
-    return rows.unflatten(-1, (width, 3)).movedim(-1, -3)
+    rows = torch.addcmul(offset, pictures.flatten(-2).to(torch.float32), scale)
+    batch: torch.Tensor = rows.unflatten(-1, (width, 3)).movedim(-1, -3)
+    return batch
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
