@@ -56,7 +56,7 @@ class Context:
 def message(key: str) -> dict[str, str]:
     described = {"bucket": {"name": "uploads"}, "object": {"key": key, "sequencer": "1"}}
     record = {"eventName": "ObjectCreated:Put", "s3": described}
-    return {"messageId": key, "body": json.dumps({"Records": [record]})}
+    return {"attributes": {}, "messageId": key, "body": json.dumps({"Records": [record]})}
 
 
 def peak_mb() -> float:
