@@ -53,7 +53,7 @@ class Context:
         return 60_000
 
 
-def message(key: str) -> dict[str, str]:
+def message(key: str) -> dict[str, object]:
     described = {"bucket": {"name": "uploads"}, "object": {"key": key, "sequencer": "1"}}
     record = {"eventName": "ObjectCreated:Put", "s3": described}
     return {"attributes": {}, "messageId": key, "body": json.dumps({"Records": [record]})}
