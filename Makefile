@@ -73,6 +73,7 @@ env: ## Print what points sam, aws and boto3 at the local cloud: eval "$$(make -
 .PHONY: build
 build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to this Python
 	@PIP_NO_DEPS=1 $(SAM) build --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
 
 ## --- tests -------------------------------------------------------------------------------------------------------
 
@@ -83,6 +84,11 @@ test: setup $(VENV)/checkov/.stamp $(MODEL) lint ## Lint, types, unit, integrati
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests
 	@$(PROJECT)/python -m pytest tests/unit
+
+.PHONY: benchmark
+benchmark: setup $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=serving runs one)
+	@for name in $(or $(NAME),function_import shrink batch_memory serving pipeline dog_threshold); do \
+	  $(PROJECT)/python -m benchmarks.$$name; done
 
 .PHONY: lint
 lint: $(VENV)/project/.stamp ## Style, types, and who may import whom

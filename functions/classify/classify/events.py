@@ -80,7 +80,7 @@ def _read_body(record: SQSRecord) -> Iterator[Upload | None]:
     if body.get("Event") == TEST_EVENT:
         yield None
         return
-    receive_count = int(record.attributes.get("ApproximateReceiveCount") or 1)
+    receive_count = int((record.get("attributes") or {}).get("ApproximateReceiveCount", 1))
     for s3_record in body["Records"]:
         yield _read_upload(S3EventRecord(s3_record), receive_count)
 
