@@ -17,7 +17,7 @@ from local.settings import DEFAULT_PORT, REGION, Settings
 _READY = """\
 The local cloud is ready: {url} (region {region}; state and log in {state})
 {workers}
-  In another terminal:  eval "$(make -s env)"
+  In another terminal:  eval "$(make -s env{port})"
   then sam, aws and boto3 talk to it, for example:  aws s3 ls
   Stop with Ctrl-C. The state stays for the next start; delete {state} to start afresh.
 """
@@ -55,7 +55,11 @@ def _run(settings: Settings) -> int:
         )
         print(
             _READY.format(
-                url=settings.url, region=REGION, state=settings.state_dir, workers=workers
+                url=settings.url,
+                region=REGION,
+                state=settings.state_dir,
+                workers=workers,
+                port="" if settings.port == DEFAULT_PORT else f" PORT={settings.port}",
             ),
             flush=True,
         )
