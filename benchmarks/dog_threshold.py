@@ -14,7 +14,6 @@ independent of each other.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -31,14 +30,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.report import DOGS, RESULTS, write
 from serving.images import decode
 from serving.model import Model, load
 from serving.package import unpack
 from serving.preprocess import preprocess
 from training.starter import DOG_THRESHOLD, build
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BATCH = 10
 SEED = 20261122
@@ -77,8 +75,7 @@ class Group:
 def main() -> int:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dog_threshold")
-    default = os.environ.get("DOGS_DATA", ROOT.parent / "shared" / "dogs")
-    parser.add_argument("--dogs", type=Path, default=Path(default), help="folder with valid/")
+    parser.add_argument("--dogs", type=Path, default=DOGS, help="folder with valid/")
     folder: Path = parser.parse_args().dogs / "valid"
     if not folder.is_dir():
         parser.error(f"{folder} does not exist: set DOGS_DATA to the dog photos")
@@ -97,8 +94,7 @@ def main() -> int:
         Group("generated", False, score(model, generated(), GENERATED, "generated")),
     ]
     Console().print(table(groups))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "dog_threshold.json").write_text(json.dumps(results(model, groups), indent=2) + "\n")
+    write("dog_threshold", results(model, groups))
     (RESULTS / "dog_threshold.svg").write_text(plot(groups))
     return 0
 

@@ -19,7 +19,6 @@ import io
 import itertools
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -41,6 +40,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.report import DOGS, machine, write
 from serving.images import decode
 from serving.model import Model, load
 from serving.package import unpack
@@ -48,8 +48,6 @@ from serving.preprocess import normalise, pixels
 from serving.settings import Settings
 from training.starter import build
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "serving.json"
 BATCH = 10
 CLIENTS = 3
 BATCHES_A_ROUND = 24
@@ -85,8 +83,7 @@ def main() -> int:
 
 def sample_photos() -> tuple[list[bytes], str]:
     """A hundred encoded photos and where they come from."""
-    dogs = Path(os.environ.get("DOGS_DATA", ROOT.parent / "shared" / "dogs")) / "test"
-    paths = sorted(dogs.glob("*/*.jpg"))[::8][:100]
+    paths = sorted((DOGS / "test").glob("*/*.jpg"))[::8][:100]
     if paths:
         return [path.read_bytes() for path in paths], "dog photos (DOGS_DATA), 224 x 224 JPEG"
     random = np.random.default_rng(1)
@@ -244,20 +241,14 @@ def report(rounds: Rounds, source: str, model: Model) -> None:
         "command": "python -m benchmarks.serving",
         "photos": source,
         "model": {"name": model.manifest.name, "version": model.manifest.version},
-        "machine": {
-            "cpus": Settings().thread_count(),
-            "architecture": platform.machine(),
-            "python": platform.python_version(),
-            "torch": version("torch"),
-        },
+        "machine": machine() | {"torch": version("torch")},
         "clients": CLIENTS,
         "batch": BATCH,
         "share_of_bare_throughput": round(share, 3),
         "single_overhead_ms": round(overhead, 2),
         "rounds": {name: [round(one, 2) for one in all_] for name, all_ in vars(rounds).items()},
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(content, indent=2) + "\n")
+    write("serving", content)
 
 
 if __name__ == "__main__":
