@@ -1,7 +1,7 @@
 """One port for everything: requests that are ours are answered here, all others go on to ministack
 unchanged.
 
-Ours are SageMaker, SageMaker Runtime, Application Auto Scaling and /_local/health. CloudFormation's
+Ours are SageMaker, SageMaker Runtime and Application Auto Scaling. CloudFormation's
 changes are still ministack's, but run in a thread of their own (see `local.deployer`).
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-HEALTH_PATH = "/_local/health"
 _INVOCATIONS = re.compile(r"/endpoints/([^/]+)/invocations")
 _CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
 _MAX_CONTROL_BODY = 4 * 1024 * 1024
@@ -106,10 +104,6 @@ class Gateway:
 
     async def _own_answer(self, request: Request, receive: Receive) -> Response | None:
         """The answer to a request that is ours, None for any other."""
-        if request.path == HEALTH_PATH:
-            return Response(
-                200, json.dumps({"status": "ready"}).encode(), {"Content-Type": "application/json"}
-            )
         target = request.headers.get("x-amz-target", "")
         api = self._json_apis.get(target.partition(".")[0])
         if api is not None:

@@ -24,14 +24,6 @@ class Named:
         self._kind = kind
         self._name_property = f"{kind}Name"
 
-    def handler(self) -> dict[str, Any]:
-        return {
-            "create": self.create,
-            "update": self.update,
-            "update_with_logical_id": True,
-            "delete": self.delete,
-        }
-
     def create(self, logical_id: str, properties: Properties, stack: str) -> Provisioned:
         name = properties.get(self._name_property) or physical_name(stack, logical_id)
         operation = f"Create{self._kind}"
@@ -59,14 +51,6 @@ class EndpointResource:
     def __init__(self, api: JsonApi, endpoints: Endpoints) -> None:
         self._api = api
         self._endpoints = endpoints
-
-    def handler(self) -> dict[str, Any]:
-        return {
-            "create": self.create,
-            "update": self.update,
-            "update_with_logical_id": True,
-            "delete": self.delete,
-        }
 
     def create(self, logical_id: str, properties: Properties, stack: str) -> Provisioned:
         name = properties.get("EndpointName") or physical_name(stack, logical_id)
@@ -106,9 +90,18 @@ class EndpointResource:
 
 def handlers(api: JsonApi, endpoints: Endpoints) -> dict[str, dict[str, Any]]:
     return {
-        "AWS::SageMaker::Model": Named(api, "Model").handler(),
-        "AWS::SageMaker::EndpointConfig": Named(api, "EndpointConfig").handler(),
-        "AWS::SageMaker::Endpoint": EndpointResource(api, endpoints).handler(),
+        "AWS::SageMaker::Model": _handler(Named(api, "Model")),
+        "AWS::SageMaker::EndpointConfig": _handler(Named(api, "EndpointConfig")),
+        "AWS::SageMaker::Endpoint": _handler(EndpointResource(api, endpoints)),
+    }
+
+
+def _handler(resource: Named | EndpointResource) -> dict[str, Any]:
+    return {
+        "create": resource.create,
+        "update": resource.update,
+        "update_with_logical_id": True,
+        "delete": resource.delete,
     }
 
 
