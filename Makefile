@@ -35,7 +35,7 @@ setup: $(VENV)/project/.stamp $(VENV)/emulator/.stamp $(VENV)/tools/.stamp ## Ma
 $(VENV)/%/.stamp: local/environments/%.txt
 	@echo "==> $* environment ($(FUNCTION_RUNTIME))"
 	@$(PYTHON) -m venv $(VENV)/$*
-	@if [ "$*" = project ]; then $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 \
+	@if [ "$*" = project ] || [ "$*" = job ]; then $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 \
 	  | { grep --line-buffered -E '^(ERROR|Downloading|Installing|Successfully)' || true; } | cut -c1-150; fi
 	@$(VENV)/$*/bin/pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@$(VENV)/$*/bin/pip check --quiet --disable-pip-version-check
@@ -43,7 +43,7 @@ $(VENV)/%/.stamp: local/environments/%.txt
 
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project emulator tools checkov; do \
+	@for group in project job sdk emulator tools checkov; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
