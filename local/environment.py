@@ -1,4 +1,6 @@
-"""The shell lines that make sam, aws and boto3 talk to the local cloud: eval "$(make -s env)"."""
+"""The shell lines that make sam, aws, boto3 and the SageMaker SDK talk to the local cloud:
+eval "$(make -s env)".
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ _TOOLS = _REPOSITORY / ".venv" / "tools" / "bin"
 # An AWS configuration of our own in place of ~/.aws, and the plugin that it names (see its
 # docstring).
 _AWS_CLI = _REPOSITORY / "local" / "aws_cli"
+_SDK_CONFIG = _REPOSITORY / "local" / "sdk_config.yaml"
 # Whatever else of the user's may be set, these decide which account a tool talks to.
 _ALWAYS_UNSET = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"}
 
@@ -44,6 +47,9 @@ def _exports(port: int, environ: Mapping[str, str]) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PAGER": "",
         "SAM_CLI_TELEMETRY": "0",
+        # The SageMaker SDK would look a role up in IAM's real address before it starts a job.
+        "SAGEMAKER_VALIDATE_ROLE": "false",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_SDK_CONFIG),
         "PATH": _in_front(str(_TOOLS), environ.get("PATH", "")),
         "PYTHONPATH": _in_front(str(_AWS_CLI), environ.get("PYTHONPATH", "")),
     }

@@ -6,8 +6,10 @@ import os
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from local.environment import shell_lines, variables
-from local.settings import Settings, container_environment
+from local.settings import ACCOUNT_ID, REGION, Settings, container_environment
 
 THEIRS = {
     "PATH": "/usr/bin:/bin",
@@ -40,6 +42,16 @@ def test_nothing_of_the_users_own_account_is_left() -> None:
     assert shell["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert shell["SAM_CLI_TELEMETRY"] == "0"
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"} & shell.keys()
+
+
+def test_sagemaker_sdk_asks_no_address_but_the_local_cloud() -> None:
+    shell = _applied(shell_lines(4999, THEIRS), THEIRS)
+    config = yaml.safe_load(Path(shell["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text())
+    modules = config["SageMaker"]["PythonSDK"]["Modules"]
+
+    assert shell["SAGEMAKER_VALIDATE_ROLE"] == "false"
+    assert modules["TelemetryOptOut"] is True
+    assert modules["Session"]["DefaultS3Bucket"] == f"sagemaker-{REGION}-{ACCOUNT_ID}"
 
 
 def test_lines_applied_twice_change_nothing_more() -> None:
