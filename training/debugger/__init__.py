@@ -1,0 +1,85 @@
+"""Watch a training run: record what rules need at every step, evaluate the rules while it runs.
+
+The training script meets the debugger at these lines, and at no others:
+
+    debugger = attach(model, loss, base_dir, stop_on=("ExplodingTensor",))
+    for epoch in range(epochs):
+        debugger.mode("train")
+        ...                                     # the loop as it is: model(x), loss(y, t), optimizer.step()
+        debugger.mode("eval")
+        ...
+        if rule := debugger.should_stop():
+            break
+    statuses = debugger.close(report_dir)       # before the model is exported
+
+Nothing here imports torch or smdebug at import time: the launchers, which have neither, import
+`training.debugger.managed`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Mode = Literal["train", "eval", "predict"]
+RULES = (
+    "VanishingGradient",
+    "Overfit",
+    "Overtraining",
+    "PoorWeightInitialization",
+    "LossNotDecreasing",
+    "ExplodingTensor",
+    "DeadRelu",
+)
+
+
+class Debugger(Protocol):
+    """The hook of one training process and the process that evaluates the rules."""
+
+    enabled: bool
+
+    def mode(self, name: Mode) -> None:
+        """Say what the following forward passes are; call it where `model.train()` is called."""
+
+    def should_stop(self) -> str | None:
+        """Name of a rule of `stop_on` that found issues, else None; looks at most once a second."""
+
+    def close(self, report_dir: Path | None = None) -> dict[str, str]:
+        """Take the hook off, wait (bounded) for the rules, return rule -> RuleEvaluationStatus.
+
+        With `report_dir`, each rule's final `<rule>.json` is copied to `report_dir/rules/`. Call it
+        before the model is exported. A second call returns the same statuses.
+        """
+
+
+def attach(
+    model: "nn.Module",
+    loss: "nn.Module",
+    base_dir: Path,
+    *,
+    stop_on: Sequence[str] = (),
+    rules: Sequence[str] = RULES,
+) -> Debugger:
+    """Hook `model` and `loss`, and start the rules in a process of their own.
+
+    Without smdebug, or with one that does not import, this says so once on stderr and returns a
+    Debugger that does nothing (`enabled` False): training goes on. In a distributed run only rank 0
+    is hooked; the others get a Debugger that does nothing.
+
+    Args:
+        model: Whatever is called once a step (the head alone, when features are cached). Parameters
+            that do not require gradients are not recorded.
+        loss: The loss, a module called as `loss(output, target)`.
+        base_dir: SageMaker's /opt/ml. Reads input/config/debughookconfig.json if the request had a
+            DebugHookConfig; writes output/tensors and output/rules/<rule>.json.
+        stop_on: Rules that `should_stop` reports.
+        rules: Rules to evaluate, of RULES.
+
+    Raises:
+        ValueError: a rule of `stop_on` or `rules` is not one of RULES.
+    """
+    from training.debugger.session import start  # torch comes with it
+
+    return start(model, loss, base_dir, stop_on=tuple(stop_on), rules=tuple(rules))
