@@ -1,0 +1,270 @@
+"""The configuration of the jobs: a TOML file, typed and checked before anything is started.
+
+The limits are those of the SageMaker API (CreateHyperParameterTuningJob) and of the Amazon
+SageMaker Developer Guide, "How hyperparameter tuning works" and "Limits".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from training.jobs.errors import UsageError
+
+DEFAULT_FILE = Path(__file__).with_name("config.toml")
+# Python 3.12, for smdebug fails to import on 3.13; <region> is the caller's.
+IMAGE = "763104351884.dkr.ecr.<region>.amazonaws.com/pytorch:2.13-cpu-amzn2023-sagemaker"
+STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
+SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
+WARM_START_TYPES = ("IdenticalDataAndAlgorithm", "TransferLearning")
+MAX_WARM_START_PARENTS = 5
+# A tuning job's name has at most 32 characters; ours end in -tune-YYMMDD-HHMMSS-xxx.
+MAX_NAME_CHARS = 9
+# What decides the features of a photo. While one of these is tuned, trials cannot share a cache.
+FEATURE_HYPERPARAMETERS = ("backbone", "weights", "unfreeze", "views", "seed", "precision")
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Any number between two bounds, or (`integer`) any whole one."""
+
+    minimum: float
+    maximum: float
+    scaling: str
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """One of these, written as SageMaker passes them: as text."""
+
+    values: tuple[str, ...]
+
+
+Range = Continuous | Categorical
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """Where and how jobs run; empty texts stand for the SDK's defaults."""
+
+    name: str
+    image: str
+    role: str
+    bucket: str
+    instance_type: str
+    volume_gb: int
+    max_runtime_s: int
+    max_wait_s: int
+
+    def image_in(self, region: str) -> str:
+        return self.image or IMAGE.replace("<region>", region)
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """The search; `ranges` names one of the configuration's sets of ranges."""
+
+    strategy: str
+    ranges: str
+    max_jobs: int
+    max_parallel_jobs: int
+    early_stopping: str
+    hyperband_min_epochs: int
+    seed: int
+    warm_start: list[str]
+    warm_start_type: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked configuration; `ranges` is the chosen set, hyperparameters are texts."""
+
+    jobs: JobSettings
+    hyperparameters: Mapping[str, str]
+    tuning: TuningSettings
+    ranges: Mapping[str, Range]
+
+    @property
+    def shares_features(self) -> bool:
+        """Whether every trial sees the same features, so that one job can compute them for all."""
+        frozen = self.hyperparameters.get("unfreeze", "head") == "head"
+        return frozen and not set(FEATURE_HYPERPARAMETERS) & self.ranges.keys()
+
+
+def load(file: Path = DEFAULT_FILE, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in `file`, changed by `overrides` (`table.key=value`).
+
+    Raises UsageError that names the file and the key.
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file}: not TOML: {error}") from error
+    for override in overrides:
+        _override(content, override)
+    try:
+        return _checked(content)
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from error
+
+
+def as_text(value: object) -> str:
+    """A hyperparameter as SageMaker passes it: text; true and false in lower case."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    *tables, key = path.split(".")
+    if not equals or not tables or not all([*tables, key]):
+        raise UsageError(f"--set {override}: expected table.key=value, e.g. tuning.max_jobs=4")
+    table = content
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {override}: {name} is no table")
+    try:
+        table[key] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[key] = text  # a word without quotes
+
+
+def _checked(content: dict[str, Any]) -> Config:
+    unknown = content.keys() - {"jobs", "hyperparameters", "tuning", "ranges"}
+    if unknown:
+        raise ValueError(f"[{min(unknown)}] is not known")
+    jobs = JobSettings(**_typed(content, "jobs", JobSettings))
+    tuning = TuningSettings(**_typed(content, "tuning", TuningSettings))
+    sets = content.get("ranges", {})
+    if tuning.ranges not in sets:
+        known = ", ".join(sorted(sets)) or "none"
+        raise ValueError(f"[tuning] ranges: no [ranges.{tuning.ranges}] here, only {known}")
+    ranges = {
+        name: _range(f"[ranges.{tuning.ranges}] {name}", spec)
+        for name, spec in sets[tuning.ranges].items()
+    }
+    hyperparameters = {
+        name: as_text(value) for name, value in content.get("hyperparameters", {}).items()
+    }
+    config = Config(jobs, hyperparameters, tuning, ranges)
+    _check_jobs(jobs)
+    _check_tuning(config)
+    return config
+
+
+def _typed(content: dict[str, Any], table: str, shape: Any) -> dict[str, Any]:
+    """The table's values, each of the type that `shape` declares."""
+    values = content.get(table, {})
+    declared = {field.name: field.type for field in fields(shape)}
+    for key in values.keys() - declared.keys():
+        raise ValueError(f"[{table}] {key} is not known; there is {', '.join(declared)}")
+    for key, kind in declared.items():
+        if key not in values:
+            raise ValueError(f"[{table}] {key} is missing")
+        wanted = {"str": str, "int": int, "list[str]": list}[str(kind)]
+        if not isinstance(values[key], wanted) or isinstance(values[key], bool):
+            raise ValueError(f"[{table}] {key} = {values[key]!r} is not of type {kind}")
+    return dict(values)
+
+
+def _range(where: str, spec: Any) -> Range:
+    kinds = {"continuous", "integer", "categorical"}
+    chosen = kinds & spec.keys() if isinstance(spec, dict) else set()
+    if len(chosen) != 1:
+        raise ValueError(f"{where}: expected one of {', '.join(sorted(kinds))}")
+    kind = chosen.pop()
+    if kind == "categorical":
+        values = tuple(as_text(value) for value in spec[kind])
+        if not values or len(set(values)) != len(values):
+            raise ValueError(f"{where}: categorical wants different values, at least one")
+        return Categorical(values)
+    scaling = spec.get("scaling", "Auto")
+    if scaling not in SCALINGS:
+        raise ValueError(f"{where}: scaling {scaling!r} is not one of {', '.join(SCALINGS)}")
+    bounds = spec[kind]
+    if len(bounds) != 2 or not all(isinstance(bound, int | float) for bound in bounds):
+        raise ValueError(f"{where}: expected [lowest, highest]")
+    low, high = bounds
+    if not low < high:
+        raise ValueError(f"{where}: {low} is not below {high}")
+    if scaling == "Logarithmic" and low <= 0:
+        raise ValueError(f"{where}: a logarithmic range must begin above 0")
+    return Continuous(low, high, scaling, integer=kind == "integer")
+
+
+def _check_jobs(jobs: JobSettings) -> None:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", jobs.name) or len(jobs.name) > MAX_NAME_CHARS:
+        raise ValueError(
+            f"[jobs] name = {jobs.name!r}: lower-case letters, digits and single hyphens, at most "
+            f"{MAX_NAME_CHARS} characters"
+        )
+    if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", jobs.instance_type):
+        raise ValueError(f"[jobs] instance_type = {jobs.instance_type!r} is no ml.* type")
+    for key in ("volume_gb", "max_runtime_s", "max_wait_s"):
+        if getattr(jobs, key) < 1:
+            raise ValueError(f"[jobs] {key} must be at least 1")
+    if jobs.max_wait_s < jobs.max_runtime_s:
+        raise ValueError("[jobs] max_wait_s must not be below max_runtime_s: it includes it")
+
+
+def _check_tuning(config: Config) -> None:
+    tuning, where = config.tuning, "[tuning]"
+    _check_choice(f"{where} strategy", tuning.strategy, STRATEGIES)
+    _check_choice(f"{where} early_stopping", tuning.early_stopping, ("Auto", "Off"))
+    _check_choice(f"{where} warm_start_type", tuning.warm_start_type, WARM_START_TYPES)
+    if not config.ranges:
+        raise ValueError(f"[ranges.{tuning.ranges}] is empty: nothing to tune")
+    if tuning.max_parallel_jobs < 1:
+        raise ValueError(f"{where} max_parallel_jobs must be at least 1")
+    if len(tuning.warm_start) > MAX_WARM_START_PARENTS:
+        raise ValueError(f"{where} warm_start names more than {MAX_WARM_START_PARENTS} jobs")
+    if tuning.strategy == "Grid":
+        _check_grid(config)
+    elif tuning.max_jobs < 1:
+        raise ValueError(f"{where} max_jobs must be at least 1")
+    if tuning.strategy == "Hyperband":
+        _check_hyperband(config)
+
+
+def _check_grid(config: Config) -> None:
+    wide = [name for name, spec in config.ranges.items() if isinstance(spec, Continuous)]
+    if wide:
+        raise ValueError(
+            f"[tuning] strategy = 'Grid' takes categorical ranges only, and {', '.join(wide)} of "
+            f"[ranges.{config.tuning.ranges}] is none (ranges = 'grid' has some)"
+        )
+    if config.tuning.max_jobs not in (0, grid_size(config)):
+        raise ValueError(
+            f"[tuning] max_jobs: the grid has {grid_size(config)} combinations; set that, or 0"
+        )
+
+
+def _check_hyperband(config: Config) -> None:
+    tuning = config.tuning
+    if tuning.early_stopping != "Off":
+        raise ValueError("[tuning] early_stopping: Hyperband stops trials itself, set 'Off'")
+    epochs = config.hyperparameters.get("epochs", "")
+    if not epochs.isdigit() or not 1 <= tuning.hyperband_min_epochs < int(epochs):
+        raise ValueError(
+            f"[tuning] hyperband_min_epochs = {tuning.hyperband_min_epochs} must be below "
+            f"[hyperparameters] epochs = {epochs or 'missing'}"
+        )
+
+
+def _check_choice(where: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{where} = {value!r} is not one of {', '.join(choices)}")
+
+
+def grid_size(config: Config) -> int:
+    """How many combinations the categorical ranges have."""
+    sizes = [len(r.values) for r in config.ranges.values() if isinstance(r, Categorical)]
+    return math.prod(sizes)
