@@ -1,0 +1,174 @@
+"""Which folders and files make up a data set, and what the classes are called."""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from training.data.errors import DataError
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+# Other names that the three folders have in the wild; upper and lower case are the same.
+_SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+    "testing": "test",
+}
+
+# What serving.images.FORMATS are called on disk.
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+)
+
+# Left behind by macOS and Windows; no one put them there.
+_CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
+
+EXPECTED = """\
+Expected either three folders of class folders:
+    train/001.Beagle/a.jpg   valid/001.Beagle/b.jpg   test/001.Beagle/c.jpg
+or one folder of class folders, which is then split:
+    001.Beagle/a.jpg   002.Pug/b.jpg"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a data set as they lie on disk.
+
+    `groups` maps a split's name (None where the set is not split) to its class folders, and each of
+    those to its pictures. `others` are visible files and folders that are not part of the data set.
+    """
+
+    root: Path
+    groups: dict[Split | None, dict[str, tuple[Path, ...]]]
+    others: tuple[Path, ...]
+
+
+def read_layout(root: Path) -> Layout:
+    """Look through `root`. Raises DataError saying what was found where it is no data set."""
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "does not exist"
+        raise DataError(f"{root} {what}: a data set is a folder.\n{EXPECTED}")
+    folders = [path for path in _visible(root) if path.is_dir()]
+    others = [path for path in _visible(root) if not path.is_dir()]
+    by_split = _split_folders(root, folders)
+    groups: dict[Split | None, dict[str, tuple[Path, ...]]] = {}
+    for split, folder in by_split.items():
+        groups[split], strays = _classes(folder)
+        others += strays
+    if by_split:
+        others += [folder for folder in folders if folder not in by_split.values()]
+    else:
+        groups[None], strays = _classes(root)
+        others = strays
+    if not any(files for classes in groups.values() for files in classes.values()):
+        raise DataError(f"{root} is not a data set: {_found(root, folders)}\n{EXPECTED}")
+    return Layout(root, groups, tuple(sorted(others)))
+
+
+def label_of(folder: str) -> str:
+    """ "003.Golden_retriever" -> "Golden retriever": no leading number, spaces for underscores."""
+    text = unicodedata.normalize("NFC", folder)
+    return " ".join(re.sub(r"^\d+[.\-_ ]+", "", text).replace("_", " ").split()) or text
+
+
+def labels_of(folders: Sequence[str]) -> tuple[str, ...]:
+    """A readable label a folder, in the same order. Raises DataError where two are the same."""
+    labels = tuple(label_of(folder) for folder in folders)
+    twice = [label for label, count in Counter(labels).items() if count > 1]
+    if twice:
+        same = [name for name, label in zip(folders, labels, strict=True) if label == twice[0]]
+        raise DataError(
+            f"The class folders {', '.join(same)} have one label, {twice[0]!r}. "
+            "Rename one, or merge them if they are one class."
+        )
+    return labels
+
+
+def _split_folders(root: Path, folders: list[Path]) -> dict[Split, Path]:
+    """The three split folders, or none where `root` holds class folders itself."""
+    found: dict[Split, Path] = {}
+    for folder in folders:
+        split = _SPLIT_NAMES.get(folder.name.lower())
+        if split is None:
+            continue
+        if split in found:
+            both = f"{found[split].name} and {folder.name}"
+            raise DataError(f"{root} holds {both}, two names for one split. Keep one of them.")
+        found[split] = folder
+    if "train" not in found and len(found) < len(folders):  # a class may well be called "test"
+        return {}
+    missing = [split for split in SPLITS if split not in found]
+    if found and missing:
+        names = ", ".join(folder.name for folder in found.values())
+        raise DataError(
+            f"{root} holds {names}, but no {' and no '.join(missing)} folder. Add it, or put all "
+            "class folders into one folder without splits, which is then split."
+        )
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _classes(folder: Path) -> tuple[dict[str, tuple[Path, ...]], list[Path]]:
+    """The class folders of `folder` with their pictures, and the files that are no pictures."""
+    classes = {}
+    others = []
+    for path in _visible(folder):
+        if not path.is_dir():
+            others.append(path)
+            continue
+        files = list(_files(path))
+        classes[path.name] = tuple(file for file in files if _is_picture(file))
+        others += [file for file in files if not _is_picture(file)]
+    return classes, others
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All visible files below `folder`, sorted by path: folders inside class folders count too."""
+    for path in _visible(folder):
+        if path.is_dir():
+            # A link to a folder further up would never end.
+            if not path.is_symlink():
+                yield from _files(path)
+        else:
+            yield path
+
+
+def _visible(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    return [
+        folder / name
+        for name in sorted(names)
+        if not name.startswith(".") and name.lower() not in _CLUTTER
+    ]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _found(root: Path, folders: list[Path]) -> str:
+    """What is there instead, with the likely remedy."""
+    inside = [folder for folder in folders if any(_is_split(path) for path in _visible(folder))]
+    if len(inside) == 1:
+        return f"it holds {inside[0].name}/, which looks like one. Did you mean {inside[0]}?"
+    loose = sum(1 for path in _visible(root) if _is_picture(path))
+    if loose:
+        return f"its {loose} pictures are not in class folders."
+    if folders:
+        names = ", ".join(folder.name for folder in folders[:5])
+        return f"no picture in its {len(folders)} folders ({names}{' ...' if folders[5:] else ''})."
+    return "it holds no folder."
+
+
+def _is_split(path: Path) -> bool:
+    return path.is_dir() and path.name.lower() in _SPLIT_NAMES
