@@ -21,7 +21,7 @@ from training.jobs.errors import UsageError
 PROGRAM = "training/train.py"
 REQUIREMENTS = "training/requirements.txt"
 _ROOT = Path(__file__).resolve().parents[2]
-# The launchers stay outside: they do not run in the job, and a change in them is no new code for it.
+# The launchers stay outside: they do not run in the job, and changing them changes no job.
 _LEFT_OUT = "training/jobs/"
 
 

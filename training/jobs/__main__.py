@@ -1,0 +1,89 @@
+"""`python -m training.jobs COMMAND`: tune, train, deploy, predict, evaluate.
+
+    tune      search hyperparameters; writes tuning.json and plots
+    train     the debugged, profiled job with the best of them; writes train.json and its output
+    deploy    put the trained model (or --model) into the stack
+    predict   ask the endpoint about one photo
+    evaluate  send the test split through the deployed pipeline; compare with the job's own figure
+
+Exit codes: 0 done, 1 failed (it says what), 2 used wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from training.jobs.commands import COMMANDS
+from training.jobs.config import DEFAULT_FILE
+from training.jobs.errors import CommandError, UsageError
+
+# A file or a pipe has no width of its own; tables need about this much.
+PIPE_WIDTH = 150
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the process's exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return COMMANDS[options.command](options, console)
+    except UsageError as error:
+        return _end(str(error), 2)
+    except CommandError as error:
+        return _end(str(error), 1)
+    except (BotoCoreError, ClientError) as error:
+        return _end(f"AWS said no: {error}", 1)
+    except KeyboardInterrupt:
+        return _end("Interrupted.", 1)
+
+
+def _end(words: str, code: int) -> int:
+    print(words, file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.jobs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, default=DEFAULT_FILE)
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
+    parser.add_argument(
+        "--out", type=Path, default=Path(".local/jobs"), help="results (default %(default)s)"
+    )
+    parser.add_argument("--stack", default="breed-classifier", help="default %(default)s")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    tune = commands.add_parser("tune")
+    train = commands.add_parser("train")
+    for command in (tune, train):
+        command.add_argument("--data", metavar="S3_URI", help="default s3://BUCKET/NAME/data")
+    train.add_argument("--untuned", action="store_true", help="without the result of tune")
+    train.add_argument("--spot", action="store_true", help="cheaper, and may be interrupted")
+    train.add_argument(
+        "--managed-rules", action="store_true", help="AWS's own rules too (needs its Debugger)"
+    )
+    deploy = commands.add_parser("deploy")
+    deploy.add_argument("--model", help="model.tar.gz or its S3 URI; default: what train made")
+    deploy.add_argument("--parameters", default="", help="of the template, NAME=VALUE ...")
+    predict = commands.add_parser("predict")
+    what = predict.add_mutually_exclusive_group(required=True)
+    what.add_argument("--photo", type=Path)
+    what.add_argument("--data", type=Path, help="folder: a random photo of its test split")
+    predict.add_argument("--seed", type=int, help="the same photo for the same seed")
+    evaluate = commands.add_parser("evaluate")
+    evaluate.add_argument("--data", type=Path, required=True, help="folder: its test split")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

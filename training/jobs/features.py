@@ -1,0 +1,88 @@
+"""The features job: the backbone runs once over the data set, and every trial shares what it made.
+
+What the features depend on is hashed into the job's name, so an identical job that has completed
+is found again and nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from training.jobs import follow
+from training.jobs.config import FEATURE_HYPERPARAMETERS, Config
+from training.jobs.definition import Job, Place, job_name, training_request
+from training.jobs.follow import Say
+from training.jobs.inputs import DataSet, split_uri
+
+
+class Aws(Protocol):
+    """The part of training.jobs.sdk.Sdk that is needed here."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+
+    def start_training(self, request: Mapping[str, Any]) -> None:
+        """CreateTrainingJob."""
+
+
+def key(config: Config, data: DataSet, source: str, image: str) -> str:
+    """Twelve hex digits of everything that decides the features."""
+    chosen = {k: v for k, v in config.hyperparameters.items() if k in FEATURE_HYPERPARAMETERS}
+    text = json.dumps([chosen, data.digest, source, image], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def ensure(
+    aws: Aws, config: Config, place: Place, data: DataSet, source: str, say: Say
+) -> str | None:
+    """S3 URI of the features, computed unless they are there; None where trials cannot share any.
+
+    Raises CommandError when the job fails.
+    """
+    if not config.shares_features:
+        say("the backbone is trained or tuned: no shared features, every job computes its own")
+        return None
+    sagemaker, digest = aws.client("sagemaker"), key(config, data, source, place.image)
+    name = _existing(sagemaker, aws.client("s3"), digest)
+    if name:
+        say(f"features of {name}: same backbone, views, data and code")
+    else:
+        name = job_name(config.jobs.name, f"features-{digest}")
+        say(f"features job {name}: the backbone runs once over {data.objects} objects")
+        hyperparameters = {**config.hyperparameters, "features-only": "true"}
+        job = Job(name, hyperparameters, {"data": data.uri})
+        aws.start_training(training_request(job, place, config.jobs))
+    ended = follow.to_the_end(sagemaker, aws.client("logs"), name, say, say)
+    return str(ended["ModelArtifacts"]["S3ModelArtifacts"])
+
+
+def _existing(sagemaker: Any, s3: Any, digest: str) -> str | None:
+    """Name of an identical job that has completed, with its output still there, or that runs."""
+    for status in ("Completed", "InProgress"):
+        found = sagemaker.list_training_jobs(
+            NameContains=f"-features-{digest}-",
+            StatusEquals=status,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+        )["TrainingJobSummaries"]
+        for name in [summary["TrainingJobName"] for summary in found]:
+            if status == "InProgress" or _has_output(sagemaker, s3, name):
+                return str(name)
+    return None
+
+
+def _has_output(sagemaker: Any, s3: Any, name: str) -> bool:
+    artifacts = sagemaker.describe_training_job(TrainingJobName=name)["ModelArtifacts"]
+    bucket, object_key = split_uri(artifacts["S3ModelArtifacts"])
+    try:
+        s3.head_object(Bucket=bucket, Key=object_key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound", "NoSuchBucket"):
+            return False
+        raise
+    return True

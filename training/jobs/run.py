@@ -1,0 +1,51 @@
+"""What every command that starts jobs does first: the code and the data in S3, and the role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from training.jobs import source
+from training.jobs.config import Config
+from training.jobs.definition import Place
+from training.jobs.inputs import DataSet, look
+from training.jobs.sdk import Sdk
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command's view of the account: ready to start jobs."""
+
+    sdk: Sdk
+    config: Config
+    place: Place
+    data: DataSet
+    source_digest: str
+    console: Console
+
+    def say(self, words: str) -> None:
+        """A line of plain text: names and log lines may hold what rich takes for mark-up."""
+        self.console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def prepare(config: Config, data_uri: str | None, console: Console) -> Run:
+    """Raises UsageError for what is missing: an account, a role, the data set."""
+    sdk = Sdk(config.jobs)
+    s3 = sdk.client("s3")
+    data = look(s3, data_uri or default_data_uri(config, sdk.bucket))
+    code = source.build()
+    place = Place(
+        image=config.jobs.image_in(sdk.region),
+        role=sdk.role(),
+        source=source.upload(code, s3, sdk.bucket, config.jobs.name),
+        output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
+    )
+    run = Run(sdk, config, place, data, code.digest, console)
+    run.say(f"data {data.uri} ({data.objects} objects, {data.digest}), code {code.digest}")
+    return run
+
+
+def default_data_uri(config: Config, bucket: str) -> str:
+    """Where the data set is expected when nobody says otherwise."""
+    return f"s3://{bucket}/{config.jobs.name}/data"

@@ -1,0 +1,81 @@
+"""The deployed stack: brought up to a model with `sam deploy`, looked at with boto3."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from training.jobs.errors import CommandError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+# The template's notification filter.
+PREFIX = "uploads/"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the stack's outputs name."""
+
+    name: str
+    bucket: str
+    table: str
+    endpoint: str
+    queue_url: str
+    dead_letter_queue_url: str
+
+
+def look(cloudformation: Any, name: str) -> Stack:
+    """The stack as it is deployed. Raises UsageError when there is none."""
+    try:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise UsageError(f"There is no stack {name} here. `make deploy` makes it.") from error
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
+    try:
+        return Stack(
+            name,
+            bucket=outputs["BucketName"],
+            table=outputs["TableName"],
+            endpoint=outputs["EndpointName"],
+            queue_url=outputs["QueueUrl"],
+            dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
+        )
+    except KeyError as error:
+        raise CommandError(
+            f"Stack {name} is {stack['StackStatus']} and has no output {error.args[0]}. "
+            "Its events say why: sam list stack-outputs, or CloudFormation's console."
+        ) from error
+
+
+def deploy(name: str, model_url: str, parameters: str) -> None:
+    """`make build` and `make stack`: the template with this model, other parameters as they were.
+
+    The tools print to our own output. Raises CommandError.
+    """
+    for command in (
+        ["make", "--no-print-directory", "build"],
+        [
+            *("make", "--no-print-directory", "stack", f"STACK={name}"),
+            *(f"MODEL_URL={model_url}", f"PARAMETERS={parameters}"),
+        ],
+    ):
+        ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+        if ended.returncode != 0:
+            raise CommandError(
+                f"`{' '.join(command)}` ended with exit code {ended.returncode}; its last lines "
+                "above say why. The endpoint keeps the model that it had."
+            )
+
+
+def served_model(sagemaker: Any, endpoint: str) -> str:
+    """ModelDataUrl of the model that the endpoint serves now."""
+    config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    model = sagemaker.describe_model(ModelName=variants[0]["ModelName"])
+    return str(model["PrimaryContainer"]["ModelDataUrl"])
