@@ -12,7 +12,7 @@ import sys
 
 from local.environment import shell_lines
 from local.errors import StartError
-from local.settings import DEFAULT_PORT, REGION, Settings
+from local.settings import DEFAULT_JOB_PYTHON, DEFAULT_PORT, REGION, Settings
 
 _READY = """\
 The local cloud is ready: {url} (region {region}; state and log in {state})
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(shell_lines(options.port, os.environ)))
         return 0
     settings = Settings.from_arguments(
-        options.port, options.state_dir, options.serving_python, os.environ
+        options.port, options.state_dir, options.serving_python, os.environ, options.job_python
     )
     try:
         return _run(settings)
@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         "--serving-python",
         default=".venv/project/bin/python",
         help="interpreter that runs the endpoints' serving code (default %(default)s)",
+    )
+    parser.add_argument(
+        "--job-python",
+        default=DEFAULT_JOB_PYTHON,
+        help="interpreter that runs training jobs, with the in-container toolkit beside it "
+        "(default %(default)s)",
     )
     return parser
 

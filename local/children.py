@@ -53,3 +53,19 @@ def _reap() -> None:
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+
+
+def group_members(group: int) -> dict[int, str]:
+    """Process id and command line of each process of a group that has not ended."""
+    shown = subprocess.run(
+        ["/bin/ps", "-A", "-ww", "-o", "pid=,pgid=,stat=,command="],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    members = {}
+    for line in shown.splitlines():
+        pid, of, state, *command = line.split(maxsplit=3)
+        if int(of) == group and not state.startswith("Z"):
+            members[int(pid)] = command[0] if command else ""
+    return members

@@ -26,7 +26,11 @@ from local.cloudformation.numbers import OPERATIONS, with_numbers
 from local.deployer import Deployer
 from local.errors import StartError
 from local.gateway import Gateway
+from local.sagemaker import tags
 from local.sagemaker.endpoints import Endpoints
+from local.sagemaker.jobs import jobs as training
+from local.sagemaker.jobs.jobs import TrainingJobs
+from local.sagemaker.jobs.operations import Operations as TrainingOperations
 from local.sagemaker.operations import Operations as SageMakerOperations
 from local.sagemaker.runtime import Runtime
 from local.settings import HOST, Settings
@@ -84,7 +88,14 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     store = Store(settings.sagemaker_dir / "state.json", "models", "endpoint_configs", "endpoints")
     scaling_store = Store(settings.state_dir / "autoscaling.json", "targets", "policies")
     endpoints = Endpoints(settings, store)
-    sagemaker = JsonApi("sagemaker", SageMakerOperations(settings, store, endpoints).table())
+    job_store = Store(settings.sagemaker_dir / "jobs.json", training.TABLE, tags.TABLE)
+    jobs = TrainingJobs(settings, job_store)
+    sagemaker = JsonApi(
+        "sagemaker",
+        SageMakerOperations(settings, store, endpoints).table()
+        | TrainingOperations(settings, job_store, jobs).table()
+        | tags.Operations(job_store).table(),
+    )
     autoscaling = JsonApi("application-autoscaling", AutoScalingOperations(scaling_store).table())
     handlers |= sagemaker_types.handlers(sagemaker, endpoints)
     handlers |= autoscaling_types.handlers(autoscaling)
@@ -101,12 +112,14 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
 
     def ready() -> None:
         endpoints.restore()
+        jobs.restore()
         started()
 
     server = _Server(gateway, ready)
     try:
         asyncio.run(server.serve(sockets=[listener]))
     finally:
+        jobs.close()
         endpoints.close()
         deployer.close()
     if not server.started:

@@ -40,16 +40,22 @@ def free_port() -> int:
 class Cloud:
     """A local cloud with its state in `state_dir`.
 
-    `worker_endpoint_url` is what its Lambda workers call instead of the cloud itself.
+    `worker_endpoint_url` is what its Lambda workers call instead of the cloud itself, `job_python`
+    the interpreter of its training jobs.
     """
 
     def __init__(
-        self, state_dir: Path, worker_endpoint_url: str | None = None, port: int | None = None
+        self,
+        state_dir: Path,
+        worker_endpoint_url: str | None = None,
+        port: int | None = None,
+        job_python: Path | None = None,
     ) -> None:
         self.state_dir = state_dir
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
         self._worker_endpoint_url = worker_endpoint_url
+        self._job_python = job_python
         self._output = state_dir.with_name(state_dir.name + ".out")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -72,6 +78,8 @@ class Cloud:
         if self._worker_endpoint_url:
             env["AWS_ENDPOINT_URL"] = self._worker_endpoint_url
         where = ["--port", str(self.port), "--state-dir", str(self.state_dir)]
+        if self._job_python:
+            where += ["--job-python", str(self._job_python)]
         return subprocess.Popen(
             [str(EMULATOR_PYTHON), "-m", "local", *where],
             cwd=ROOT,

@@ -4,6 +4,7 @@ Environment variables read here (none is required):
   AWS_ENDPOINT_URL  what Lambda workers call instead of the cloud itself; tests put a
     fault-injecting proxy there
   OMP_NUM_THREADS, LD_LIBRARY_PATH, LANG, LC_ALL, HOME, PATH, TMPDIR  handed on to serving processes
+    and training jobs
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 REGION = "us-east-1"
+DEFAULT_JOB_PYTHON = ".venv/job/bin/python"
 # A number that no one takes for a real account. Credentials that are not twelve digits belong to
 # it.
 ACCOUNT_ID = "123456789012"
@@ -34,21 +36,27 @@ class Settings:
     port: int
     state_dir: Path
     serving_python: Path
+    job_python: Path
     worker_endpoint_url: str
 
     @classmethod
     def from_arguments(
-        cls, port: int, state_dir: str, serving_python: str, environ: Mapping[str, str]
+        cls,
+        port: int,
+        state_dir: str,
+        serving_python: str,
+        environ: Mapping[str, str],
+        job_python: str = DEFAULT_JOB_PYTHON,
     ) -> Settings:
         """Settings from the command line, and AWS_ENDPOINT_URL from `environ`."""
-        # Not resolve(): the interpreter of a virtual environment is a symbolic link that must stay
-        # one.
-        python = Path.cwd() / serving_python
+        # The interpreters are not resolve()d: that of a virtual environment is a symbolic link that
+        # must stay one.
         own_url = f"http://{HOST}:{port}"
         return cls(
             port=port,
             state_dir=Path(state_dir).resolve(),
-            serving_python=python,
+            serving_python=Path.cwd() / serving_python,
+            job_python=Path.cwd() / job_python,
             worker_endpoint_url=environ.get("AWS_ENDPOINT_URL") or own_url,
         )
 
@@ -106,7 +114,7 @@ class Settings:
 
 
 def container_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of `environ` that a serving process may see."""
+    """The part of `environ` that a serving process or a training job may see."""
     return {name: environ[name] for name in _PASSED_ON if name in environ} | {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

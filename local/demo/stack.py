@@ -15,6 +15,7 @@ PREFIX = "uploads/"
 # The template's default suits an endpoint on an instance of its own. Here function and endpoint
 # share the machine: two functions keep it busy, more would only start slower.
 LOCAL_CONCURRENCY = 2
+LOCAL_PARAMETERS = f"MaxConcurrency={LOCAL_CONCURRENCY}"
 
 
 def deploy(cloud: Cloud, steps: Steps, model: Path, runtime: str) -> dict[str, str]:
@@ -29,9 +30,8 @@ def deploy(cloud: Cloud, steps: Steps, model: Path, runtime: str) -> dict[str, s
     steps.run(
         "sam deploy (bucket, queue, function, table, endpoint)",
         [
-            *("sam", "deploy", "--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset"),
-            *("--parameter-overrides", f"ModelDataUrl={url}", f"FunctionRuntime={runtime}"),
-            f"MaxConcurrency={LOCAL_CONCURRENCY}",
+            *("make", "stack", f"STACK={STACK}", f"MODEL_URL={url}"),
+            *(f"FUNCTION_RUNTIME={runtime}", f"PARAMETERS={LOCAL_PARAMETERS}"),
         ],
         env,
         ROOT,

@@ -1,4 +1,4 @@
-"""Copies a container's log file to CloudWatch Logs, group /aws/sagemaker/Endpoints/<endpoint>."""
+"""Copies a container's log file to CloudWatch Logs, as SageMaker does for endpoints and jobs."""
 
 from __future__ import annotations
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from local.arns import region_of, request_region, sagemaker_arn
+from local.arns import region_of, sagemaker_arn
 from local.errors import AwsError
 from local.sagemaker import package
 from local.sagemaker.endpoints import IN_PROGRESS, Endpoints
+from local.sagemaker.listing import page
 from local.sagemaker.package import PackageError
 from local.settings import Settings
 from local.store import Record, Store
 from local.wire import Operation
-
-_DEFAULT_PAGE = 10  # AWS's own for these lists
 
 
 class Operations:
@@ -60,7 +59,7 @@ class Operations:
         return self._find(self._store["models"], "model", "model", params["ModelName"])
 
     def list_models(self, params: dict[str, Any]) -> dict[str, Any]:
-        return self._page("models", "Models", "ModelName", params)
+        return page(self._store.rows("models"), params, "Models", "ModelName")
 
     def delete_model(self, params: dict[str, Any]) -> dict[str, Any]:
         return self._drop(self._store["models"], "model", "model", params["ModelName"])
@@ -93,7 +92,8 @@ class Operations:
         return self._find_config(params["EndpointConfigName"])
 
     def list_endpoint_configs(self, params: dict[str, Any]) -> dict[str, Any]:
-        return self._page("endpoint_configs", "EndpointConfigs", "EndpointConfigName", params)
+        rows = self._store.rows("endpoint_configs")
+        return page(rows, params, "EndpointConfigs", "EndpointConfigName")
 
     def delete_endpoint_config(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params["EndpointConfigName"]
@@ -147,7 +147,8 @@ class Operations:
         return {**record, "ProductionVariants": [_variant_summary(variant) for variant in variants]}
 
     def list_endpoints(self, params: dict[str, Any]) -> dict[str, Any]:
-        return self._page("endpoints", "Endpoints", "EndpointName", params)
+        rows = self._store.rows("endpoints")
+        return page(rows, params, "Endpoints", "EndpointName", "EndpointStatus")
 
     def delete_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
         self._endpoints.delete(self._settled_endpoint(params["EndpointName"]))
@@ -195,35 +196,6 @@ class Operations:
             self._find(table, kind, words, name)
             del table[sagemaker_arn(kind, name)]
         return {}
-
-    def _page(
-        self, table: str, member: str, name_key: str, params: dict[str, Any]
-    ) -> dict[str, Any]:
-        """One page of a list: newest first unless asked otherwise, the token being the number of
-        rows before it.
-        """
-        arn_key = name_key.replace("Name", "Arn")
-        rows = [
-            row
-            for row in self._store.rows(table)
-            if region_of(row[arn_key]) == request_region.get()
-        ]
-        rows = [
-            row for row in rows if params.get("NameContains", "").lower() in row[name_key].lower()
-        ]
-        if status := params.get("StatusEquals"):
-            rows = [row for row in rows if row["EndpointStatus"] == status]
-        sort_key = name_key if params.get("SortBy") == "Name" else "CreationTime"
-        rows.sort(
-            key=lambda row: row[sort_key],
-            reverse=not params.get("SortOrder", "Descending").startswith("Asc"),
-        )
-        token = params.get("NextToken", "0")
-        if not token.isdecimal():
-            raise AwsError("ValidationException", "Invalid NextToken.")
-        start = int(token)
-        end = start + params.get("MaxResults", _DEFAULT_PAGE)
-        return {member: rows[start:end], "NextToken": str(end) if end < len(rows) else None}
 
 
 def _variant_summary(variant: dict[str, Any]) -> dict[str, Any]:

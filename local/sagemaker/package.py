@@ -1,4 +1,6 @@
-"""A model package: fetched from the cloud's own S3 and unpacked where a container would find it."""
+"""An archive (a model package, a job's code): fetched from the cloud's own S3 and unpacked where a
+container would find it.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.clients import aws_client
 from local.errors import AwsError
 
-# Far above the models this product makes (under 200 MB), far below a laptop's disk.
+# Far above the archives this product makes (under 200 MB), far below a laptop's disk.
 MAX_UNPACKED_BYTES = 4 * 1024**3
 MAX_FILES = 20_000
 
 
 class PackageError(Exception):
-    """The package cannot be used. The message becomes the endpoint's FailureReason."""
+    """The archive cannot be used. The message becomes an endpoint's or a job's FailureReason."""
 
 
 def model_data_url(model: dict[str, Any]) -> str | None:
@@ -75,7 +77,7 @@ def fetch(cloud_url: str, url: str, archive: Path) -> None:
     try:
         aws_client("s3", cloud_url).download_file(bucket, key, str(archive))
     except (BotoCoreError, ClientError, OSError) as error:
-        raise PackageError(f"Failed to download model data from {url}: {error}") from error
+        raise PackageError(f"Failed to download {url}: {error}") from error
 
 
 def unpack(archive: Path, target: Path) -> None:
@@ -94,14 +96,12 @@ def unpack(archive: Path, target: Path) -> None:
                 total_bytes += member.size
                 if number > MAX_FILES or total_bytes > MAX_UNPACKED_BYTES:
                     raise PackageError(
-                        f"The model archive holds more than {MAX_FILES} files "
+                        f"The archive holds more than {MAX_FILES} files "
                         f"or {MAX_UNPACKED_BYTES} bytes."
                     )
                 tar.extract(member, partial, filter="data")
         partial.rename(target)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise PackageError(
-            f"The model archive cannot be unpacked (is it a .tar.gz?): {error}"
-        ) from error
+        raise PackageError(f"The archive cannot be unpacked (is it a .tar.gz?): {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from local.launch import Cloud
+from local.launch import ROOT, Cloud
+from local.settings import DEFAULT_JOB_PYTHON
+from tests.integration.local.training import Training
 from tests.integration.local.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/model"
+JOB_PYTHON = ROOT / DEFAULT_JOB_PYTHON
 _SERVING = Path(__file__).with_name("fake_serving.py")
 
 
@@ -102,3 +105,10 @@ def sagemaker(cloud: Cloud) -> SageMaker:
 def endpoint(sagemaker: SageMaker) -> str:
     """An endpoint in service that tests leave as they found it."""
     return sagemaker.endpoint(archive())
+
+
+@pytest.fixture(scope="session")
+def training(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    if not JOB_PYTHON.exists():
+        pytest.skip(f"no environment for training jobs: {JOB_PYTHON}")
+    return Training(cloud, tmp_path_factory.mktemp("stand-ins"))

@@ -1,0 +1,106 @@
+"""The training jobs that run, and what became of those that ran when the cloud stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from local.sagemaker.jobs.environments import Environments
+from local.sagemaker.jobs.layout import Layout
+from local.sagemaker.jobs.object_cache import ObjectCache
+from local.sagemaker.jobs.process import end_leftover
+from local.sagemaker.jobs.record import ENDED, Journal
+from local.sagemaker.jobs.run import JobRun
+from local.settings import Settings
+from local.store import Record, Store
+
+TABLE = "training_jobs"
+CLOUD_STOPPED = "InternalServerError: The local cloud was stopped while the job was running."
+_OUR_ERROR = "InternalServerError: The local cloud failed; its log says how."
+
+
+class TrainingJobs:
+    """Runs what it is given, each job in a thread and a process group of its own."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._cache = ObjectCache(settings.sagemaker_dir / "object-cache")
+        self._environments = Environments(
+            settings.job_python, settings.sagemaker_dir / "job-environments"
+        )
+        self._running: dict[str, tuple[JobRun, threading.Thread]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def restore(self) -> None:
+        """Fail what the last cloud left running, and kill the processes that outlived it."""
+        for record in self._store.rows(TABLE):
+            if record["TrainingJobStatus"] not in ENDED:
+                layout = Layout.of(self._settings.sagemaker_dir, record)
+                end_leftover(layout)
+                self._journal(record).finish("Failed", CLOUD_STOPPED)
+                layout.discard()
+
+    def create(self, record: Record, threads: int | None = None) -> None:
+        """Start a job. `threads` bounds the CPU threads of one of several parallel ones."""
+        with self._store.changing():
+            self._store[TABLE][record["TrainingJobArn"]] = record
+        run = JobRun(
+            self._settings,
+            record,
+            self._journal(record),
+            self._cache,
+            self._environments,
+            threads,
+        )
+        name = f"job-{record['TrainingJobName']}"
+        thread = threading.Thread(target=self._run, args=(run, record), daemon=True, name=name)
+        with self._changed:
+            if self._closed:
+                return
+            self._running[record["TrainingJobArn"]] = (run, thread)
+            thread.start()
+
+    def _run(self, run: JobRun, record: Record) -> None:
+        try:
+            run.run()
+        finally:
+            if not self._closed:  # only an error of our own leaves a job without an end
+                self._journal(record).finish("Failed", _OUR_ERROR)
+            with self._changed:
+                self._running.pop(record["TrainingJobArn"], None)
+                self._changed.notify_all()
+
+    def stop(self, record: Record) -> None:
+        """StopTrainingJob. Does nothing to a job that has ended meanwhile."""
+        running = self._running.get(record["TrainingJobArn"])
+        if running is not None:
+            self._journal(record).enter("Stopping")
+            running[0].stop()
+
+    def run_of(self, record: Record) -> JobRun | None:
+        running = self._running.get(record["TrainingJobArn"])
+        return running[0] if running else None
+
+    def wait(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """Return when `done` or after `timeout_s`; looks whenever a job's record changes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or done(), timeout_s)
+
+    def close(self) -> None:
+        """End every process, and say in the records why."""
+        with self._changed:
+            self._closed = True
+            running = list(self._running.values())
+            self._changed.notify_all()
+        for run, _ in running:
+            run.close()
+        for record in self._store.rows(TABLE):
+            if record["TrainingJobStatus"] not in ENDED:
+                self._journal(record).finish("Failed", CLOUD_STOPPED)
+        for _, thread in running:
+            thread.join(timeout=10)
+
+    def _journal(self, record: Record) -> Journal:
+        return Journal(self._store, record, self._changed)

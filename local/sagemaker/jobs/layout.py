@@ -1,0 +1,114 @@
+"""Where a training job lives on the disk. `home`/ml is what a container has as /opt/ml."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from local.arns import region_of
+from local.errors import AwsError
+from local.store import Record
+
+_CONTAINER_BASE = PurePosixPath("/opt/ml")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one job. Names of its properties follow SageMaker's documentation."""
+
+    home: Path
+
+    @classmethod
+    def of(cls, sagemaker_dir: Path, record: Record) -> Layout:
+        region = region_of(record["TrainingJobArn"])
+        return cls(sagemaker_dir / "training" / region / record["TrainingJobName"])
+
+    @property
+    def ml(self) -> Path:
+        return self.home / "ml"
+
+    @property
+    def code(self) -> Path:
+        return self.ml / "code"
+
+    @property
+    def config(self) -> Path:
+        return self.ml / "input" / "config"
+
+    @property
+    def data(self) -> Path:
+        return self.ml / "input" / "data"
+
+    @property
+    def model(self) -> Path:
+        return self.ml / "model"
+
+    @property
+    def output(self) -> Path:
+        return self.ml / "output"
+
+    @property
+    def output_data(self) -> Path:
+        return self.output / "data"
+
+    @property
+    def tensors(self) -> Path:
+        return self.output / "tensors"
+
+    @property
+    def profiler(self) -> Path:
+        return self.output / "profiler"
+
+    @property
+    def rules(self) -> Path:
+        return self.output / "rules"
+
+    @property
+    def failure_file(self) -> Path:
+        return self.output / "failure"
+
+    @property
+    def requirements(self) -> Path:
+        """Moved out of the code folder, so that the toolkit does not run pip."""
+        return self.home / "requirements.txt"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "container.log"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.home / "pid"
+
+    def prepare(self) -> None:
+        """An empty job folder with what a container finds in /opt/ml."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        for folder in (self.config, self.data):
+            folder.mkdir(parents=True)
+        self.log_file.touch()
+        self.renew()
+
+    def renew(self) -> None:
+        """The folders that the script writes, empty: what a restart on a new instance finds."""
+        for folder in (self.model, self.output, self.ml / "checkpoints"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        self.output_data.mkdir()
+
+    def discard(self) -> None:
+        """Drop everything but the log, as AWS drops the instance."""
+        shutil.rmtree(self.ml, ignore_errors=True)
+        for file in (self.pid_file, self.requirements):
+            file.unlink(missing_ok=True)
+
+    def local(self, container_path: str) -> Path:
+        """The place of a path that the request names for the container. Raises AwsError."""
+        path = PurePosixPath(container_path)
+        if ".." in path.parts or not path.is_relative_to(_CONTAINER_BASE):
+            raise AwsError(
+                "ValidationException",
+                f"LocalPath {container_path} is not below {_CONTAINER_BASE}, "
+                "which is the only folder that the local cloud can give a job.",
+            )
+        return self.ml / path.relative_to(_CONTAINER_BASE)

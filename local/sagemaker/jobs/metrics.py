@@ -1,0 +1,97 @@
+"""Metrics out of a job's log: AlgorithmSpecification.MetricDefinitions' regular expressions, as
+SageMaker applies them (each to every line; the first group is the value).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.errors import AwsError
+
+
+@dataclass(frozen=True)
+class MetricDefinition:
+    name: str
+    pattern: re.Pattern[str]
+
+    def values(self, line: str) -> Iterator[float]:
+        """Every value that the line holds. Text that is no finite number is no value."""
+        for match in self.pattern.finditer(line):
+            try:
+                value = float(match.group(1))
+            except (TypeError, ValueError):  # a group that took no part, or took words
+                continue
+            if math.isfinite(value):
+                yield value
+
+
+def definitions(members: Sequence[dict[str, str]]) -> list[MetricDefinition]:
+    """MetricDefinitions, compiled. Raises AwsError for an expression without a group."""
+    compiled = []
+    for member in members:
+        try:
+            pattern = re.compile(member["Regex"])
+        except re.error as error:
+            raise _refused(member, f"is not a regular expression: {error}") from error
+        if not pattern.groups:
+            raise _refused(member, 'has no group for the value, such as "loss=([0-9.]+)"')
+        compiled.append(MetricDefinition(member["Name"], pattern))
+    return compiled
+
+
+def _refused(member: dict[str, str], what: str) -> AwsError:
+    return AwsError(
+        "ValidationException",
+        f"Invalid MetricDefinition for {member['Name']}: {member['Regex']!r} {what}.",
+    )
+
+
+class MetricReader:
+    """Follows one log file. Thread-safe: the job reads on, the tuner looks at the values."""
+
+    def __init__(self, log_file: Path, wanted: Sequence[MetricDefinition]) -> None:
+        self._file = log_file
+        self._wanted = wanted
+        self._lock = threading.Lock()
+        self._position = 0
+        self._half = b""
+        self._series: dict[str, list[float]] = {definition.name: [] for definition in wanted}
+        self._read_at: dict[str, float] = {}
+
+    def read_on(self) -> None:
+        """Take what was written since the last call; a line that is not whole yet waits."""
+        with self._lock, self._file.open("rb") as log:
+            log.seek(self._position)
+            new = log.read()
+            self._position += len(new)
+            *lines, self._half = (self._half + new).split(b"\n")
+            for line in lines:
+                self._take(line.decode(errors="replace"))
+
+    def _take(self, line: str) -> None:
+        for definition in self._wanted:
+            values = list(definition.values(line))
+            if values:
+                self._series[definition.name] += values
+                self._read_at[definition.name] = time.time()
+
+    def series(self, name: str) -> list[float]:
+        """Every value of one metric so far, oldest first."""
+        with self._lock:
+            return list(self._series.get(name, []))
+
+    def final_data(self) -> list[dict[str, Any]]:
+        """FinalMetricDataList: the last value of each metric that has one."""
+        with self._lock:
+            return [
+                {"MetricName": name, "Value": values[-1], "Timestamp": self._read_at[name]}
+                for name, values in self._series.items()
+                if values
+            ]

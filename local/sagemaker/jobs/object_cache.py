@@ -1,0 +1,75 @@
+"""Downloaded objects, kept by content so that the trials of a tuning job share one copy.
+
+An object is known by its ETag and size. A job gets hard links, which cost no disk and no time. A
+job that writes into its input would change every other job's copy: what was changed is seen by its
+modification time when the next job wants it, and downloaded again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from local.sagemaker.jobs.s3 import S3Object
+
+# A few data sets' worth; what is unused longest goes first.
+MAX_CACHE_BYTES = 8 * 1024**3
+# Given to every file of the cache: a file with another modification time was written to.
+_PRISTINE_NS = 315_532_800 * 10**9  # 1980-01-01, before any clock
+
+
+class ObjectCache:
+    """Thread-safe. `folder` must be on the same file system as the jobs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pruning = threading.Lock()
+
+    def fetch(self, client: Any, bucket: str, wanted: S3Object, target: Path) -> None:
+        """Put the object at `target`. Raises one of s3.S3_ERRORS."""
+        kept = self._path(wanted)
+        if not _pristine(kept, wanted.size):
+            self._download(client, bucket, wanted, kept)
+        os.utime(kept, ns=(time.time_ns(), _PRISTINE_NS))  # used now
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(kept, target)
+
+    def _download(self, client: Any, bucket: str, wanted: S3Object, kept: Path) -> None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}.partial")
+        try:
+            client.download_file(bucket, wanted.key, str(partial))
+            os.utime(partial, ns=(_PRISTINE_NS, _PRISTINE_NS))
+            partial.replace(kept)  # a new file: jobs that hold the old one keep it
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _path(self, wanted: S3Object) -> Path:
+        return self._folder / wanted.etag[:2] / f"{wanted.etag}-{wanted.size}"
+
+    def prune(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
+        """Delete the longest unused until the rest fits; what a job holds costs nothing here."""
+        with self._pruning:
+            unused = [
+                (status.st_atime_ns, status.st_size, path)
+                for path in self._folder.rglob("*-*")
+                if path.is_file() and (status := path.stat()).st_nlink == 1
+            ]
+            total = sum(size for _, size, _ in unused)
+            for _, size, path in sorted(unused):
+                if total <= max_bytes:
+                    return
+                path.unlink(missing_ok=True)
+                total -= size
+
+
+def _pristine(kept: Path, size: int) -> bool:
+    try:
+        status = kept.stat()
+    except FileNotFoundError:
+        return False
+    return status.st_size == size and status.st_mtime_ns == _PRISTINE_NS

@@ -1,0 +1,80 @@
+"""The operations on training jobs: validated parameters in, the answer's members out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.arns import sagemaker_arn
+from local.errors import AwsError
+from local.sagemaker.jobs import checks
+from local.sagemaker.jobs.jobs import TABLE, TrainingJobs
+from local.sagemaker.jobs.layout import Layout
+from local.sagemaker.jobs.record import ENDED, new_record
+from local.sagemaker.jobs.rules import evaluations, read_statuses
+from local.sagemaker.listing import page
+from local.settings import Settings
+from local.store import Record, Store
+from local.wire import Operation
+
+
+class Operations:
+    def __init__(self, settings: Settings, store: Store, jobs: TrainingJobs) -> None:
+        self._settings = settings
+        self._store = store
+        self._jobs = jobs
+
+    def table(self) -> dict[str, Operation]:
+        return {
+            "CreateTrainingJob": self.create_training_job,
+            "DescribeTrainingJob": self.describe_training_job,
+            "ListTrainingJobs": self.list_training_jobs,
+            "StopTrainingJob": self.stop_training_job,
+        }
+
+    def create_training_job(self, params: dict[str, Any]) -> dict[str, Any]:
+        checks.check_environment(self._settings)
+        checks.check_job(params)
+        record = new_record(params)
+        if record["TrainingJobArn"] in self._store[TABLE]:
+            raise AwsError(
+                "ResourceInUse",
+                "Training job names must be unique within an AWS account and region, and a "
+                f"training job with this name already exists ({record['TrainingJobArn']})",
+            )
+        self._jobs.create(record)
+        return {"TrainingJobArn": record["TrainingJobArn"]}
+
+    def describe_training_job(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params["TrainingJobName"])
+        statuses = record.get("_rules")
+        if statuses is None:
+            statuses = read_statuses(Layout.of(self._settings.sagemaker_dir, record).rules)
+        return {**record, **evaluations(record, statuses)}
+
+    def list_training_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
+        checks.refuse(params, ("WarmPoolStatusEquals", "TrainingPlanArnEquals"))
+        return page(
+            self._store.rows(TABLE),
+            params,
+            "TrainingJobSummaries",
+            "TrainingJobName",
+            "TrainingJobStatus",
+        )
+
+    def stop_training_job(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params["TrainingJobName"])
+        status = record["TrainingJobStatus"]
+        if status in ENDED:
+            raise AwsError(
+                "ValidationException",
+                f"The request was rejected because the training job is in status {status}.",
+            )
+        if status != "Stopping":
+            self._jobs.stop(record)
+        return {}
+
+    def _find(self, name: str) -> Record:
+        record = self._store[TABLE].get(sagemaker_arn("training-job", name))
+        if record is None:
+            raise AwsError("ValidationException", "Requested resource not found.")
+        return record

@@ -1,0 +1,61 @@
+"""Folders in the cloud's own S3: listed, and uploaded in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+S3_ERRORS = (BotoCoreError, ClientError, OSError)
+# The server is this same process, so more threads would only wait for one another.
+TRANSFER_THREADS = 8
+
+
+@dataclass(frozen=True)
+class S3Object:
+    key: str
+    etag: str
+    size: int
+
+
+def split_prefix(url: str) -> tuple[str, str]:
+    """(bucket, key prefix, which may be empty) of s3://bucket/prefix."""
+    parts = urlsplit(url)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def objects(client: Any, bucket: str, prefix: str) -> list[S3Object]:
+    """Every object below a prefix, without the markers that consoles make for folders."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [
+        S3Object(row["Key"], row["ETag"].strip('"'), row["Size"])
+        for page in pages
+        for row in page.get("Contents", [])
+        if not row["Key"].endswith("/")
+    ]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every regular file, in a fixed order; links are files only where they stay in the folder."""
+    root = folder.resolve()
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.resolve().is_relative_to(root)
+    )
+
+
+def upload_files(client: Any, files: Iterable[Path], folder: Path, url: str) -> None:
+    """Upload files of `folder` under the same names below `url`. Raises one of S3_ERRORS."""
+    bucket, prefix = split_prefix(url)
+    prefix = f"{prefix.rstrip('/')}/" if prefix else ""
+
+    def upload(path: Path) -> None:
+        client.upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
+
+    with ThreadPoolExecutor(TRANSFER_THREADS, "upload") as pool:
+        for _ in pool.map(upload, files):
+            pass

@@ -1,0 +1,29 @@
+"""Tags, which the SDK puts on what it makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.store import Store
+from local.wire import Operation
+
+TABLE = "tags"
+
+
+class Operations:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def table(self) -> dict[str, Operation]:
+        return {"AddTags": self.add_tags, "ListTags": self.list_tags}
+
+    def add_tags(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A key that is there already gets the new value."""
+        with self._store.changing():
+            tags = self._store[TABLE].setdefault(params["ResourceArn"], {})
+            tags |= {tag["Key"]: tag["Value"] for tag in params["Tags"]}
+        return self.list_tags(params)
+
+    def list_tags(self, params: dict[str, Any]) -> dict[str, Any]:
+        tags = self._store[TABLE].get(params["ResourceArn"], {})
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
