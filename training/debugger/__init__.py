@@ -5,7 +5,7 @@ The training script meets the debugger at these lines, and at no others:
     debugger = attach(model, loss, base_dir, stop_on=("ExplodingTensor",))
     for epoch in range(epochs):
         debugger.mode("train")
-        ...                                     # the loop as it is: model(x), loss(y, t), optimizer.step()
+        ...                            # the loop: loss(model(x), y), backward(), optimizer.step()
         debugger.mode("eval")
         ...
         if rule := debugger.should_stop():
@@ -16,9 +16,9 @@ Nothing here imports torch or smdebug at import time: the launchers, which have 
 `training.debugger.managed`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +60,7 @@ def attach(
     base_dir: Path,
     *,
     stop_on: Sequence[str] = (),
-    rules: Sequence[str] = RULES,
+    rules: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Debugger:
     """Hook `model` and `loss`, and start the rules in a process of their own.
 
@@ -75,11 +75,13 @@ def attach(
         base_dir: SageMaker's /opt/ml. Reads input/config/debughookconfig.json if the request had a
             DebugHookConfig; writes output/tensors and output/rules/<rule>.json.
         stop_on: Rules that `should_stop` reports.
-        rules: Rules to evaluate, of RULES.
+        rules: Rules to evaluate, each with the parameters that differ from its defaults (say
+            `{"Overfit": {"patience": 3}}`). None: all of RULES with their defaults.
 
     Raises:
         ValueError: a rule of `stop_on` or `rules` is not one of RULES.
     """
     from training.debugger.session import start  # torch comes with it
 
-    return start(model, loss, base_dir, stop_on=tuple(stop_on), rules=tuple(rules))
+    chosen = {name: {} for name in RULES} if rules is None else rules
+    return start(model, loss, base_dir, stop_on=tuple(stop_on), rules=chosen)

@@ -1,0 +1,268 @@
+"""The hook: measure what the rules need at every step, at a few per cent of the step's time.
+
+Saving whole tensors costs a small head many times its step (gradients alone: a copy of the
+parameters a step, through protobuf in Python). The rules need a number a tensor, so this takes
+numbers. Per step of the model, in smdebug's names:
+
+- `<Loss>_output_0`: the loss (its mean, if it is not a scalar);
+- gradients: mean of the absolute values (`abs_mean` of `gradient/<Model>_<parameter>`), read when
+  an optimizer is about to use them, so after accumulation and clipping;
+- weights: L2 norm (`l2` of `<Model>_<parameter>`), before that update;
+- ReLUs, in train mode: for each unit the share of its outputs that are not zero (`active` of
+  `<Model>_<module>_relu_output_<call>`), as float32[units].
+
+Only in the first FIRST_STEPS train steps, because only PoorWeightInitialization asks:
+
+- variance of each ReLU's input (`variance` of `..._relu_input_<call>`);
+- distance from the 5th to the 95th percentile of each weight matrix' gradient (`spread` of
+  `gradient/...`; from at most twice SPREAD_VALUES of its values, evenly chosen).
+
+Large activations are bounded: the first images of a batch up to ACTIVATION_VALUES values a ReLU and
+step. ResNet50's ReLU inputs at batch 32 are 1.23 GB a step; this looks at a twentieth.
+
+Tensors stay where they are until some FLUSH_STEPS steps or FLUSH_S seconds have gathered; one copy
+then takes all of them to the writer's pipe.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
+
+from training.debugger.hook_config import Interval
+from training.debugger.trial_files import reduction
+from training.debugger.writer import HEADER, define
+
+FIRST_STEPS = 10  # PoorWeightInitialization's default `steps`
+SPREAD_VALUES = 16_384
+ACTIVATION_VALUES = 1 << 18
+FLUSH_STEPS = 64
+FLUSH_S = 0.5
+RELUS = (nn.ReLU, nn.ReLU6)
+
+
+@dataclass
+class Step:
+    """What was measured in one step: names and tensors, side by side."""
+
+    mode: str
+    number: int
+    mode_step: int
+    time_s: float
+    names: list[str] = field(default_factory=list)
+    values: list[torch.Tensor] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, value: torch.Tensor) -> None:
+        """Note one tensor."""
+        self.names.append(name)
+        self.values.append(value)
+
+
+class Recorder:
+    """Hooks on a model and its loss; frames for `training.debugger.writer` go to `send`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module,
+        intervals: Mapping[str, Interval],
+        send: Callable[[bytes], None],
+    ) -> None:
+        self.intervals, self.send = intervals, send
+        self.prefix = type(model).__name__
+        self.loss_name = f"{type(loss).__name__}_output_0"
+        self.parameters = {
+            f"{self.prefix}_{name}": parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        }
+        self.gradient_names = {
+            name: reduction("abs_mean", f"gradient/{name}") for name in self.parameters
+        }
+        self.weight_names = {name: reduction("l2", name) for name in self.parameters}
+        self.relus = relus(model, self.prefix)
+        self.current_mode = "train"
+        self.number = -1
+        self.mode_steps = dict.fromkeys(intervals, -1)
+        self.step: Step | None = None
+        self.finished: list[Step] = []
+        self.flushed_s = time.monotonic()
+        self.kinds: dict[tuple[str, tuple[str, ...]], int] = {}
+        self.units: dict[str, int] = {}
+        self.ours: dict[int, bool] = {}  # id of an optimizer -> it trains one of our parameters
+        self.handles: list[RemovableHandle] = [
+            model.register_forward_pre_hook(self._begin),
+            loss.register_forward_hook(self._loss),
+            register_optimizer_step_pre_hook(self._before_update),
+        ]
+        for module in self.relus:
+            self.handles.append(module.register_forward_hook(self._relu_output))
+        self.first_handles = [
+            module.register_forward_pre_hook(self._relu_input) for module in self.relus
+        ]
+
+    def collections(self) -> dict[str, dict[str, list[str]]]:
+        """smdebug's collections for what this records."""
+        biases = [name for name in self.parameters if name.endswith("bias")]
+        return {
+            "losses": {"tensor_names": [self.loss_name]},
+            "gradients": {"tensor_names": [f"gradient/{name}" for name in self.parameters]},
+            "weights": {"tensor_names": [name for name in self.parameters if name not in biases]},
+            "biases": {"tensor_names": biases},
+            "relu_input": {"include_regex": [".*relu_input"], "tensor_names": []},
+            "relu_output": {"include_regex": [".*relu_output"], "tensor_names": []},
+        }
+
+    def mode(self, name: str) -> None:
+        """What the following forward passes are."""
+        self.current_mode = name
+
+    def close(self) -> None:
+        """Take the hooks off and send what is left."""
+        for handle in (*self.handles, *self.first_handles):
+            handle.remove()
+        self.handles.clear()
+        self.first_handles.clear()
+        self._end()
+        self.flush()
+
+    def _begin(self, module: nn.Module, inputs: object) -> None:
+        self._end()
+        mode = self.current_mode
+        self.number += 1
+        self.mode_steps[mode] += 1
+        step = self.mode_steps[mode]
+        if mode == "train" and step == FIRST_STEPS:
+            for handle in self.first_handles:
+                handle.remove()
+        if step in self.intervals[mode]:
+            self.step = Step(mode, self.number, step, time.time())
+
+    def _end(self) -> None:
+        step, self.step = self.step, None
+        if step is None or not step.values:
+            return
+        self.finished.append(step)
+        late = time.monotonic() - self.flushed_s > FLUSH_S
+        if late or len(self.finished) >= FLUSH_STEPS:
+            self.flush()
+
+    def _loss(self, module: nn.Module, inputs: object, output: object) -> None:
+        if self.step is not None and isinstance(output, torch.Tensor):
+            value = output.detach()
+            self.step.add(self.loss_name, value.mean() if value.ndim else value)
+
+    @torch.no_grad()
+    def _before_update(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
+        step = self.step
+        if step is None or not self._trains_ours(optimizer):
+            return
+        trained = [(n, p) for n, p in self.parameters.items() if p.grad is not None]
+        norms = torch._foreach_norm([parameter for _, parameter in trained], 2)
+        for (name, parameter), norm in zip(trained, norms, strict=True):
+            gradient = parameter.grad
+            assert gradient is not None  # chosen above  # noqa: S101
+            step.add(self.gradient_names[name], gradient.abs().mean())
+            step.add(self.weight_names[name], norm)
+            if step.mode_step < FIRST_STEPS and gradient.ndim > 1:
+                step.add(reduction("spread", f"gradient/{name}"), spread(gradient))
+
+    def _trains_ours(self, optimizer: Optimizer) -> bool:
+        known = self.ours.get(id(optimizer))
+        if known is None:
+            ids = {id(parameter) for parameter in self.parameters.values()}
+            groups = optimizer.param_groups
+            known = any(id(p) in ids for group in groups for p in group["params"])
+            self.ours[id(optimizer)] = known
+        return known
+
+    def _relu_name(self, step: Step, module: nn.Module, what: str) -> str:
+        name = f"{self.relus[module]}_{what}"
+        call = step.calls.get(name, 0)
+        step.calls[name] = call + 1
+        return f"{name}_{call}"
+
+    @torch.no_grad()
+    def _relu_input(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        # Before the ReLU, because one that works in place overwrites its input.
+        step = self.step
+        if step is not None and step.mode == "train" and inputs[0].requires_grad:
+            name = self._relu_name(step, module, "input")
+            value = some(inputs[0].detach()).float().var(correction=0)
+            step.add(reduction("variance", name), value)
+
+    @torch.no_grad()
+    def _relu_output(self, module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        step = self.step
+        # What no gradient reaches is frozen: it cannot die in this job.
+        if step is None or step.mode != "train" or not output.requires_grad:
+            return
+        name = self._relu_name(step, module, "output")
+        value = active(some(output.detach()))
+        if self.units.setdefault(name, value.numel()) == value.numel():
+            step.add(reduction("active", name), value)
+
+    def flush(self) -> None:
+        """Send the finished steps."""
+        self.flushed_s = time.monotonic()
+        steps, self.finished = self.finished, []
+        if not steps:
+            return
+        flat = [value.reshape(-1).float() for step in steps for value in step.values]
+        numbers = memoryview(torch.cat(flat).cpu().numpy().data).cast("B")
+        frames: list[bytes | memoryview] = []
+        start = 0
+        for step in steps:
+            key = (step.mode, tuple(step.names))
+            if key not in self.kinds:
+                self.kinds[key] = len(self.kinds)
+                sizes = [(n, v.numel()) for n, v in zip(step.names, step.values, strict=True)]
+                frames.append(define(self.kinds[key], step.mode, sizes))
+            end = start + 4 * sum(value.numel() for value in step.values)
+            kind = self.kinds[key]
+            frames.append(HEADER.pack(kind, step.number, step.mode_step, step.time_s, end - start))
+            frames.append(numbers[start:end])
+            start = end
+        self.send(b"".join(frames))
+
+
+def relus(model: nn.Module, prefix: str) -> dict[nn.Module, str]:
+    """Each ReLU module and its name, which ends in "relu": AWS's rules look for `.*relu_input`."""
+    found: dict[nn.Module, str] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, RELUS):
+            name = f"{prefix}_{path}" if path else prefix
+            found[module] = name if name.endswith("relu") else f"{name}_relu"
+    return found
+
+
+def some(value: torch.Tensor) -> torch.Tensor:
+    """The first items of a batch, as many as ACTIVATION_VALUES allows, at least one."""
+    if value.ndim == 0 or value.numel() <= ACTIVATION_VALUES:
+        return value
+    return value[: max(1, ACTIVATION_VALUES * value.shape[0] // value.numel())]
+
+
+def active(output: torch.Tensor) -> torch.Tensor:
+    """Share of each unit's outputs above zero, float32[units].
+
+    Units are columns of [batch, units], channels of [batch, channels, ...] images, and the last
+    dimension of [batch, tokens, units].
+    """
+    if output.ndim == 1:
+        return output.sign().float()
+    unit = output.ndim - 1 if output.ndim == 3 else 1
+    others = [dimension for dimension in range(output.ndim) if dimension != unit]
+    return output.sign().mean(dim=others, dtype=torch.float32)
+
+
+def spread(gradient: torch.Tensor) -> torch.Tensor:
+    """95th minus 5th percentile, of at most 2 x SPREAD_VALUES values, a scalar."""
+    values = gradient.reshape(-1)[:: max(1, gradient.numel() // SPREAD_VALUES)].float()
+    ends = torch.quantile(values, values.new_tensor([0.05, 0.95]))
+    return ends[1] - ends[0]

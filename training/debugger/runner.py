@@ -1,0 +1,185 @@
+"""The process that evaluates the rules while the job trains.
+
+    python -m training.debugger.runner TENSORS STATUSES '{"Overfit": {"patience": 2}, ...}'
+
+Follows the trial in TENSORS, keeps `STATUSES/<rule>.json` up to date and prints a line to the job's
+output when a status changes. Ends when the trial has ended and every rule has seen all of it. The
+training process holds the other end of stdin: when that closes, whatever the reason, no more steps
+can come, and this process finishes with what is there.
+
+Exit codes: 0 done, 1 smdebug could not be imported, 2 used wrongly.
+"""
+
+import json
+import os
+import select
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.debugger.status import Evaluation, RuleStatus
+
+if TYPE_CHECKING:
+    from training.debugger.rules import StepRule
+    from training.debugger.smdebug_bridge import FollowedTrial
+
+POLL_S = 0.25
+FINISH = b"finish"  # the training process' word that every step has been written
+WORD_S = 5.0  # the trial's end is on disk a moment before the training process says so
+NICENESS = 5  # training goes first where both want the processor
+
+
+class RuleRun:
+    """One rule and where it stands."""
+
+    def __init__(self, name: str, parameters: Mapping[str, Any], statuses: Path) -> None:
+        self.name, self.parameters, self.statuses = name, parameters, statuses
+        self.rule: StepRule | None = None
+        self.status: RuleStatus | None = None
+        self.steps = 0
+        self.set("InProgress", "")
+
+    @property
+    def running(self) -> bool:
+        """Whether there is no verdict yet."""
+        return self.status == "InProgress"
+
+    def create(self, rule_class: type["StepRule"], trial: "FollowedTrial") -> None:
+        """Build the rule; one that cannot be built is an Error, and no other's business."""
+        try:
+            self.rule = rule_class(trial, **self.parameters)
+        except Exception as error:  # noqa: BLE001  # a rule's mistake must not stop the others
+            self.fail(error, None)
+
+    def invoke(self, step: int) -> None:
+        """Show the rule one step."""
+        from training.debugger.smdebug_bridge import NOT_RECORDED, RuleEvaluationConditionMet
+
+        assert self.rule is not None  # noqa: S101  # create comes first
+        try:
+            self.rule.invoke(step)
+        except NOT_RECORDED:
+            return  # a tensor that the hook was not asked for
+        except RuleEvaluationConditionMet:
+            self.set("IssuesFound", f"step {step}: {self.rule.details}", step)
+        except Exception as error:  # noqa: BLE001  # as above
+            self.fail(error, step)
+        self.steps += 1
+
+    def end(self, last_step: int | None, complete: bool) -> None:
+        """Come to a verdict."""
+        if not self.running:
+            return
+        if not complete:
+            self.set("Stopped", f"the training process died; {self.steps} steps seen")
+            return
+        try:
+            met = self.rule is not None and self.rule.at_end()
+        except Exception as error:  # noqa: BLE001  # as above
+            self.fail(error, last_step)
+            return
+        if met and self.rule is not None:
+            self.set("IssuesFound", f"step {last_step}: {self.rule.details}", last_step)
+        else:
+            self.set("NoIssuesFound", f"{self.steps} steps seen")
+
+    def fail(self, error: Exception, step: int | None) -> None:
+        """Note that the rule itself broke."""
+        where = "" if step is None else f"step {step}: "
+        self.set("Error", f"{where}{type(error).__name__}: {error}", step)
+
+    def set(self, status: RuleStatus, details: str, step: int | None = None) -> None:
+        """Write the status file and say what changed."""
+        self.status = status
+        parameters = self.rule.parameters if self.rule else self.parameters
+        points = tuple(self.rule.datapoints) if self.rule else ()
+        Evaluation(self.name, status, details, parameters, step, points).write(self.statuses)
+        if status != "InProgress":
+            joint = " at " if step is not None else ": "
+            print(f"[rule] {self.name}: {status}{joint}{details}", flush=True)
+
+
+class Parent:
+    """The training process, as seen through stdin."""
+
+    def __init__(self) -> None:
+        self.said = b""
+        self.open = True
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a word, at most `seconds`; after its end there is nothing to wait for."""
+        if self.open and select.select([0], [], [], seconds)[0]:
+            word = os.read(0, 1024)
+            self.said += word
+            self.open = bool(word)
+
+    @property
+    def gone(self) -> bool:
+        """Whether no more steps will come."""
+        return not self.open or self.finished
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended in an orderly way."""
+        return FINISH in self.said
+
+
+def main() -> int:
+    """Evaluate the rules named on the command line."""
+    if len(sys.argv) != 4:
+        print("usage: python -m training.debugger.runner TENSORS STATUSES RULES", file=sys.stderr)
+        return 2
+    os.nice(NICENESS)
+    tensors, statuses = Path(sys.argv[1]), Path(sys.argv[2])
+    rules: dict[str, dict[str, Any]] = json.loads(sys.argv[3])
+    runs = [RuleRun(name, parameters, statuses) for name, parameters in rules.items()]
+    # smdebug looks for torch.distributed and can do without: two seconds of processor time less.
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        from training.debugger.rules import CLASSES
+        from training.debugger.smdebug_bridge import FollowedTrial
+    except Exception as error:  # noqa: BLE001  # smdebug raises all kinds where it does not fit
+        reason = f"smdebug cannot be imported ({type(error).__name__}: {error})"
+        print(f"[debugger] {reason}; training goes on without rules", file=sys.stderr, flush=True)
+        for run in runs:
+            Evaluation(run.name, "Error", reason, run.parameters).write(statuses)
+        return 1
+    parent = Parent()
+    while not FollowedTrial.exists(tensors) and not parent.gone:
+        parent.wait(POLL_S)
+    last = follow(tensors, parent, runs, CLASSES) if FollowedTrial.exists(tensors) else None
+    for run in runs:
+        run.end(last, complete=parent.finished)
+    return 0
+
+
+def follow(
+    tensors: Path, parent: Parent, runs: list[RuleRun], classes: Mapping[str, type["StepRule"]]
+) -> int | None:
+    """Show every rule every step until the trial ends; returns the last step."""
+    from training.debugger.smdebug_bridge import FollowedTrial
+
+    trial = FollowedTrial(tensors)
+    for run in runs:
+        run.create(classes[run.name], trial)
+    last = None
+    ended = False
+    while not ended:
+        # Asked before the steps are listed: after the end no step can be missed.
+        ended = FollowedTrial.ended(tensors) or parent.gone
+        steps = trial.new_steps()
+        for step in steps:
+            for run in runs:
+                if run.running:
+                    run.invoke(step)
+            last = step
+        trial.forget(steps)
+        if not ended:
+            parent.wait(POLL_S)
+    parent.wait(WORD_S)
+    return last
+
+
+if __name__ == "__main__":
+    sys.exit(main())

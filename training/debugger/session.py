@@ -1,0 +1,160 @@
+"""One training process' debugger: its hook, its two child processes, its verdicts."""
+
+import importlib.util
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed
+from torch import nn
+
+from training.debugger import RULES, Mode
+from training.debugger.children import RulesProcess, Writer
+from training.debugger.hook_config import HookConfig, read
+from training.debugger.recorder import Recorder
+from training.debugger.status import Evaluation
+from training.debugger.status import read as read_status
+from training.debugger.trial_files import write_collections
+
+LOOK_S = 1.0  # between two looks at the status files
+FINISH_S = 120.0  # how long the end of a training may wait for the writer, and for the rules
+
+
+class Hook(Protocol):
+    """Recorder or smdebug's own hook."""
+
+    def mode(self, name: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class NoDebugger:
+    """Does nothing."""
+
+    enabled = False
+
+    def __init__(self, statuses: Mapping[str, str]) -> None:
+        self.statuses = dict(statuses)
+
+    def mode(self, name: Mode) -> None:
+        """Do nothing."""
+
+    def should_stop(self) -> str | None:
+        """Never."""
+        return None
+
+    def close(self, report_dir: Path | None = None) -> dict[str, str]:
+        """What the rules came to: nothing, or Error where they could not run."""
+        return self.statuses
+
+
+class ActiveDebugger:
+    """A hook that records, and rules that look."""
+
+    def __init__(
+        self, hook: Hook, writer: Writer | None, rules: RulesProcess, stop_on: tuple[str, ...]
+    ) -> None:
+        self.enabled = True
+        self.hook, self.writer, self.rules, self.stop_on = hook, writer, rules, stop_on
+        self.looked_s = 0.0
+        self.statuses: dict[str, str] | None = None
+
+    def mode(self, name: Mode) -> None:
+        """Say what the following forward passes are."""
+        self.hook.mode(name)
+
+    def should_stop(self) -> str | None:
+        """Name of a rule of `stop_on` that found issues, else None."""
+        now = time.monotonic()
+        if not self.stop_on or now - self.looked_s < LOOK_S:
+            return None
+        self.looked_s = now
+        for rule in self.stop_on:
+            state = read_status(self.rules.statuses, rule) or {}
+            if state.get("RuleEvaluationStatus") == "IssuesFound":
+                return rule
+        return None
+
+    def close(self, report_dir: Path | None = None) -> dict[str, str]:
+        """Take the hook off, wait for the rules, copy their files."""
+        if self.statuses is None:
+            self.enabled = False
+            self.hook.close()
+            if self.writer is not None:
+                self.writer.close(FINISH_S)
+            self.statuses = self.rules.finish(FINISH_S)
+        if report_dir is not None:
+            shutil.copytree(self.rules.statuses, report_dir / "rules", dirs_exist_ok=True)
+        return dict(self.statuses)
+
+
+def start(
+    model: nn.Module,
+    loss: nn.Module,
+    base_dir: Path,
+    stop_on: tuple[str, ...],
+    rules: Mapping[str, Mapping[str, Any]],
+) -> NoDebugger | ActiveDebugger:
+    """See `training.debugger.attach`."""
+    for name in (*stop_on, *rules):
+        if name not in RULES:
+            raise ValueError(f"{name!r} is no rule; the rules are {', '.join(RULES)}")
+    if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
+        return NoDebugger({})
+    statuses = base_dir / "output" / "rules"
+    tensors = base_dir / "output" / "tensors"
+    reason = refusal(model)
+    if reason:
+        say(f"{reason}; training goes on without the debugger")
+        for name, parameters in rules.items():
+            Evaluation(name, "Error", reason, parameters).write(statuses)
+        return NoDebugger(dict.fromkeys(rules, "Error"))
+    config = read(base_dir / "input" / "config" / "debughookconfig.json")
+    for trap in config.trapped():
+        say(f"the request saves {trap}; a rule sees only those steps")
+    set_aside(tensors)
+    process = RulesProcess(tensors, statuses, rules)
+    hook, writer = hooks(config, tensors, model, loss)
+    return ActiveDebugger(hook, writer, process, stop_on)
+
+
+def refusal(model: nn.Module) -> str | None:
+    """Why this model cannot be debugged here, or None."""
+    if isinstance(model, torch.jit.ScriptModule) or hasattr(model, "_orig_mod"):
+        return "the model is compiled, and hooks would break it (attach before torch.compile)"
+    if importlib.util.find_spec("smdebug") is None:
+        return "smdebug is not installed (pip install -r training/requirements.txt)"
+    return None
+
+
+def hooks(
+    config: HookConfig, tensors: Path, model: nn.Module, loss: nn.Module
+) -> tuple[Hook, Writer | None]:
+    """The hook that the request asks for, and the writer that it needs."""
+    if config.whole_tensors is not None:
+        # Only here, because this imports smdebug, which takes a second.
+        from training.debugger.smdebug_bridge import WholeTensorHook
+
+        return WholeTensorHook(config.whole_tensors, tensors, model, loss), None
+    writer = Writer(tensors)
+    recorder = Recorder(model, loss, config.intervals, writer.send)
+    write_collections(tensors, recorder.collections())
+    return recorder, writer
+
+
+def set_aside(folder: Path) -> None:
+    """Rename a folder that an interrupted attempt left: a trial must start in an empty one."""
+    number = 1
+    while folder.with_name(f"{folder.name}-{number}").exists():
+        number += 1
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}-{number}"))
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    print(f"[debugger] {message}", file=sys.stderr, flush=True)
