@@ -1,7 +1,9 @@
 """The one preprocess function: pictures become tensors here, in training, evaluation and serving.
 
-The steps and their rounding are those of timm's evaluation transform (`timm.data.create_transform`
-with `is_training=False`), done on Pillow images; a test holds the two together.
+The steps are those of timm's evaluation transform (`timm.data.create_transform` with
+`is_training=False`), which resizes with Pillow. torch's own kernel here is the same algorithm in
+vector instructions, three to six times as fast. A test holds the two together: no value differs by
+more than 2 of 255 levels, and at most one in fifty differs at all.
 """
 
 from dataclasses import dataclass
@@ -9,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from torch.nn.functional import interpolate
 
-INTERPOLATIONS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+INTERPOLATIONS = ("bilinear", "bicubic")
+
+# A strip longer than this many times its short side is cut to that length around its middle before
+# it is resized. The crop keeps only a square, and a line of pixels scaled up whole would take
+# gigabytes.
+MAX_ASPECT = 8
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,27 @@ def preprocess(image: Image.Image, spec: PreprocessSpec) -> torch.Tensor:
 
 def pixels(image: Image.Image, spec: PreprocessSpec) -> torch.Tensor:
     """Any Pillow image -> uint8 tensor of shape (crop, crop, 3): upright, RGB, resized, cropped."""
-    image = upright_rgb(image)
-    image = image.resize(_scaled_size(image.size, spec.resize), INTERPOLATIONS[spec.interpolation])
-    left = round((image.width - spec.crop) / 2)
-    top = round((image.height - spec.crop) / 2)
-    image = image.crop((left, top, left + spec.crop, top + spec.crop))
-    return torch.from_numpy(np.array(image))
+    image = _without_long_ends(upright_rgb(image))
+    width, height = _scaled_size(image.size, spec.resize)
+    left, top = round((width - spec.crop) / 2), round((height - spec.crop) / 2)
+    cropped = _scaled(np.array(image), height, width, spec.interpolation)
+    cropped = cropped[top : top + spec.crop, left : left + spec.crop]
+    return torch.from_numpy(np.ascontiguousarray(cropped))
+
+
+def _scaled(picture: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:
+    """uint8 (H, W, 3) -> uint8 (height, width, 3).
+
+    Nothing here may be copied by torch, not even by `interpolate` for a picture that has the size
+    already: torch would copy in parallel, and a thread that does so gets OpenMP workers of its own
+    beside those of the forward passes, which then take twice as long.
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    channels_first = torch.from_numpy(picture).movedim(-1, 0)[None]
+    scaled = interpolate(channels_first, size=(height, width), mode=interpolation, antialias=True)
+    result: np.ndarray = scaled[0].movedim(0, -1).numpy()
+    return result
 
 
 def normalise(pictures: torch.Tensor, spec: PreprocessSpec) -> torch.Tensor:
@@ -85,6 +104,15 @@ def _scaled_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     if width <= height:
         return short_side, int(short_side * height / width)
     return int(short_side * width / height), short_side
+
+
+def _without_long_ends(image: Image.Image) -> Image.Image:
+    """The middle of a strip, see MAX_ASPECT; any other picture as it is."""
+    longest = MAX_ASPECT * min(image.size)
+    if max(image.size) <= longest:
+        return image
+    left, top = max(0, image.width - longest) // 2, max(0, image.height - longest) // 2
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 def _deep_to_grey(image: Image.Image) -> Image.Image:
