@@ -33,6 +33,9 @@ from local.sagemaker.jobs.jobs import TrainingJobs
 from local.sagemaker.jobs.operations import Operations as TrainingOperations
 from local.sagemaker.operations import Operations as SageMakerOperations
 from local.sagemaker.runtime import Runtime
+from local.sagemaker.tuning import run as tuning
+from local.sagemaker.tuning.jobs import TuningJobs
+from local.sagemaker.tuning.operations import Operations as TuningOperations
 from local.settings import HOST, Settings
 from local.state_dir import StateLock, check_readable
 from local.store import Store
@@ -88,12 +91,16 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     store = Store(settings.sagemaker_dir / "state.json", "models", "endpoint_configs", "endpoints")
     scaling_store = Store(settings.state_dir / "autoscaling.json", "targets", "policies")
     endpoints = Endpoints(settings, store)
-    job_store = Store(settings.sagemaker_dir / "jobs.json", training.TABLE, tags.TABLE)
+    job_store = Store(
+        settings.sagemaker_dir / "jobs.json", training.TABLE, tuning.TABLE, tags.TABLE
+    )
     jobs = TrainingJobs(settings, job_store)
+    tuning_jobs = TuningJobs(job_store, jobs)
     sagemaker = JsonApi(
         "sagemaker",
         SageMakerOperations(settings, store, endpoints).table()
         | TrainingOperations(settings, job_store, jobs).table()
+        | TuningOperations(settings, job_store, tuning_jobs).table()
         | tags.Operations(job_store).table(),
     )
     autoscaling = JsonApi("application-autoscaling", AutoScalingOperations(scaling_store).table())
@@ -113,12 +120,14 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     def ready() -> None:
         endpoints.restore()
         jobs.restore()
+        tuning_jobs.restore()
         started()
 
     server = _Server(gateway, ready)
     try:
         asyncio.run(server.serve(sockets=[listener]))
     finally:
+        tuning_jobs.close()
         jobs.close()
         endpoints.close()
         deployer.close()

@@ -42,7 +42,7 @@ class TrainingJobs:
                 self._journal(record).finish("Failed", CLOUD_STOPPED)
                 layout.discard()
 
-    def create(self, record: Record, threads: int | None = None) -> None:
+    def create(self, record: Record, threads: int | None = None) -> JobRun:
         """Start a job. `threads` bounds the CPU threads of one of several parallel ones."""
         with self._store.changing():
             self._store[TABLE][record["TrainingJobArn"]] = record
@@ -57,10 +57,10 @@ class TrainingJobs:
         name = f"job-{record['TrainingJobName']}"
         thread = threading.Thread(target=self._run, args=(run, record), daemon=True, name=name)
         with self._changed:
-            if self._closed:
-                return
-            self._running[record["TrainingJobArn"]] = (run, thread)
-            thread.start()
+            if not self._closed:
+                self._running[record["TrainingJobArn"]] = (run, thread)
+                thread.start()
+        return run
 
     def _run(self, run: JobRun, record: Record) -> None:
         try:
@@ -79,9 +79,9 @@ class TrainingJobs:
             self._journal(record).enter("Stopping")
             running[0].stop()
 
-    def run_of(self, record: Record) -> JobRun | None:
-        running = self._running.get(record["TrainingJobArn"])
-        return running[0] if running else None
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def wait(self, done: Callable[[], bool], timeout_s: float) -> None:
         """Return when `done` or after `timeout_s`; looks whenever a job's record changes."""

@@ -122,6 +122,8 @@ class JobRun:
     def _train(self, python: Path) -> tuple[str, str | None]:
         """The last secondary status, and the reason if it is Failed. Raises JobError."""
         while True:
+            if self._stopping.is_set():  # while it downloaded
+                return "Stopped", None
             self._checkpoints.start()
             self._journal.enter("Training")
             started = time.monotonic()

@@ -13,6 +13,7 @@ from local.launch import Cloud
 from tests.integration.local.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/model"
+JOB_TIMEOUT_S = 240.0  # seconds on a quiet machine
 ENDED = {"Completed", "Failed", "Stopped"}
 SCORE = {"Name": "score", "Regex": r"score=([-0-9.e]+)"}
 
@@ -114,7 +115,7 @@ class Training:
             described = self.describe(name)
             return described if described["TrainingJobStatus"] in ENDED else None
 
-        return wait_until(done)
+        return wait_until(done, JOB_TIMEOUT_S)
 
     def in_status(self, name: str, secondary: str) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
@@ -122,7 +123,7 @@ class Training:
             assert described["TrainingJobStatus"] not in ENDED - {secondary}, described
             return described if described["SecondaryStatus"] == secondary else None
 
-        return wait_until(reached)
+        return wait_until(reached, JOB_TIMEOUT_S)
 
     def lines(self, name: str) -> list[str]:
         """The job's log in CloudWatch Logs so far."""
@@ -145,7 +146,7 @@ class Training:
             text = log.read_text() if log.exists() else ""
             return next((line for line in text.splitlines() if line.startswith(word)), None)
 
-        return wait_until(line)
+        return wait_until(line, JOB_TIMEOUT_S)
 
     def said(self, name: str) -> dict[str, Any]:
         """What the script printed as `facts=<JSON>`."""

@@ -1,0 +1,1 @@
+"""Hyperparameter tuning jobs: each chooses the hyperparameters of training jobs and runs those."""
