@@ -1,11 +1,17 @@
 """The profiler of one training process, as the training script sees it."""
 
+import sys
+import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from training.profiler.clock import Clock
 from training.profiler.facts import JobFacts
+from training.profiler.operators import trace
+from training.profiler.reader import OPERATORS, read, write_facts
+from training.profiler.report import write_report
+from training.profiler.sampler import Sampler
 from training.profiler.timings import Mode, Phase, Timings, no_phases
 
 
@@ -19,8 +25,9 @@ class Profiler:
     def __init__(self, folder: Path | None) -> None:
         """Record under `folder` (`<base>/output/profiler`); None records nothing."""
         self._folder = folder
-        clock = Clock.start()
-        self._timings = None if folder is None else Timings(folder, clock)
+        self._clock = Clock.start()
+        self._timings = None if folder is None else Timings(folder, self._clock)
+        self._sampler = None if folder is None else Sampler(folder, self._clock)
         self._phases = no_phases() if self._timings is None else self._timings.phases
 
     @classmethod
@@ -62,7 +69,19 @@ class Profiler:
         Those steps are slower; they are marked and kept out of the step statistics. The first use
         costs about a second, which is charged to the phase "profiler".
         """
-        yield
+        timings, tracing = self._timings, ExitStack()
+        if timings is None or self._folder is None:
+            yield
+            return
+        with self.phase("profiler"):
+            tracing.enter_context(trace(self._folder / OPERATORS))
+        timings.traced = True
+        try:
+            yield
+        finally:
+            timings.traced = False
+            with self.phase("profiler"):
+                tracing.close()
 
     def close(self, report_dir: Path, job: JobFacts) -> None:
         """Stop recording and write `report_dir`/profiler-report.
@@ -71,3 +90,15 @@ class Profiler:
         the training failed (`JobFacts.failure`). A report that cannot be made is told on stderr and
         never raised: it must not cost a finished training. A second call does nothing.
         """
+        if self._timings is None or self._sampler is None or self._folder is None:
+            return
+        timings, sampler, self._timings, self._sampler = self._timings, self._sampler, None, None
+        self._phases = no_phases()
+        try:
+            timings.close()
+            sampler.stop()
+            write_facts(self._folder, job, self._clock)
+            write_report(read(self._folder), report_dir)
+        except Exception as error:  # noqa: BLE001 - the boundary: a report must not cost a training
+            print(f"profiler: no report in {report_dir}: {error}", file=sys.stderr)
+            traceback.print_exc()

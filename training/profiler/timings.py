@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TextIO, get_args
 
-from training.profiler.clock import Clock
+from training.profiler.clock import Clock, process_start_us
 
 Mode = Literal["train", "eval"]
 Phase = Literal[
@@ -154,13 +154,17 @@ class Timings:
         file = path.open("w", encoding="utf-8")
         names = [*STEP_EVENTS.values(), *get_args(Phase)]
         self._process = {name: number for number, name in enumerate(names)}
+        # smdebug adds the first to every event's `ts`; the second is ours.
+        start = {
+            "start_time_since_epoch_in_micros": start_us,
+            "process_start_in_micros": process_start_us(self._clock),
+        }
         heads = [
-            {"name": "process_name", "ph": "M", "pid": number, "args": {"name": name}}
+            json.dumps({"name": "process_name", "ph": "M", "pid": number, "args": args})
             for name, number in self._process.items()
+            for args in [{"name": name} | start]
         ]
-        # smdebug adds this start to every event's `ts`.
-        heads[0]["args"] |= {"start_time_since_epoch_in_micros": start_us}  # type: ignore[operator]
-        file.write("[\n" + ",\n".join(map(json.dumps, heads)))
+        file.write("[\n" + ",\n".join(heads))
         file.flush()
         return file, path
 

@@ -1,0 +1,91 @@
+"""What a rule found, and how a rule looks at a job."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from training.profiler.analysis.timeline import Timeline
+from training.profiler.recording import Sample
+
+# "not evaluated": the job has nothing that the rule could look at. It is not a pass.
+State = Literal["triggered", "quiet", "not evaluated", "statistics"]
+Rule = Callable[[Timeline], "Finding"]
+# SageMaker scans what was recorded once a minute, and counts the scans that triggered.
+SCAN_INTERVAL_S = 60.0
+# SageMaker's rules wait for 1,000 datapoints (8 minutes) before they look; jobs on a laptop and on
+# cached features are over by then. Ours wait for 10 seconds.
+PATIENCE = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule's verdict.
+
+    Attributes:
+        triggered: Scans (of a minute) in which the rule held; 0 or 1 for rules of the whole job.
+        violations: Datapoints that broke the rule's threshold.
+        datapoints: Datapoints that were looked at.
+        reason: One sentence: what was found, or why nothing was looked at.
+        recommendation: What to change when the rule triggers, with the flag of train.py.
+    """
+
+    rule: str
+    state: State
+    triggered: int
+    violations: int
+    datapoints: int
+    parameters: Mapping[str, object]
+    reason: str
+    recommendation: str
+    details: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        """The file of one rule, with the five keys that SageMaker's have."""
+        parameters = "\n".join(f"{name}:{value}" for name, value in self.parameters.items())
+        explained = {
+            "Status": self.state,
+            "Reason": self.reason,
+            "Recommendation": self.recommendation,
+        }
+        return {
+            "RuleTriggered": self.triggered,
+            "Violations": self.violations,
+            "Details": explained | dict(self.details),
+            "Datapoints": self.datapoints,
+            "RuleParameters": parameters,
+        }
+
+
+def not_evaluated(
+    rule: str, parameters: Mapping[str, object], reason: str, datapoints: int = 0
+) -> Finding:
+    """The finding of a rule that had nothing to look at."""
+    return Finding(rule, "not evaluated", 0, 0, datapoints, parameters, reason, "", {})
+
+
+def too_few(samples: Sequence[Sample], patience: int) -> str:
+    """Why a rule over samples was not evaluated."""
+    return f"{len(samples)} system samples, {patience} are needed ({patience / 2:g} seconds)."
+
+
+def scans(samples: Sequence[Sample], patience: int) -> Iterator[list[Sample]]:
+    """The samples of every minute; a rest shorter than `patience` goes with the minute before."""
+    groups: list[list[Sample]] = []
+    for sample in samples:
+        if not groups or sample.at_s - groups[-1][0].at_s >= SCAN_INTERVAL_S:
+            groups.append([])
+        groups[-1].append(sample)
+    if len(groups) > 1 and len(groups[-1]) < patience:
+        rest = groups.pop()
+        groups[-1] += rest
+    yield from groups
+
+
+def count(
+    samples: Sequence[Sample], violating: Sequence[bool], threshold: float, patience: int
+) -> tuple[int, int]:
+    """Scans of which more than `threshold` % violate, and the violating samples of all."""
+    flags = iter(violating)
+    found = [(len(scan), sum(next(flags) for _ in scan)) for scan in scans(samples, patience)]
+    triggered = sum(100 * bad > threshold * total for total, bad in found)
+    return triggered, sum(violating)

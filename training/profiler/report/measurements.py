@@ -1,0 +1,300 @@
+"""The report's lower part: what was measured of the machine, the steps, the data, the operators."""
+
+from collections.abc import Callable, Mapping
+
+from training.profiler.analysis import Analysis
+from training.profiler.analysis.quantiles import quantile
+from training.profiler.analysis.steps import StepDurations, step_durations
+from training.profiler.analysis.usage import RATES, usage_statistics
+from training.profiler.recording import Sample
+from training.profiler.report.charts import (
+    Line,
+    dots,
+    histogram,
+    legend,
+    line_plot,
+    stacked_bar,
+)
+from training.profiler.report.markup import Markup, element, table
+from training.profiler.report.style import COLOURS, LINES
+from training.profiler.report.units import count, duration, percent, size
+
+_OPERATORS = 15
+_METER_PX = 90
+
+
+def system_section(analysis: Analysis) -> Markup:
+    """Processors, memory, disks and network over time, and their statistics."""
+    recording = analysis.recording
+    if not recording.samples:
+        text = "No system metrics were recorded."
+        return element("section", element("h2", "The machine"), element("p", text))
+    cpu = _device_lines(analysis, "core", lambda sample: sample.cpu)
+    own = _line(analysis, "this job, of all cores", 5, lambda s: s.job_cpu, filled=True)
+    memory = [
+        _line(analysis, "machine", 0, lambda s: s.memory),
+        _line(analysis, "this job", 5, lambda s: s.job_memory, filled=True),
+    ]
+    disk = [
+        _line(analysis, "read", 0, lambda s: s.read),
+        _line(analysis, "written", 1, lambda s: s.written),
+    ]
+    network = [
+        _line(analysis, "received", 2, lambda s: s.received),
+        _line(analysis, "sent", 3, lambda s: s.sent),
+    ]
+    waits = [
+        _line(
+            analysis, "waiting for disks, busiest core", 4, lambda s: max(s.io_wait, default=None)
+        )
+    ]
+    gpu = _device_lines(analysis, "GPU", lambda sample: sample.gpu)
+    plots = [
+        _percent_plot(analysis, "Processors", [own, *cpu]),
+        _percent_plot(analysis, "Memory", memory),
+        _rate_plot(analysis, "Disks", disk),
+        _rate_plot(analysis, "Network", network),
+        _percent_plot(analysis, "Waiting for disks", waits),
+        _percent_plot(analysis, "GPUs", gpu)
+        if gpu
+        else element("div", element("h3", "GPU"), element("p", "No GPU was recorded.", cls="soft")),
+    ]
+    return element(
+        "section",
+        element("h2", "The machine"),
+        element("p", "The shaded stretch is the training loop.", cls="soft"),
+        element("div", plots, cls="two"),
+        element("h3", "Statistics"),
+        _usage_table(usage_statistics(recording.samples)),
+    )
+
+
+def _device_lines(
+    analysis: Analysis, kind: str, values: Callable[[Sample], tuple[float, ...]]
+) -> list[Line]:
+    """A line for every core or GPU."""
+
+    def of(number: int) -> Callable[[Sample], float | None]:
+        return lambda sample: dict(enumerate(values(sample))).get(number)
+
+    most = max((len(values(sample)) for sample in analysis.recording.samples), default=0)
+    return [_line(analysis, f"{kind} {number}", number, of(number)) for number in range(most)]
+
+
+def _line(
+    analysis: Analysis,
+    name: str,
+    colour: int,
+    value: Callable[[Sample], float | None],
+    filled: bool = False,
+) -> Line:
+    start_s = analysis.recording.start_s
+    values = [(sample.at_s - start_s, value(sample)) for sample in analysis.recording.samples]
+    points = [(at_s, found) for at_s, found in values if found is not None]
+    return Line(name, LINES[colour % len(LINES)], points, filled)
+
+
+def _percent_plot(analysis: Analysis, title: str, lines: list[Line]) -> Markup:
+    return _plot(analysis, title, lines, 100.0, "100 %")
+
+
+def _rate_plot(analysis: Analysis, title: str, lines: list[Line]) -> Markup:
+    top = max((y for line in lines for _, y in line.points), default=0.0) or 1.0
+    return _plot(analysis, title, lines, top, f"{size(top)}/s")
+
+
+def _plot(analysis: Analysis, title: str, lines: list[Line], top: float, label: str) -> Markup:
+    timeline = analysis.timeline
+    start_s = analysis.recording.start_s
+    loop = (timeline.loop_start_s - start_s, timeline.loop_end_s - start_s)
+    figure = line_plot(
+        lines,
+        seconds=analysis.recording.seconds,
+        top=top,
+        top_label=label,
+        highlight=loop,
+        label=f"{title} over the job's time",
+    )
+    return element("div", element("h3", title), figure)
+
+
+def _usage_table(usage: Mapping[str, Mapping[str, float]]) -> Markup:
+    heads = ("", "max", "p99", "p95", "p50", "min")
+    rows = []
+    for name, figures in usage.items():
+        rate = name in RATES
+        values = [figures[head] for head in heads[1:]]
+        rows.append([name, *(f"{size(v)}/s" if rate else f"{v:.1f} %" for v in values)])
+    return table(heads, rows)
+
+
+def step_section(analysis: Analysis) -> Markup:
+    """Durations of the steps of each mode, outliers marked."""
+    finding = next(f for f in analysis.findings if f.rule == "StepOutlier")
+    modes = [step_durations(analysis.recording.steps, mode) for mode in ("train", "eval")]
+    found = [_mode(analysis, mode) for mode in modes if mode]
+    if not found:
+        found = [element("p", "No two steps of a mode were recorded.")]
+    return element("section", element("h2", "Steps"), element("p", finding.reason), found)
+
+
+def _mode(analysis: Analysis, mode: StepDurations) -> Markup:
+    start_s = analysis.recording.start_s
+    outliers = set(map(id, mode.outliers))
+    points = [
+        (step.end_s - start_s, step.seconds) for step in mode.measured if id(step) not in outliers
+    ]
+    marked = [(step.end_s - start_s, step.seconds) for step in mode.outliers]
+    top = min(mode.seconds.maximum, max(4 * mode.seconds.p99, 1.2 * mode.limit_s)) or 1.0
+    beyond = sum(step.seconds > top for step in mode.measured)
+    note = f" {count(beyond)} longer ones are drawn at the edge." if beyond else ""
+    rows = [
+        [
+            mode.mode,
+            count(len(mode.all)),
+            *(
+                duration(getattr(mode.seconds, name))
+                for name in ("mean", "p50", "p95", "p99", "maximum")
+            ),
+            count(len(mode.outliers)),
+        ]
+    ]
+    heads = ("mode", "steps", "mean", "p50", "p95", "p99", "max", "outliers")
+    return element(
+        "div",
+        element("h3", f"{mode.mode} steps"),
+        table(heads, rows),
+        element(
+            "div",
+            dots(
+                points,
+                marked,
+                seconds=analysis.recording.seconds,
+                top=top,
+                limit=mode.limit_s,
+                label=f"Durations of {mode.mode} steps over the job's time",
+            ),
+            histogram(
+                [step.seconds for step in mode.measured],
+                top=top,
+                limit=mode.limit_s,
+                label=f"Histogram of {mode.mode} step durations",
+            ),
+            cls="two",
+        ),
+        element(
+            "p",
+            f"Red: longer than mean + 3 standard deviations ({duration(mode.limit_s)}, dashed). "
+            f"Bars grow with the square root of the number of steps.{note}",
+            cls="soft",
+        ),
+    )
+
+
+def data_section(analysis: Analysis) -> Markup:
+    """What a mean training step consists of, and how long it waits for its data."""
+    title = element("h2", "A training step, and its data")
+    mode = step_durations(analysis.recording.steps, "train")
+    finding = next(f for f in analysis.findings if f.rule == "Dataloader")
+    if mode is None:
+        return element("section", title, element("p", "Too few training steps were recorded."))
+    order = [name for name in COLOURS if name in mode.mean_phases]
+    parts = {name: mode.mean_phases[name] for name in order}
+    parts["loop"] = max(mode.seconds.mean - sum(parts.values()), 0.0)
+    values = {
+        name: f"{duration(seconds)} · {percent(seconds, mode.seconds.mean)}"
+        for name, seconds in parts.items()
+    }
+    waits = sorted(step.phases.get("data", 0.0) for step in mode.measured)
+    heads = ("waiting for data", "p50", "p95", "p99", "max")
+    figures = [quantile(waits, share) for share in (0.5, 0.95, 0.99, 1)]
+    return element(
+        "section",
+        title,
+        element("p", f"{duration(mode.seconds.mean)} on average. {finding.reason}"),
+        stacked_bar(parts, COLOURS, "What a mean training step consists of"),
+        legend(parts, COLOURS, values),
+        table(heads, [["a step", *map(duration, figures)]]),
+    )
+
+
+def operator_section(analysis: Analysis) -> Markup:
+    """PyTorch's operators by their own CPU time."""
+    recording = analysis.recording
+    title = element("h2", "Operators")
+    if not recording.operators:
+        text = "No operators were traced in this job (Profiler.operators)."
+        return element("section", title, element("p", text, cls="soft"))
+    total_us = recording.operator_us or 1.0
+    largest_us = recording.operators[0].self_cpu_us or 1.0
+    rows = [
+        [
+            operator.name,
+            count(operator.calls),
+            duration(operator.self_cpu_us / 1e6),
+            percent(operator.self_cpu_us, total_us),
+            element(
+                "span",
+                cls="meter",
+                style=f"width:{_METER_PX * operator.self_cpu_us / largest_us:.0f}px",
+            ),
+        ]
+        for operator in recording.operators[:_OPERATORS]
+    ]
+    traced = sum(step.traced for step in recording.steps)
+    return element(
+        "section",
+        title,
+        element("p", f"Own CPU time, over {count(traced)} traced steps.", cls="soft"),
+        table(("operator", "calls", "own time", "share", ""), rows),
+    )
+
+
+def detail_section(analysis: Analysis) -> Markup:
+    """What the categories consist of, the job's flags, and what the recording holds."""
+    recording = analysis.recording
+    total_s = recording.seconds
+    rows = []
+    for share in analysis.timeline.shares:
+        rows.append([share.category, duration(share.seconds), percent(share.seconds, total_s)])
+        parts = {name: seconds for name, seconds in share.parts.items() if seconds > 1e-4}
+        if len(parts) > 1:
+            rows += [
+                [
+                    f"\u2003{'itself' if name == share.category else name}",
+                    duration(s),
+                    percent(s, total_s),
+                ]
+                for name, s in sorted(parts.items(), key=lambda pair: -pair[1])
+            ]
+    flags = [
+        [f"--{name.replace('_', '-')}", str(value)] for name, value in recording.job.flags.items()
+    ]
+    held = (
+        f"{count(len(recording.samples))} system samples, {count(len(recording.steps))} steps, "
+        f"{count(len(recording.spans))} phases between steps."
+    )
+    return element(
+        "section",
+        element("h2", "Details"),
+        element("div", table(("time", "seconds", "share"), rows), _flags(flags), cls="two"),
+        element("p", held, cls="soft"),
+    )
+
+
+def _flags(rows: list[list[str]]) -> Markup:
+    if not rows:
+        return element("p", "The job's flags were not recorded.", cls="soft")
+    return table(("flag", "value"), rows)
+
+
+def all_advice(analysis: Analysis) -> Markup:
+    """The recommendations that did not fit on top."""
+    rest = analysis.advice[3:]
+    if not rest:
+        return Markup("")
+    items = [
+        element("li", element("b", a.title + ". "), a.text + " ", element("code", a.flag))
+        for a in rest
+    ]
+    return element("section", element("h2", "Further recommendations"), element("ul", items))

@@ -1,0 +1,145 @@
+"""System metrics twice a second, by a process of its own, in SageMaker Debugger's file format.
+
+    system/incremental/<YYYYmmddHH>/<epoch of the full minute>.algo-1.json
+    {"Type":"cpu","Name":"cpu0","Dimension":"CPUUtilization","Value":4.76,"NodeId":"algo-1",...}
+
+A thread would wait for the interpreter lock that the training loop holds, and the loop for it; a
+process costs the loop nothing but its share of a core. It ends when its standard input closes or
+when its parent is another one than at the start: the training process cannot leave it behind.
+
+Types, names and dimensions are those of AWS's files. One type is ours, "process": what the job's
+own processes use, because a laptop's (and a shared host's) machine-wide figures tell of others too.
+"""
+
+import argparse
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from training.profiler.clock import Clock
+from training.profiler.counters import Counters, ProcSource, PsutilSource, Source
+
+INTERVAL_S = 0.5  # the interval of SageMaker's own system monitoring, unless asked otherwise
+NODE = "algo-1"
+
+Metric = tuple[str, str, str, float]  # type, name, dimension, value
+
+
+class MinuteFiles:
+    """Appends JSON lines to the file of the minute in which they were taken."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write under `folder`/system/incremental."""
+        self._folder = folder / "system" / "incremental"
+
+    def write(self, timestamp_s: float, metrics: Sequence[Metric]) -> None:
+        """Append one sample, all lines at once, so that a reader sees whole samples."""
+        minute = int(timestamp_s) // 60 * 60
+        hour = datetime.fromtimestamp(minute, UTC).strftime("%Y%m%d%H")
+        path = self._folder / hour / f"{minute}.{NODE}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [
+            json.dumps(
+                {
+                    "Type": type_,
+                    "Name": name,
+                    "Dimension": dimension,
+                    "Value": round(value, 2),
+                    "NodeId": NODE,
+                    "Timestamp": timestamp_s,
+                },
+                separators=(",", ":"),
+            )
+            for type_, name, dimension, value in metrics
+        ]
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+
+
+def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]:
+    """What happened between two readings that lie `seconds` apart.
+
+    Utilisation is the busy share of a core's time in percent, without waiting for I/O, which has
+    its own dimension (both are shares of the same time and add up to 100 at most).
+    """
+    for number, (old, new) in enumerate(zip(before.cores, now.cores, strict=False)):
+        spent = max(new[2] - old[2], 1e-9)
+        busy, waiting = (min(max(100 * (new[i] - old[i]) / spent, 0), 100) for i in (0, 1))
+        yield "cpu", f"cpu{number}", "CPUUtilization", busy
+        yield "cpu", f"cpu{number}", "I/OWaitPercentage", waiting
+    yield "memory", "MemoryUsedPercent", "", now.memory_used_percent
+    for type_, name, dimension, field in (
+        ("i/o", "IOPS", "", "disk_operations"),
+        ("i/o", "ReadThroughputInBytesPerSecond", "", "read_bytes"),
+        ("i/o", "WriteThroughputInBytesPerSecond", "", "write_bytes"),
+        ("network", "ReceiveBytesPerSecond", "Algorithm", "received_bytes"),
+        ("network", "TransmitBytesPerSecond", "Algorithm", "sent_bytes"),
+    ):
+        # A counter that went back (a disk or a card was taken away) tells nothing of this interval.
+        change = max(getattr(now, field) - getattr(before, field), 0)
+        yield type_, name, dimension, change / seconds
+    if before.job and now.job:
+        # Children that ended take their seconds with them.
+        used = max(now.job[0] - before.job[0], 0) / (seconds * max(len(now.cores), 1))
+        yield "process", "job", "ProcessUtilization", min(100 * used, 100)
+        yield "process", "job", "ProcessResidentPercent", 100 * now.job[1] / now.memory_bytes
+        yield "process", "job", "ProcessResidentBytes", now.job[1]
+
+
+def find_source(pid: int) -> Source | None:
+    """psutil, else /proc, else nothing; says on stderr when it is not psutil."""
+    try:
+        return PsutilSource(pid)
+    except ImportError as error:
+        reason = f"profiler: psutil cannot be imported ({error})"
+    try:
+        source = ProcSource(pid)
+    except FileNotFoundError:
+        print(f"{reason}; no system metrics. pip install psutil.", file=sys.stderr)
+        return None
+    print(f"{reason}; reading /proc instead.", file=sys.stderr)
+    return source
+
+
+def sample(source: Source, files: MinuteFiles, clock: Clock, parent: int) -> None:
+    """Write a sample every INTERVAL_S until standard input closes or the parent is gone."""
+    before, before_s = source.read(), time.monotonic()
+    due_s = before_s + INTERVAL_S
+    stopping = False
+    while not stopping and os.getppid() == parent:
+        wait_s = max(due_s - time.monotonic(), 0)
+        stopping = bool(select.select([sys.stdin], [], [], wait_s)[0])
+        now, now_s = source.read(), time.monotonic()
+        if now_s - before_s > INTERVAL_S / 10:  # a shorter last interval is all rounding
+            files.write(clock.now_s(), [*metrics(before, now, now_s - before_s)])
+            before, before_s = now, now_s
+        due_s = max(due_s + INTERVAL_S, now_s)  # keep the beat; do not make up for a stall
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Sample the parent process and its machine. Returns 0; 1 when metrics could not be written."""
+    parser = argparse.ArgumentParser(description="Write system metrics until stdin closes.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--offset-ns", type=int, required=True)
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training process decides when to end
+    parent = os.getppid()
+    source = find_source(parent)
+    if source is None:
+        return 0
+    try:
+        sample(source, MinuteFiles(options.folder), Clock(options.offset_ns), parent)
+    except OSError as error:
+        print(f"profiler: system metrics end here: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
