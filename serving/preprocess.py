@@ -18,7 +18,7 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 # A strip longer than this many times its short side is cut to that length around its middle before
 # it is resized. The crop keeps only a square, and a line of pixels scaled up whole would take
 # gigabytes.
-MAX_ASPECT = 8
+MAX_ASPECT = 16
 
 
 @dataclass(frozen=True)
