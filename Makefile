@@ -75,6 +75,45 @@ build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to thi
 	@PIP_NO_DEPS=1 $(SAM) build --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
 	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
 
+## --- the training loop -------------------------------------------------------------------------------------------
+
+# On AWS, or on the local cloud in a shell prepared by `eval "$$(make -s env)"`. SET="tuning.max_jobs=4 jobs.name=cats"
+# changes training/jobs/config.toml for one command; OUT is the folder of results.
+JOBS = $(VENV)/sdk/bin/python -m training.jobs $(if $(CONFIG),--config '$(CONFIG)') $(foreach s,$(SET),--set '$(s)') \
+  $(if $(OUT),--out '$(OUT)') --stack $(STACK)
+STACK ?= breed-classifier
+
+.PHONY: tune
+tune: $(VENV)/sdk/.stamp ## Search hyperparameters with a SageMaker tuning job (DATA=s3://... SET="tuning.max_jobs=4")
+	@$(JOBS) tune $(if $(DATA),--data '$(DATA)')
+
+.PHONY: train
+train: $(VENV)/sdk/.stamp ## Train with the best ones, debugged and profiled (DATA=s3://... ARGS="--spot --managed-rules")
+	@$(JOBS) train $(if $(DATA),--data '$(DATA)') $(ARGS)
+
+.PHONY: deploy
+deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into the stack (MODEL=file or s3://... PARAMETERS="AlarmEmail=...")
+	@$(JOBS) deploy $(if $(findstring command,$(origin MODEL)),--model '$(MODEL)') $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
+
+# What `make deploy` and `make demo` run: the one place that names the template's parameters for sam. Those that are not
+# named keep the value that the stack has.
+.PHONY: stack
+stack: $(VENV)/tools/.stamp ## sam deploy of what `make build` built (MODEL_URL=s3://.../model.tar.gz STACK=name)
+	@$(SAM) deploy --stack-name $(STACK) --resolve-s3 --no-confirm-changeset \
+	  --parameter-overrides ModelDataUrl='$(MODEL_URL)' FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
+
+.PHONY: predict
+predict: $(VENV)/sdk/.stamp ## Ask the endpoint about one photo (PHOTO=file, or DATA=folder for one of its test split; SEED=1)
+	@$(JOBS) predict $(if $(PHOTO),--photo '$(PHOTO)',$(if $(DATA),--data '$(DATA)')) $(if $(SEED),--seed $(SEED))
+
+.PHONY: evaluate
+evaluate: $(VENV)/sdk/.stamp ## Send a test split through the deployed pipeline, upload to row (DATA=folder)
+	@$(JOBS) evaluate $(if $(DATA),--data '$(DATA)')
+
+.PHONY: loop
+loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json)
+	@$(PROJECT)/python -m local.loop $(if $(DATA),--data '$(DATA)') $(if $(OUT),--out '$(OUT)')
+
 ## --- tests -------------------------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -20,11 +20,15 @@ class StepError(Exception):
 
 
 class Steps:
-    """Prints the steps of one run to `console`; `log` receives everything the tools print."""
+    """Prints the steps of one run to `console`; `log` receives everything the tools print.
+
+    `seconds` holds how long each finished step took, by title.
+    """
 
     def __init__(self, console: Console, log: Path) -> None:
         self._console = console
         self._log = log
+        self.seconds: dict[str, float] = {}
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("")
 
@@ -38,11 +42,21 @@ class Steps:
             except BaseException:
                 self._console.print(f"[red]✗[/red] {title}", highlight=False)
                 raise
-        seconds = time.monotonic() - started
+        seconds = self.seconds[title] = time.monotonic() - started
         self._console.print(f"[green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]", highlight=False)
 
-    def run(self, title: str, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> str:
+    def run(
+        self,
+        title: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        echo: bool = False,
+    ) -> str:
         """Runs `command`, its newest line beside the spinner, and returns what it printed.
+
+        `echo` shows every line and keeps it on the screen. The command is ended when the caller is
+        interrupted.
 
         Raises StepError with the last lines when it ends with another exit code than 0.
         """
@@ -63,12 +77,18 @@ class Steps:
                 ) as process,
             ):
                 log.write("$ " + " ".join(command) + "\n")
-                for line in process.stdout or ():
-                    log.write(line)
-                    lines.append(line)
-                    if line.strip():
-                        tail.append(line.rstrip())
-                        status.update(f"{title} [dim]{_plain(line)}[/dim]")
+                try:
+                    for line in process.stdout or ():
+                        log.write(line)
+                        lines.append(line)
+                        if line.strip():
+                            tail.append(line.rstrip())
+                            status.update(f"{title} [dim]{_plain(line)}[/dim]")
+                            if echo:
+                                self._echo(line)
+                except BaseException:
+                    process.terminate()
+                    raise
             if process.returncode != 0:
                 raise StepError(
                     f"`{' '.join(command)}` ended with exit code {process.returncode}:\n"
@@ -76,6 +96,9 @@ class Steps:
                     + f"\nEverything it printed: {self._log}"
                 )
         return "".join(lines)
+
+    def _echo(self, line: str) -> None:
+        self._console.print(f"  {line.rstrip()}", style="dim", markup=False, highlight=False)
 
 
 def _plain(line: str) -> str:

@@ -38,8 +38,6 @@ def ask(runtime: Any, endpoint: str, photo: Path) -> Answer:
     except ClientError as error:
         raise CommandError(f"The endpoint {endpoint} refused {photo}: {error}") from error
     content = json.loads(answer["Body"].read())
-    if "error" in content:
-        raise CommandError(f"The model refused {photo}: {content['error']['message']}")
     top = tuple((item["label"], float(item["probability"])) for item in content["top"])
     return Answer(content["label"], float(content["confidence"]), top)
 

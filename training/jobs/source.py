@@ -43,9 +43,9 @@ def build(root: Path = _ROOT) -> Source:
     files = {name: path for name, path in files.items() if not name.startswith(_LEFT_OUT)}
     files["serving/config.yaml"] = root / "serving" / "config.yaml"
     files["requirements.txt"] = root / REQUIREMENTS  # the toolkit installs the one at the top
-    missing = [name for name in (PROGRAM, *files) if not files.get(name, root / name).is_file()]
-    if missing:
-        raise UsageError(f"{root}: {', '.join(missing)} is missing; is the checkout complete?")
+    for path in (root / PROGRAM, *files.values()):
+        if not path.is_file():
+            raise UsageError(f"{path} is missing; is the checkout complete?")
     archive = _tar_gz({name: path.read_bytes() for name, path in files.items()})
     return Source(archive, hashlib.sha256(archive).hexdigest()[:12])
 

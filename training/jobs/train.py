@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
+from training.debugger.managed import request_parts
 from training.jobs import artefacts, features, follow
 from training.jobs.definition import Job, job_name, training_request
 from training.jobs.errors import CommandError, UsageError
@@ -54,7 +55,7 @@ def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bo
         hyperparameters,
         {"data": run.data.uri} | ({"features": shared} if shared else {}),
         spot=spot,
-        extras=_managed_debugger(run, name) if managed else {},
+        extras=request_parts(run.place.output) if managed else {},
     )
     began = time.monotonic()
     run.sdk.start_training(training_request(job, run.place, run.config.jobs))
@@ -99,13 +100,6 @@ def _follow(run: Run, name: str) -> dict[str, Any]:
             f"aws sagemaker stop-training-job --training-job-name {name}"
         )
         raise
-
-
-def _managed_debugger(run: Run, name: str) -> dict[str, Any]:
-    """AWS's own hook, rules and profiler report, for accounts that have SageMaker Debugger."""
-    from training.debugger.managed import request_members
-
-    return dict(request_members(run.place.output, run.sdk.region))
 
 
 def _rule_statuses(job: Mapping[str, Any], out: Path) -> dict[str, str]:

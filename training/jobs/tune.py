@@ -38,7 +38,8 @@ def tune(run: Run, out: Path) -> Best:
     """Run the search and write its results below `out`. Raises CommandError when it fails."""
     config = _for_trials(run.config)
     shared = features.ensure(run.sdk, run.config, run.place, run.data, run.source_digest, run.say)
-    channels = {"data": run.data.uri} | ({"features": shared} if shared else {})
+    # With the features a trial needs no photo: nothing is downloaded a second time.
+    channels = {"features": shared} if shared else {"data": run.data.uri}
     name = job_name(config.jobs.name, "tune")
     run.sdk.start_tuning(name, config, run.place, channels)
     run.say(f"tuning job {name}: {config.tuning.strategy} over {', '.join(config.ranges)}")

@@ -1,0 +1,1 @@
+"""`make loop`: from a folder of photos to an evaluated endpoint on a local cloud, unattended."""

@@ -1,0 +1,171 @@
+"""`make deploy` of a second model while requests keep coming: none is dropped, and rows change over
+to the new model.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import subprocess
+import tarfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+from local.demo.stack import LOCAL_PARAMETERS, PREFIX, STACK
+from local.launch import Cloud
+from serving.package import Manifest, write_archive
+from tests.integration.local.waiting import wait_until
+from tests.photos import ROOT, pictures
+
+DEPLOY_S = 300
+CALLERS = 2
+PAUSE_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    cloud = Cloud(tmp_path_factory.mktemp("deploy") / "state")
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+def _other_model(model: Path, path: Path) -> str:
+    """Write `model` with another threshold, which is another model; its version."""
+    with tarfile.open(model) as archive:
+        files = {
+            member.name: file.read()
+            for member in archive
+            if (file := archive.extractfile(member)) is not None
+        }
+    manifest = Manifest.from_json(files["manifest.json"].decode())
+    assert manifest.dog_score is not None
+    other = dataclasses.replace(
+        manifest, dog_score=dataclasses.replace(manifest.dog_score, threshold=0.05)
+    )
+    assert other.version != manifest.version
+    write_archive(path, files | {"manifest.json": other.to_json().encode()})
+    return other.version
+
+
+def _deploy(cloud: Cloud, model: Path) -> None:
+    done = subprocess.run(
+        ["make", "deploy", f"MODEL={model}", f"PARAMETERS={LOCAL_PARAMETERS}"],
+        cwd=ROOT,
+        env=cloud.environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEPLOY_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Load:
+    """Callers of InvokeEndpoint that never pause and never try twice.
+
+    `failures` leaves out requests during which this very process did not run for PAUSE_S: a virtual
+    machine that stands still makes every deadline pass, whatever is deployed meanwhile.
+    """
+
+    def __init__(self, cloud: Cloud, photo: str) -> None:
+        self._cloud = cloud
+        self._photo = json.dumps({"instances": [{"b64": photo}]}).encode()
+        self._stop = threading.Event()
+        self.answers: Counter[str] = Counter()
+        self._failed: list[tuple[float, float, str]] = []
+        self._pauses: list[tuple[float, float]] = []
+        self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
+        self._threads.append(threading.Thread(target=self._watch_the_clock))
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def failures(self) -> list[str]:
+        return [
+            words
+            for start, end, words in self._failed
+            if not any(start < resumed and paused < end for paused, resumed in self._pauses)
+        ]
+
+    def _call(self) -> None:
+        once = Config(retries={"total_max_attempts": 1})
+        runtime = self._cloud.client("sagemaker-runtime", config=once)
+        while not self._stop.is_set():
+            start = time.monotonic()
+            try:
+                answer = runtime.invoke_endpoint(
+                    EndpointName=STACK, ContentType="application/json", Body=self._photo
+                )
+                self.answers[json.loads(answer["Body"].read())["model"]["version"]] += 1
+            except Exception as error:  # noqa: BLE001 - whatever a caller sees is a dropped request
+                self._failed.append((start, time.monotonic(), repr(error)))
+
+    def _watch_the_clock(self) -> None:
+        last = time.monotonic()
+        while not self._stop.wait(0.1):
+            now = time.monotonic()
+            if now - last > PAUSE_S:
+                self._pauses.append((last, now))
+            last = now
+
+
+def _row(cloud: Cloud, outputs: dict[str, str], name: str, photo: bytes) -> dict[str, Any]:
+    """The row of a photo uploaded under `name`."""
+    key = PREFIX + name
+    cloud.client("s3").put_object(Bucket=outputs["BucketName"], Key=key, Body=photo)
+    table = cloud.resource("dynamodb").Table(outputs["TableName"])
+    row: dict[str, Any] = wait_until(lambda: table.get_item(Key={"image_key": key}).get("Item"))
+    return row
+
+
+def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
+    cloud: Cloud, model: Path, tmp_path: Path
+) -> None:
+    # GIVEN a deployed model, and a second one
+    with tarfile.open(model) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        first = json.loads(manifest.read())["version"]
+    second = _other_model(model, tmp_path / "model.tar.gz")
+    photo = pictures(tmp_path / "photos", 1)[0]
+    _deploy(cloud, model)
+    outputs = {
+        item["OutputKey"]: item["OutputValue"]
+        for item in cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0][
+            "Outputs"
+        ]
+    }
+    assert _row(cloud, outputs, "before.jpg", photo)["model_version"] == first
+    # WHEN the second is deployed while callers never pause
+    with Load(cloud, base64.b64encode(photo).decode()) as load:
+        wait_until(lambda: load.answers[first] > 0)
+        _deploy(cloud, tmp_path / "model.tar.gz")
+        wait_until(lambda: load.answers[second] > 0)
+    # THEN every request was answered, by one or the other, and new rows are the second one's
+    print(load.answers)
+    assert not load.failures, "\n".join(load.failures)
+    assert set(load.answers) == {first, second}
+    assert _row(cloud, outputs, "after.jpg", photo)["model_version"] == second
+    # AND the template's other parameters kept their values
+    parameters = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0][
+        "Parameters"
+    ]
+    values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
+    assert values["MaxConcurrency"] == "2"
