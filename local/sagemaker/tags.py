@@ -10,6 +10,13 @@ from local.wire import Operation
 TABLE = "tags"
 
 
+def put(store: Store, resource_arn: str, tags: list[dict[str, str]]) -> None:
+    """A key that is there already gets the new value."""
+    with store.changing():
+        kept = store[TABLE].setdefault(resource_arn, {})
+        kept |= {tag["Key"]: tag["Value"] for tag in tags}
+
+
 class Operations:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -18,10 +25,7 @@ class Operations:
         return {"AddTags": self.add_tags, "ListTags": self.list_tags}
 
     def add_tags(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A key that is there already gets the new value."""
-        with self._store.changing():
-            tags = self._store[TABLE].setdefault(params["ResourceArn"], {})
-            tags |= {tag["Key"]: tag["Value"] for tag in params["Tags"]}
+        put(self._store, params["ResourceArn"], params["Tags"])
         return self.list_tags(params)
 
     def list_tags(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from local.arns import sagemaker_arn
 from local.errors import AwsError
+from local.sagemaker import tags
 from local.sagemaker.jobs import checks
 from local.sagemaker.jobs.jobs import TABLE, TrainingJobs
 from local.sagemaker.jobs.layout import Layout
@@ -41,6 +42,7 @@ class Operations:
                 "Training job names must be unique within an AWS account and region, and a "
                 f"training job with this name already exists ({record['TrainingJobArn']})",
             )
+        tags.put(self._store, record["TrainingJobArn"], params.get("Tags", []))
         self._jobs.create(record)
         return {"TrainingJobArn": record["TrainingJobArn"]}
 

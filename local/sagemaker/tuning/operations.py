@@ -7,6 +7,7 @@ from typing import Any
 
 from local.arns import sagemaker_arn
 from local.errors import AwsError
+from local.sagemaker import tags
 from local.sagemaker.jobs import checks
 from local.sagemaker.jobs.jobs import TABLE as TRAINING
 from local.sagemaker.listing import page
@@ -54,6 +55,7 @@ class Operations:
             "CreationTime": now,
             "LastModifiedTime": now,
         }
+        tags.put(self._store, arn, params.get("Tags", []))
         self._jobs.create(record)
         return {"HyperParameterTuningJobArn": arn}
 
