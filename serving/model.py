@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import timm
 import torch
@@ -21,7 +21,14 @@ TOP = 5
 
 # Our names of backbones -> timm's. Each is built without its classifier and ends in pooled
 # features; weights of torchvision's resnet50 have the same names and shapes as timm's.
-BACKBONES = {"efficientnet_lite0": "tf_efficientnet_lite0", "resnet50": "resnet50"}
+BACKBONES = {
+    "efficientnet_lite0": "tf_efficientnet_lite0",
+    "efficientnet_lite1": "tf_efficientnet_lite1",
+    "efficientnet_lite2": "tf_efficientnet_lite2",
+    "resnet50": "resnet50",
+}
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,15 @@ class Model:
     @torch.inference_mode()
     def predict(self, batch: torch.Tensor) -> list[Prediction]:
         """float32 (N, 3, crop, crop), normalised -> one prediction a picture, in order."""
-        breed_logits, dog_logits = self.logits(batch)
+        return self.answers(*self.logits(batch))
+
+    @torch.inference_mode()
+    def answers(
+        self, breed_logits: torch.Tensor, dog_logits: torch.Tensor | None
+    ) -> list[Prediction]:
+        """What `logits` gave, or the heads alone on cached features -> one prediction a row."""
         top = breed_logits.softmax(1).topk(min(TOP, len(self.manifest.labels)), dim=1)
-        dog: list[float | None] = [None] * len(batch)
+        dog: list[float | None] = [None] * len(breed_logits)
         score = self.manifest.dog_score
         if score is not None and dog_logits is not None:
             mass = dog_logits.softmax(1)[:, score.first : score.last + 1].sum(1)
@@ -141,20 +154,28 @@ def build_head(widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def optimised(classifier: Classifier, crop: int) -> Classifier:
+def optimised(network: Network, crop: int) -> Network:
     """Fold batch norms into their convolutions and go channels-last: the same function, faster.
+
+    `network` is a backbone or a whole Classifier; it is copied, and left in evaluation mode.
 
     Folding pairs layers by their order. The check at the end makes sure that this was right for
     the backbone at hand.
     """
-    folded = copy.deepcopy(classifier.eval()).to(memory_format=torch.channels_last)
+    folded = copy.deepcopy(network.eval()).to(memory_format=torch.channels_last)
     _fold(folded)
     probe = torch.linspace(-1, 1, 3 * crop * crop).reshape(1, 3, crop, crop)
     with torch.inference_mode():
-        for before, after in zip(classifier(probe), folded(probe), strict=True):
-            if before is not None and not torch.allclose(before, after, rtol=1e-3, atol=1e-3):
+        for before, after in zip(_outputs(network(probe)), _outputs(folded(probe)), strict=True):
+            if not torch.allclose(before, after, rtol=1e-3, atol=1e-3):
                 raise RuntimeError("folding the batch norms changed the model's output")
     return folded
+
+
+def _outputs(value: torch.Tensor | tuple[torch.Tensor | None, ...]) -> list[torch.Tensor]:
+    """A network's tensors: a backbone gives one, a classifier two, or one and None."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [tensor for tensor in values if tensor is not None]
 
 
 def _fold(module: nn.Module) -> None:

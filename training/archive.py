@@ -21,6 +21,19 @@ def write_package(output: Path, manifest: Manifest, weights: bytes) -> None:
 
     `weights` is a safetensors file whose sha256 the manifest already holds.
     """
+    write_archive(output, package_files(manifest, weights))
+
+
+def write_unpacked(folder: Path, manifest: Manifest, weights: bytes) -> None:
+    """Write the same package as files into `folder`, which SageMaker makes model.tar.gz of."""
+    for name, content in package_files(manifest, weights).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def package_files(manifest: Manifest, weights: bytes) -> dict[str, bytes]:
+    """Path in the package -> content, of the whole package."""
     wheels = dict(rebuild_wheel(name) for name in TRAVELLING_WHEELS)
     pins = [f"{name}=={version(name)}" for name in TRAVELLING_WHEELS]
     contents = {
@@ -33,4 +46,4 @@ def write_package(output: Path, manifest: Manifest, weights: bytes) -> None:
     for path in files(serving).iterdir():
         if path.name.endswith(".py"):
             contents[f"code/serving/{path.name}"] = path.read_bytes()
-    write_archive(output, contents)
+    return contents

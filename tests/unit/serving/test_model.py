@@ -72,7 +72,7 @@ def test_dog_probability_is_the_softmax_mass_on_the_dog_classes() -> None:
 @pytest.mark.parametrize("name", BACKBONES)
 def test_optimised_model_computes_what_the_plain_one_does(name: str) -> None:
     torch.manual_seed(0)
-    width = {"efficientnet_lite0": 1280, "resnet50": 2048}[name]
+    width = 2048 if name == "resnet50" else 1280
     classifier = Classifier(
         Manifest("test", name, LABELS, (width, 16, 7), SPEC, DogScore(9, 1, 2, 0.5), "")
     )

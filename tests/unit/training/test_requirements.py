@@ -1,0 +1,16 @@
+"""training/requirements.txt, which a job installs, against the environment its tests run in."""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+# In AWS's image already, or only for tests.
+NOT_INSTALLED = {"torch", "torchvision", "sagemaker-training", "sagemaker-pytorch-training", "pytest"}  # fmt: skip
+
+
+def test_jobs_requirements_are_the_pins_its_tests_run_with() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    wanted = {pin for pin in groups["job"] if pin.partition("==")[0] not in NOT_INSTALLED}
+    lines = (ROOT / "training" / "requirements.txt").read_text().splitlines()
+    assert {line for line in lines if line and not line.startswith("#")} == wanted

@@ -1,0 +1,76 @@
+"""What the exported package answers: the reported figures are those of the model that is served."""
+
+from collections.abc import Sequence
+
+import torch
+
+from serving.model import Model, Prediction
+from serving.preprocess import normalise
+from training.data.dataset import DataSet
+from training.errors import JobError
+from training.feature_file import SplitFeatures
+from training.metrics import Answers
+from training.photos import Decoder
+
+# As many as an endpoint joins in one pass (serving.settings.Settings.max_batch).
+_BATCH = 16
+
+# Photos that go the whole way, to prove that the cached features are those of the package.
+_PROBES = 16
+
+# Probabilities may differ by this much between a batch of one size and another.
+_TOLERANCE = 1e-3
+
+
+def from_features(model: Model, split: SplitFeatures) -> list[Prediction]:
+    """The package's own heads on cached features of its own backbone, computed as it computes."""
+    with torch.inference_mode():
+        features, network = split.views[0], model.classifier
+        dogs = network.dog_head(features) if network.dog_head else None
+        return model.answers(network.head(features), dogs)
+
+
+def from_photos(model: Model, data: DataSet, names: Sequence[str]) -> list[Prediction]:
+    """The package as an endpoint runs it: files, serving's preprocessing, whole forward passes."""
+    paths = {name: path for path, name in data.names.items()}
+    spec = model.manifest.preprocess
+    photos = [(paths[name], 0, name) for name in names]
+    sizes = [len(part) for part in torch.arange(len(photos)).split(_BATCH)]
+    predictions: list[Prediction] = []
+    with Decoder(spec) as decoder:
+        for batch in decoder.batches(photos, sizes):
+            good = [picture for picture in batch if isinstance(picture, torch.Tensor)]
+            if len(good) < len(batch):
+                broken = next(one for one in batch if not isinstance(one, torch.Tensor))
+                raise JobError(f"a photo could be read before, and now cannot: {broken}")
+            predictions += model.predict(normalise(torch.stack(good), spec))
+    return predictions
+
+
+def check_features(
+    model: Model, data: DataSet, split: SplitFeatures, cached: Sequence[Prediction]
+) -> None:
+    """Send some photos the whole way; raises JobError when `cached` says otherwise."""
+    step = max(1, len(split.names) // _PROBES)
+    chosen = list(range(0, len(split.names), step))[:_PROBES]
+    served = from_photos(model, data, [split.names[at] for at in chosen])
+    for at, prediction in zip(chosen, served, strict=True):
+        if abs(prediction.confidence - cached[at].confidence) > _TOLERANCE:
+            raise JobError(
+                f"{split.names[at]}: the package answers {prediction.label} "
+                f"({prediction.confidence:.4f}), on the cached features it answers "
+                f"{cached[at].label} ({cached[at].confidence:.4f}): the features are not those of "
+                "this package; make them anew"
+            )
+
+
+def to_answers(
+    predictions: Sequence[Prediction], split: SplitFeatures, labels: Sequence[str]
+) -> Answers:
+    """Predictions -> indices of labels; "no dog" is an answer without any."""
+    index = {label: at for at, label in enumerate(labels)}
+    ranked = tuple(
+        tuple(index[label] for label, _ in one.top) if one.label is not None else ()
+        for one in predictions
+    )
+    return Answers(tuple(split.labels.tolist()), ranked)

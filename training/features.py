@@ -1,0 +1,237 @@
+"""A frozen backbone's features: computed once for every photo, kept, and never mixed up.
+
+What the backbone makes of a photo depends on its weights, on the transform and on the photo, so it
+is computed once and an epoch costs milliseconds. Training photos are seen in several fixed views
+(training/photos.py), which is the augmentation. Those of train are computed in the job's precision;
+those of valid and test in float32, by the network that will be served, so that accuracy measured on
+them is the served model's.
+
+One file holds all: features.safetensors, with its `Key` in its header. A file whose key is not the
+wanted one is never used: a channel that holds one ends the job, and in the local cache it has
+another name.
+"""
+
+import hashlib
+import json
+import tarfile
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from serving import images, preprocess
+from serving.memory import keep_freed_memory
+from serving.model import build_backbone, optimised
+from serving.preprocess import PreprocessSpec, normalise
+from training import photos
+from training.backbones import Pretrained
+from training.data.dataset import DataSet
+from training.data.folders import SPLITS, Split
+from training.errors import JobError
+from training.feature_file import FILE, Features, Key, SplitFeatures, read, write
+from training.photos import Decoder, check_skipped
+from training.progress import progress
+from training.workers import Workers
+
+# The code that makes a picture of a photo. Its hash is in the key, so a change there, however small
+# its effect, never meets features of the code before.
+_CODE = (images, preprocess, photos)
+
+# Beyond 16 photos the activations fit no cache and a photo takes longer (benchmarks/serving.py).
+_BATCH = 16
+
+
+def wanted_key(pretrained: Pretrained, precision: str, data_sha256: str) -> Key:
+    """The key of features made now, here."""
+    transform = asdict(pretrained.entry.preprocess)
+    code = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in _CODE)).hexdigest()
+    # As it comes back from JSON, where a tuple is a list.
+    transform = json.loads(json.dumps(transform))
+    return Key(pretrained.name, pretrained.sha256, transform, precision, code, data_sha256)
+
+
+def from_channel(
+    folder: Path, pretrained: Pretrained, views: int, data: DataSet | None
+) -> Features:
+    """Read the channel `features`; raises JobError if it is of another backbone or other photos.
+
+    The channel holds model.tar.gz of a job run with --features-only, or what was in it. Without
+    `data` the photos cannot be compared; the features bring their own labels.
+    """
+    path, archive = folder / FILE, folder / "model.tar.gz"
+    if path.is_file():
+        found = read(path)
+    elif archive.is_file():
+        with tempfile.TemporaryDirectory() as scratch, tarfile.open(archive) as packed:
+            packed.extract(FILE, scratch, filter="data")
+            found = read(Path(scratch) / FILE)
+    else:
+        raise JobError(f"channel features: {folder} holds neither {FILE} nor model.tar.gz")
+    data_sha256 = data.hash if data else found.key.data_sha256
+    wanted = asdict(wanted_key(pretrained, found.key.precision, data_sha256))
+    different = [name for name, value in asdict(found.key).items() if value != wanted[name]]
+    if different:
+        name = different[0]
+        raise JobError(
+            f"channel features: not made for this job: its {name} is {getattr(found.key, name)}, "
+            f"this job's is {wanted[name]}. Make it anew with --features-only true, or leave the "
+            "channel out"
+        )
+    return _first_views(found, views, "channel features")
+
+
+def from_photos(
+    pretrained: Pretrained, data: DataSet, precision: str, views: int, cache: Path, workers: Workers
+) -> Features:
+    """Take the features from the local cache, and compute the views that it lacks.
+
+    Raises JobError when more photos cannot be read than training.photos.SKIPPED_AT_MOST.
+    """
+    key = wanted_key(pretrained, precision, data.hash)
+    path = cache / f"{key.digest}.safetensors"
+    known = workers.agree(_cached(path, key))
+    have = known.views if known else 0
+    if known and have >= views:
+        if workers.first:
+            print(f"features: found in {path}", flush=True)
+        return _first_views(known, views, str(path))
+    features = _compute(pretrained, data, key, range(have, views), known, workers)
+    if workers.first:
+        write(path, features)
+        print(f"features: kept in {path}", flush=True)
+    return features
+
+
+def _cached(path: Path, key: Key) -> Features | None:
+    if not path.is_file():
+        return None
+    try:
+        found = read(path)
+    except JobError as error:
+        print(f"features: computed anew, because the cache is damaged: {error}", flush=True)
+        return None
+    if found.key != key:
+        print(f"features: computed anew, because {path} holds others", flush=True)
+        return None
+    return found
+
+
+def _first_views(features: Features, views: int, where: str) -> Features:
+    if features.views < views:
+        raise JobError(
+            f"{where}: holds {features.views} views of each photo, --views is {views}. Make the "
+            "features anew with that many, or lower --views"
+        )
+    train = features.splits["train"]
+    shortened = replace(train, views=train.views[:views])
+    return replace(features, splits={**features.splits, "train": shortened})
+
+
+def _compute(
+    pretrained: Pretrained,
+    data: DataSet,
+    key: Key,
+    views: Sequence[int],
+    known: Features | None,
+    workers: Workers,
+) -> Features:
+    """The given views of train after the known ones; valid and test unless they are known."""
+    keep_freed_memory()
+    spec = pretrained.entry.preprocess
+    plain = build_backbone(pretrained.name)
+    plain.load_state_dict(dict(pretrained.tensors))
+    network = optimised(plain, spec.crop)
+    splits = dict(known.splits) if known else {}
+    started = time.monotonic()
+    for view in views:
+        made = _pass(network, spec, data, "train", view, key.precision, workers)
+        if "train" in splits:
+            both = torch.cat([splits["train"].views, made.views])
+            made = replace(made, views=both)
+        splits["train"] = made
+    for split in SPLITS[1:]:
+        if split not in splits:
+            splits[split] = _pass(network, spec, data, split, 0, "float32", workers)
+    if workers.first:
+        print(f"features: computed in {time.monotonic() - started:.0f} s", flush=True)
+    return Features(key, data.labels, {split: splits[split] for split in SPLITS})
+
+
+def _pass(
+    network: nn.Module,
+    spec: PreprocessSpec,
+    data: DataSet,
+    split: Split,
+    view: int,
+    precision: str,
+    workers: Workers,
+) -> SplitFeatures:
+    """One view of one split, each process computing its share of the photos."""
+    names = [(path, view, data.names[path]) for path, _ in data.splits[split]]
+    mine = workers.share(range(len(names)))
+    position, sizes = iter(mine), [len(part) for part in torch.arange(len(mine)).split(_BATCH)]
+    width = cast(int, network.num_features)
+    rows, errors = [torch.empty(0, width)], {}
+    with (
+        Decoder(spec) as decoder,
+        progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
+    ):
+        for batch in decoder.batches([names[at] for at in mine], sizes):
+            good = []
+            for item, at in zip(batch, position, strict=False):  # in this order: none is lost
+                if isinstance(item, torch.Tensor):
+                    good.append(item)
+                else:
+                    errors[at] = str(item)
+            if good:
+                rows.append(forward(network, normalise(torch.stack(good), spec), precision))
+            advance(len(batch))
+    return _merge(data, split, workers.gather(Part(mine, torch.cat(rows), errors)))
+
+
+@torch.inference_mode()
+def forward(network: nn.Module, batch: torch.Tensor, precision: str) -> torch.Tensor:
+    """float32 (N, 3, H, W) -> float32 (N, features), with convolutions in bf16 or float32."""
+    autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+    with autocast:
+        features: torch.Tensor = network(batch)
+    return features.float()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one process made of a split: float32 (good photos, features), errors by position."""
+
+    positions: Sequence[int]
+    rows: torch.Tensor
+    errors: dict[int, str]
+
+
+def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
+    """The parts of all processes in the order of the data set."""
+    samples = data.splits[split]
+    names = [data.names[sample.path] for sample in samples]
+    errors = {position: reason for part in parts for position, reason in part.errors.items()}
+    skipped = {names[position]: errors[position] for position in sorted(errors)}
+    check_skipped(split, len(samples), skipped)
+    good = [[at for at in part.positions if at not in part.errors] for part in parts]
+    order = torch.tensor([position for positions in good for position in positions]).argsort()
+    kept = [position for position in range(len(samples)) if position not in errors]
+    return SplitFeatures(
+        torch.cat([part.rows for part in parts])[order].unsqueeze(0),
+        torch.tensor([samples[position].class_index for position in kept]),
+        tuple(names[position] for position in kept),
+        skipped,
+    )
+
+
+def bf16_helps() -> bool:
+    """Whether this CPU multiplies bf16 itself; one that does not is slower with it than without."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

@@ -1,0 +1,226 @@
+"""The training loop: epochs of steps, validation, early stopping, checkpoints."""
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from training import checkpoint
+from training.batches import Batch, Source, order
+from training.checkpoint import EpochRecord, Run, seeded
+from training.debugger import Debugger, attach
+from training.debugger.session import NoDebugger
+from training.errors import JobError
+from training.features import bf16_helps
+from training.heads import Network
+from training.interruption import INTERRUPTED, Interruption
+from training.metric_lines import epoch_line
+from training.options import Folders, Options
+from training.profiler import Profiler
+from training.workers import Workers
+
+# SGD with Nesterov's momentum. On cached features of dog photos, any rate from 0.001 to 0.1 ends
+# within two points of the best, so that a tuner's usual range holds no cliff.
+MOMENTUM = 0.9
+
+# A backbone that is trained moves at this share of the head's rate: it is nearly right already.
+BACKBONE_RATE = 0.1
+
+# A checkpoint is written after every epoch, and within one when the last is this old.
+CHECKPOINT_S = 60.0
+
+_DROPOUT = 3  # what a generator is for; training.batches has 1 and 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every part of the job needs."""
+
+    options: Options
+    folders: Folders
+    workers: Workers
+    profiler: Profiler
+    interruption: Interruption
+
+    def say(self, message: str) -> None:
+        """Print, once for all processes."""
+        if self.workers.first:
+            print(message, flush=True)
+
+
+@dataclass
+class Loop:
+    """The parts of the training loop; `run` and `saved_s` change with it."""
+
+    network: Network
+    model: nn.Module  # the network, in a distributed run with its gradients averaged
+    loss: nn.Module
+    optimizer: torch.optim.Optimizer
+    source: Source
+    debugger: Debugger
+    identity: dict[str, object]
+    run: Run
+    saved_s: float = field(default_factory=time.monotonic)
+
+
+def fit(job: Job, network: Network, source: Source, whose: dict[str, object]) -> Run:
+    """Train until the last epoch, or until it no longer gets better, or a rule stops it."""
+    options, folders, workers = job.options, job.folders, job.workers
+    loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    optimizer = torch.optim.SGD(
+        parameter_groups(network), momentum=MOMENTUM, nesterov=True, lr=options.lr,
+        weight_decay=options.weight_decay,
+    )  # fmt: skip
+    found = checkpoint.read(folders.checkpoints, whose) if workers.first else None
+    run = checkpoint.restore(workers.agree(found), network, optimizer, first=workers.first)
+    if run.position != (1, 0):
+        job.say(f"goes on from a checkpoint: epoch {run.epoch}, step {run.step}")
+    debugger: Debugger = NoDebugger({})
+    if options.debug:
+        debugger = attach(network, loss, folders.base, stop_on=options.stop_on)
+    model = workers.wrap(network)
+    loop = Loop(network, model, loss, optimizer, source, debugger, whose, run)
+    job.interruption.in_loop = True
+    try:
+        while run.epoch <= options.epochs and run.epochs_without_gain < options.patience:
+            train_epoch(job, loop)
+            save(job, loop)
+            if rule := workers.agree(debugger.should_stop()):
+                job.say(f"stopped by the rule {rule} after epoch {run.epoch - 1}")
+                break
+    finally:
+        job.interruption.in_loop = False
+        for rule, status in debugger.close(folders.output).items():
+            job.say(f"rule {rule}: {status}")
+    return run
+
+
+def parameter_groups(network: Network) -> list[dict[str, object]]:
+    """What learns, the backbone more slowly; `scale` times the rate of the moment is its own."""
+    groups: list[dict[str, object]] = [{"params": list(network.head.parameters()), "scale": 1.0}]
+    if network.backbone:
+        learning = [p for p in network.backbone.parameters() if p.requires_grad]
+        groups.append({"params": learning, "scale": BACKBONE_RATE})
+    return groups
+
+
+def train_epoch(job: Job, loop: Loop) -> None:
+    """The rest of the current epoch, then the validation."""
+    options, workers, profiler, run = job.options, job.workers, job.profiler, loop.run
+    started, rate = time.monotonic(), 0.0
+    batches = order(options.seed, run.epoch, loop.source.n_train, options.batch_size)
+    # A last batch too small for all processes is left out.
+    batches = [batch for batch in batches if len(batch) >= workers.count]
+    loop.debugger.mode("train")
+    loop.model.train()
+    mine = [workers.share(batch) for batch in batches[run.step :]]
+    for inputs, labels in timed(profiler, loop.source.train(run.epoch, mine)):
+        done = (run.epoch - 1 + run.step / len(batches)) / options.epochs
+        rate = set_rate(loop.optimizer, options.lr * 0.5 * (1 + math.cos(math.pi * done)))
+        draw = seeded(options.seed, _DROPOUT, run.epoch, run.step, workers.rank)
+        torch.default_generator.manual_seed(draw.initial_seed())
+        with profiler.phase("forward"), arithmetic(options):
+            logits = loop.model(inputs)
+            loss = loop.loss(logits, labels)
+        with profiler.phase("backward"):
+            loop.optimizer.zero_grad()
+            # The processes' gradients are averaged, though their shares may differ by one photo.
+            (loss * (len(labels) * workers.count / len(batches[run.step]))).backward()
+        with profiler.phase("optimizer"):
+            loop.optimizer.step()
+        run.add_step(loss.item(), count_hits(logits, labels), len(labels))
+        if not math.isfinite(run.loss_sum):
+            where = f"epoch {run.epoch}, step {run.step}"
+            raise JobError(f"the loss became {loss.item()} in {where}: lower --lr")
+        profiler.step("train", run.epoch, run.step, len(labels))
+        if run.step < len(batches):
+            save_if_due(job, loop)
+    train_loss, train_hits, seen = workers.total(run.loss_sum, run.hits, run.seen)
+    valid_loss, valid_accuracy = validate(job, loop)
+    record = EpochRecord(
+        run.epoch, train_loss / seen, train_hits / seen, valid_loss, valid_accuracy, rate,
+        time.monotonic() - started,
+    )  # fmt: skip
+    run.end_epoch(record, loop.network)
+    job.say(
+        epoch_line(
+            record.epoch, record.train_loss, record.train_accuracy, valid_loss, valid_accuracy
+        )
+    )
+
+
+@torch.no_grad()
+def validate(job: Job, loop: Loop) -> tuple[float, float]:
+    """Mean loss and accuracy on the validation photos; each process answers for its share."""
+    loop.debugger.mode("eval")
+    loop.network.eval()
+    batches = torch.arange(loop.source.n_valid).split(job.options.batch_size)
+    mine = [share for batch in batches if len(share := job.workers.share(batch))]
+    loss_sum, hits, seen = 0.0, 0.0, 0
+    with job.profiler.phase("eval"):
+        for step, (inputs, labels) in enumerate(loop.source.valid(mine), start=1):
+            with arithmetic(job.options):
+                logits = loop.network(inputs)
+                loss_sum += float(loop.loss(logits, labels)) * len(labels)
+            hits += count_hits(logits, labels)
+            seen += len(labels)
+            job.profiler.step("eval", loop.run.epoch, step, len(labels))
+    loss_sum, hits, total = job.workers.total(loss_sum, hits, seen)
+    return loss_sum / total, hits / total
+
+
+def save_if_due(job: Job, loop: Loop) -> None:
+    """In mid-epoch: a checkpoint from time to time, and one before SIGTERM ends the process."""
+    late = time.monotonic() - loop.saved_s > CHECKPOINT_S
+    stop, due = job.workers.total(job.interruption.asked, late)
+    if stop or due:
+        save(job, loop)
+
+
+def save(job: Job, loop: Loop) -> None:
+    """Write a checkpoint; ends the process if SIGTERM asked for it."""
+    stop = sum(job.workers.total(job.interruption.asked))
+    sums = job.workers.total(loop.run.loss_sum, loop.run.hits, loop.run.seen)
+    if job.workers.first:
+        whole = replace(loop.run, loss_sum=sums[0], hits=sums[1], seen=sums[2])
+        with job.profiler.phase("checkpoint"):
+            checkpoint.save(
+                job.folders.checkpoints, loop.identity, whole, loop.network, loop.optimizer
+            )
+    loop.saved_s = time.monotonic()
+    if stop:
+        job.say(f"SIGTERM: checkpoint at epoch {loop.run.epoch}, step {loop.run.step}")
+        sys.exit(INTERRUPTED)
+
+
+def timed(profiler: Profiler, batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches, with the time to get each charged to "data"."""
+    while True:
+        with profiler.phase("data"):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def arithmetic(options: Options) -> torch.autocast:
+    """bf16 where a backbone is trained in it; a head alone is too small to gain from it."""
+    wanted = options.precision == "bf16" or (options.precision == "auto" and bf16_helps())
+    usable = wanted and not options.frozen and not options.debug  # the hook cannot see through it
+    return torch.autocast("cpu", torch.bfloat16, enabled=usable)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> float:
+    """Give each parameter group its share of the rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
+    return rate
+
+
+def count_hits(logits: torch.Tensor, labels: torch.Tensor) -> int:
+    """How many rows have their label first."""
+    return int((logits.argmax(1) == labels).sum())

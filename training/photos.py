@@ -1,0 +1,120 @@
+"""From a photo's file to the picture that a backbone sees: serving's preprocessing, and views.
+
+A view is a fixed variation of a photo, so that a frozen backbone's features of it can be kept:
+    0         the photo as serving sees it
+    1         the same, mirrored
+    2, 3, ... a random square of the photo, mirrored or not
+What is random about a view hangs on its number and the photo's name alone.
+"""
+
+import math
+import os
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import torch
+from PIL import Image
+
+from serving.images import ImageError, decode
+from serving.preprocess import PreprocessSpec, pixels, upright_rgb
+from serving.settings import Settings
+from training.errors import JobError
+
+# Random squares cover this share of the largest one at least. Inception's training (Szegedy et al.
+# 2015) goes down to 8 %, but that was a network to train from nothing.
+LEAST_AREA = 0.5
+
+# The first view that is a random square.
+RANDOM_VIEWS = 2
+
+# Broken photos are skipped, each by name, up to this share of a split; more means that something
+# is wrong with the data set or its transfer, and the job ends.
+SKIPPED_AT_MOST = 0.01
+
+
+def picture(path: Path, spec: PreprocessSpec, view: int, name: str) -> torch.Tensor:
+    """One photo -> uint8 (crop, crop, 3), as `serving.preprocess.pixels` gives it for view 0.
+
+    Raises serving.images.ImageError for a file that serving would refuse, and OSError.
+    """
+    image = decode(path.read_bytes(), Settings.max_pixels, spec.resize)
+    if view == 0:
+        return pixels(image, spec)
+    if view == 1:
+        return pixels(upright_rgb(image).transpose(Image.Transpose.FLIP_LEFT_RIGHT), spec)
+    return _random_square(upright_rgb(image), spec, random.Random(f"{view} {name}"))
+
+
+def _random_square(image: Image.Image, spec: PreprocessSpec, choose: random.Random) -> torch.Tensor:
+    short = min(image.size)
+    side = max(1, round(short * math.sqrt(choose.uniform(LEAST_AREA, 1))))
+    left, top = choose.randint(0, image.width - side), choose.randint(0, image.height - side)
+    part = image.crop((left, top, left + side, top + side))
+    if choose.random() < 0.5:
+        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return pixels(part, replace(spec, resize=spec.crop))
+
+
+class Decoder:
+    """Reads photos in threads, ahead of their use: Pillow frees Python's lock while it works."""
+
+    def __init__(self, spec: PreprocessSpec) -> None:
+        self.spec = spec
+        self._threads = ThreadPoolExecutor(
+            # One torch thread each: a team of OpenMP threads of its own would fight the backbone's.
+            cpu_count(), "decode", torch.set_num_threads, (1,)
+        )  # fmt: skip
+
+    def batches(
+        self, photos: Sequence[tuple[Path, int, str]], sizes: Sequence[int]
+    ) -> Iterator[list[torch.Tensor | Exception]]:
+        """(path, view, name) a photo -> batches of these sizes, in order.
+
+        Raises nothing for a broken photo: what `picture` raised takes the picture's place.
+        """
+        waiting: deque[Future[torch.Tensor | Exception]] = deque()
+        coming = iter(photos)
+        for size in sizes:
+            # Two batches more than this one: the network never waits, and memory stays small.
+            for photo in islice(coming, max(0, 3 * size - len(waiting))):
+                waiting.append(self._threads.submit(self._read, photo))
+            yield [waiting.popleft().result() for _ in range(size)]
+
+    def _read(self, photo: tuple[Path, int, str]) -> torch.Tensor | Exception:
+        path, view, name = photo
+        try:
+            return picture(path, self.spec, view, name)
+        except (ImageError, OSError) as error:
+            return error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+
+def cpu_count() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_skipped(split: str, total: int, errors: dict[str, str]) -> None:
+    """Name the photos that could not be read; raises JobError when they are too many."""
+    few = list(errors.items())[:10]
+    listed = "\n".join(f"  {name}: {reason}" for name, reason in few)
+    more = f"\n  and {len(errors) - len(few)} more" if len(errors) > len(few) else ""
+    if len(errors) > SKIPPED_AT_MOST * total:
+        raise JobError(
+            f"{len(errors)} of {total} photos of {split} cannot be read, more than "
+            f"{SKIPPED_AT_MOST:.0%}. `python -m training.data verify` lists them.\n{listed}{more}"
+        )
+    if errors:
+        print(f"{split}: {len(errors)} of {total} photos cannot be read and are left out:")
+        print(f"{listed}{more}", flush=True)

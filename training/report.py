@@ -1,0 +1,115 @@
+"""The job's figures and pictures: metrics.json, history.json, plots, and the manifest's record."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from serving.model import Prediction, load
+from serving.package import MANIFEST, Manifest
+from training import plots
+from training.checkpoint import Run
+from training.data.dataset import DataSet
+from training.data.folders import SPLITS, Split
+from training.errors import JobError
+from training.evaluation import check_features, from_features, from_photos, to_answers
+from training.export import CAVEAT
+from training.feature_file import Features
+from training.metrics import Answers
+from training.options import Folders
+
+PLOTS = "plots"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the package answered to one split."""
+
+    predictions: Sequence[Prediction]
+    answers: Answers
+
+
+def evaluate(
+    package: Path, features: Features, data: DataSet | None, *, frozen: bool
+) -> dict[Split, Figures]:
+    """Load the package as an endpoint does; its answers to valid and test.
+
+    With a frozen backbone they come from the cached features, which were made by the very network
+    that is served, and some photos go the whole way to prove it. Otherwise all photos do.
+    """
+    model = load(package)
+    figures: dict[Split, Figures] = {}
+    for split in SPLITS[1:]:
+        found = features.splits[split]
+        if frozen:
+            predictions = from_features(model, found)
+            if data:
+                check_features(model, data, found, predictions)
+        elif data:
+            predictions = from_photos(model, data, found.names)
+        else:
+            raise JobError("a trained backbone cannot be evaluated without a channel named data")
+        answers = to_answers(predictions, found, model.manifest.labels)
+        figures[split] = Figures(predictions, answers)
+    return figures
+
+
+def write_report(
+    folders: Folders,
+    manifest: Manifest,
+    run: Run,
+    figures: Mapping[Split, Figures],
+    features: Features,
+    data: DataSet | None,
+) -> None:
+    """Write everything for people, and the figures into the package's manifest."""
+    short = {
+        split: {"top1": found.answers.top(1).to_json(), "top5": found.answers.top(5).to_json()}
+        for split, found in figures.items()
+    }
+    told = replace(manifest, origin={**manifest.origin, "metrics": short})
+    (folders.model / MANIFEST).write_text(told.to_json(), encoding="utf-8")
+    skipped = {name: dict(split.skipped) for name, split in features.splits.items()}
+    metrics = {
+        "model": {"name": manifest.name, "version": manifest.version},
+        **{split: found.answers.to_json(manifest.labels) for split, found in figures.items()},
+        "kept_epoch": run.best.epoch if run.best else None,
+        "skipped_photos": skipped,
+        "caveat": CAVEAT,
+    }
+    write_json(folders.output / "metrics.json", metrics)
+    write_json(folders.output / "history.json", [asdict(record) for record in run.history])
+    draw(folders.output / PLOTS, manifest.labels, run, figures, features, data)
+
+
+def draw(
+    folder: Path,
+    labels: Sequence[str],
+    run: Run,
+    figures: Mapping[Split, Figures],
+    features: Features,
+    data: DataSet | None,
+) -> None:
+    """The plots; samples need the photos and are left out where the job has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.curves(folder / "curves.png", run.history, run.best)
+    plots.confusion(folder / "confusion.png", figures["test"].answers, labels)
+    if data is None:
+        return
+    test, found = features.splits["test"], figures["test"]
+    paths = {name: path for path, name in data.names.items()}
+    samples = [
+        plots.Sample(paths[name], labels[truth], prediction)
+        for name, truth, prediction in zip(
+            test.names, found.answers.truth, found.predictions, strict=True
+        )
+    ]
+    plots.samples(folder / "samples.png", plots.choose(samples))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that people can read too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

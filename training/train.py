@@ -1,0 +1,179 @@
+"""Train a classifier of any folder-per-class data set: SageMaker script mode, torchrun, or bare.
+
+    python training/train.py --lr 0.01                              # bare
+    torchrun --nproc-per-node 2 training/train.py --lr 0.01         # several processes, on CPUs
+    sagemaker_program=training/train.py                             # under SageMaker's toolkit
+
+Folders come from SM_CHANNEL_DATA, SM_CHANNEL_FEATURES (optional), SM_CHANNEL_WEIGHTS (optional),
+SM_MODEL_DIR and SM_OUTPUT_DATA_DIR, all below SAGEMAKER_BASE_DIR (/opt/ml) where they are not set.
+
+Hyperparameters:
+    --backbone         efficientnet_lite0, _lite1, _lite2 or resnet50
+    --weights          file or s3:// URI of the backbone's weights, instead of its own
+    --head             linear (starts from the ImageNet classifier) or three-layer (2048, 516)
+    --unfreeze         head: the backbone stays, its features are cached; last-stage, all: it learns
+    --epochs           at most this many; --patience: stop after so many without a better one
+    --batch-size       photos a step, over all processes; --lr: the first rate of a cosine to zero
+    --weight-decay, --label-smoothing, --dropout (on the features)
+    --views            views of each photo: 1 = plain, 2 = and mirrored, more = and random squares
+    --precision        auto, float32, bf16: of the training photos' features and a trained backbone
+    --dog-score        auto, true, false: whether the model may answer "no dog"
+    --model-name       name in the package's manifest
+    --features-only    true: compute the features, write them as the model, and end
+    --debug, --stop-on true: record tensors and evaluate rules; rules that stop the training
+    --profile          true: record times and the machine, write a report
+    --seed
+
+On the 120 dog breeds the figures flatter: the photos descend from ImageNet, which the backbone has
+seen. Exit codes: 0 done, 1 failed (the last line of stderr says why), 2 wrong hyperparameters,
+143 interrupted by SIGTERM, after writing a checkpoint from which the same command goes on.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Started as a file, Python looks for modules beside it; ours are named from the folder above.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+
+from serving.package import PackageError
+from training import checkpoint
+from training.backbones import Pretrained, load_pretrained
+from training.batches import FeatureBatches, PhotoBatches, Source
+from training.data.dataset import DataSet
+from training.data.errors import DataError
+from training.errors import JobError
+from training.export import Trained, export
+from training.feature_file import DESCRIPTION, FILE, Features, describe, write
+from training.features import bf16_helps, from_channel, from_photos
+from training.heads import build_network, dog_score, start_from_imagenet
+from training.interruption import Interruption
+from training.loop import Job, fit
+from training.metric_lines import final_lines
+from training.options import HEADS, Folders, Options, job_name, parse
+from training.profiler import JobFacts, Profiler
+from training.report import evaluate, write_json, write_report
+from training.workers import Workers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job; returns the exit code."""
+    options = parse(arguments, __doc__)
+    interruption, folders, workers = Interruption(), Folders.from_env(), Workers.join()
+    profiler = Profiler.start(folders.base, enabled=options.profile and workers.first)
+    failure: str | None = "ended before its time"
+    try:
+        run_job(Job(options, folders, workers, profiler, interruption))
+        failure = None
+    except (JobError, DataError, PackageError) as error:
+        failure = str(error)
+        # SageMaker's toolkit copies what follows the name of a Python error to output/failure.
+        print(f"Exception: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        name = job_name() or options.model_name
+        profiler.close(folders.output, JobFacts(name, options.to_json(), failure))
+        workers.leave()
+    return 0
+
+
+def run_job(job: Job) -> None:
+    """From the data set to the package and its figures."""
+    options, folders = job.options, job.folders
+    with job.profiler.phase("initialisation"):
+        pretrained = load_pretrained(options.backbone, folders.given_weights(options.weights))
+        data = open_data(folders)
+    with job.profiler.phase("features"):
+        features = find_features(job, pretrained, data)
+    if options.features_only:
+        job.say(f"{len(features.splits['train'].labels)} training photos, {features.views} views")
+        if job.workers.first:
+            write(folders.model / FILE, features)
+            write_json(folders.model / DESCRIPTION, describe(features))
+        return
+    with job.profiler.phase("initialisation"):
+        train = features.splits["train"]
+        widths = (train.views.shape[-1], *HEADS[options.head], len(features.labels))
+        torch.default_generator.manual_seed(options.seed)
+        network = build_network(pretrained, widths, options.unfreeze, options.dropout)
+        start = start_from_imagenet(network.head, pretrained, train)
+        if start is not None:
+            job.say(f"head: starts from ImageNet's classifier, right on {start:.1%} of train")
+        source = open_source(options, pretrained, features, data)
+    run = fit(job, network, source, identity(options, pretrained, features))
+    if job.workers.first:
+        with job.profiler.phase("finalisation"):
+            score = dog_score(options.dog_score, options.frozen, pretrained, train)
+            finish(job, Trained(run, widths, score), pretrained, features, data)
+    job.workers.agree(None)  # the others wait for the first: torchrun sees all of them end well
+
+
+def open_data(folders: Folders) -> DataSet | None:
+    """The channel `data`; None for a job that has only `features`, as a tuner's trials may."""
+    if folders.data is None and folders.features:
+        return None
+    if folders.data is None:
+        raise JobError(
+            "no data: the job has no channel named data. Add one, or set SM_CHANNEL_DATA to a "
+            "folder with train, valid and test folders of class folders"
+        )
+    data = DataSet.open(folders.data)
+    for split in data.splits:
+        if not data.splits[split]:
+            raise JobError(f"{folders.data}: {split} holds no photo")
+    return data
+
+
+def find_features(job: Job, pretrained: Pretrained, data: DataSet | None) -> Features:
+    """From the channel `features`, the local cache, or the photos."""
+    options, folders = job.options, job.folders
+    views = options.views if options.frozen else 1  # for a head's start, and to find broken photos
+    if folders.features and not options.features_only:
+        return from_channel(folders.features, pretrained, views, data)
+    if data is None:
+        raise JobError("features can only be made from photos: add a channel named data")
+    precision = options.precision
+    if precision == "auto":
+        precision = "bf16" if bf16_helps() else "float32"
+    return from_photos(pretrained, data, precision, views, folders.cache, job.workers)
+
+
+def open_source(
+    options: Options, pretrained: Pretrained, features: Features, data: DataSet | None
+) -> Source:
+    """What the network is fed with: features when the backbone is frozen, else photos."""
+    if options.frozen:
+        return FeatureBatches(features, options.seed)
+    if data is None:
+        raise JobError(f"--unfreeze {options.unfreeze} needs photos: add a channel named data")
+    return PhotoBatches(data, features, pretrained.entry.preprocess, options.views)
+
+
+def identity(options: Options, pretrained: Pretrained, features: Features) -> dict[str, object]:
+    """What two runs must have in common for one to go on from the other's checkpoint."""
+    about_the_job = ("weights", "model-name", "dog-score", "debug", "stop-on", "profile")
+    shared = {k: v for k, v in options.to_json().items() if k not in about_the_job}
+    return {**shared, "weights_sha256": pretrained.sha256, "features": features.key.digest}
+
+
+def finish(
+    job: Job, trained: Trained, pretrained: Pretrained, features: Features, data: DataSet | None
+) -> None:
+    """Export the best weights, load them as an endpoint would, and report what they answer."""
+    options, folders = job.options, job.folders
+    manifest = export(folders.model, trained, pretrained, features, options)
+    figures = evaluate(folders.model, features, data, frozen=options.frozen)
+    write_report(folders, manifest, trained.run, figures, features, data)
+    best, test = trained.best, figures["test"].answers
+    job.say(
+        final_lines(
+            best.validation_loss, best.validation_accuracy, test.top(1).value, test.top(5).value
+        )
+    )
+    checkpoint.discard(folders.checkpoints)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The processes of one job: alone, or one of several started by torchrun (gloo, on CPUs)."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+Items = TypeVar("Items", Sequence[int], torch.Tensor)
+
+# While one process writes a package or evaluates it, the others wait at their next exchange.
+_PATIENCE = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process's rank among `count`; every method is free of cost when it is alone.
+
+    The methods that exchange something must be called by all processes, in the same order.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def join(cls, environ: Mapping[str, str] = os.environ) -> "Workers":
+        """Meet the others if torchrun started this process (it sets RANK and WORLD_SIZE)."""
+        count = int(environ.get("WORLD_SIZE", "1"))
+        if count == 1:
+            return cls()
+        dist.init_process_group("gloo", timeout=_PATIENCE)
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that prints and writes."""
+        return self.rank == 0
+
+    def share(self, items: Items) -> Items:
+        """This process's part of `items`: every count-th, from its rank on."""
+        part: Items = items[self.rank :: self.count]
+        return part
+
+    def gather(self, item: T) -> list[T]:
+        """Every process's item, by rank."""
+        if self.count == 1:
+            return [item]
+        items: list[T | None] = [None] * self.count
+        dist.all_gather_object(items, item)
+        return [item for item in items if item is not None]
+
+    def agree(self, item: T) -> T:
+        """The first process's item, for all."""
+        if self.count == 1:
+            return item
+        items = [item]
+        dist.broadcast_object_list(items, src=0)
+        return items[0]
+
+    def total(self, *values: float) -> list[float]:
+        """The sum of each value over all processes, in float64."""
+        if self.count == 1:
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(sums)
+        return [float(value) for value in sums]
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model to train: with gradients averaged over the processes when there are several."""
+        return model if self.count == 1 else DistributedDataParallel(model)
+
+    def leave(self) -> None:
+        """Part from the others."""
+        if self.count > 1:
+            dist.destroy_process_group()
