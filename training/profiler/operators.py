@@ -1,6 +1,7 @@
 """Which of PyTorch's operators take the time, over a few steps."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ def trace(path: Path) -> Iterator[None]:
     Operators are sorted by self CPU time. The file also holds the sum over all of them, of which
     the kept ones are a part. Raises ImportError without torch.
     """
+    # Without it the tracer's library reports on every CPU-only machine that it found no GPU.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU]) as tracer:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from training.profiler.analysis.quantiles import mean
 from training.profiler.analysis.rules.finding import Finding
 from training.profiler.analysis.timeline import Timeline
 
 # A share of the job below which nobody would change a flag.
 _WORTH_PERCENT = 5.0
+_FOREIGN_PERCENT = 15.0  # below it, others are the system itself and this profiler
 _COMPUTE = ("forward", "backward", "optimizer")
 
 
@@ -18,7 +20,7 @@ class Advice:
     Attributes:
         title: What takes the time.
         text: What to do about it.
-        flag: The flag of train.py to change.
+        flag: The flag of train.py to change; empty when none helps.
         seconds: The time it is about: an upper bound of what can be saved.
     """
 
@@ -35,7 +37,7 @@ def advise(timeline: Timeline, findings: Sequence[Finding]) -> list[Advice]:
     chosen: dict[str, Advice] = {}
     for advice in sorted(candidates, key=lambda advice: advice.seconds, reverse=True):
         if advice.seconds >= worth_s and advice.seconds > 0:
-            chosen.setdefault(advice.flag, advice)
+            chosen.setdefault(advice.flag or advice.title, advice)
     return list(chosen.values())
 
 
@@ -98,7 +100,16 @@ def _of_shares(timeline: Timeline) -> Iterator[Advice]:
 
 
 def _of_rules(timeline: Timeline, findings: Sequence[Finding]) -> Iterator[Advice]:
-    """What the rules found that has no time share of its own."""
+    """What the rules and the samples tell that has no time share of its own."""
+    samples = timeline.recording.samples
+    foreign = mean([mean(s.cpu) - s.job_cpu for s in samples if s.cpu and s.job_cpu is not None])
+    yield Advice(
+        f"Other programs used {foreign:.0f} % of the processors",
+        "The job shares its machine and took longer than it would have alone. No flag changes "
+        "that; compare only with runs that had the machine for themselves.",
+        "",
+        foreign / 100 * timeline.recording.seconds if foreign > _FOREIGN_PERCENT else 0.0,
+    )
     loop_s = timeline.loop_end_s - timeline.loop_start_s
     flags = {
         "BatchSize": "--batch-size",

@@ -134,22 +134,23 @@ def dots(
     points: Sequence[tuple[float, float]],
     marked: Sequence[tuple[float, float]],
     *,
+    start_s: float,
     seconds: float,
     top: float,
     limit: float,
     label: str,
 ) -> Markup:
-    """Durations over the job's time; `marked` stand out; a dashed line at `limit`."""
+    """Durations over time, from `start_s` on; `marked` stand out; a dashed line at `limit`."""
     y = _HEIGHT * (1 - _within(limit, top))
     shapes = [
-        element("path", d=_dots(points, seconds, top), cls="dots"),
+        element("path", d=_dots(points, start_s, seconds, top), cls="dots"),
         element("path", d=f"M0 {y:.1f}H{_WIDTH}", cls="limit"),
-        element("path", d=_dots(marked, seconds, top), cls="dots marked"),
+        element("path", d=_dots(marked, start_s, seconds, top), cls="dots marked"),
     ]
     plot = element(
         "div", _svg(shapes, label), element("span", duration(top), cls="top"), cls="plot tall"
     )
-    return element("figure", plot, time_axis(seconds))
+    return element("figure", plot, time_axis(seconds, start_s))
 
 
 def histogram(values: Sequence[float], *, top: float, limit: float, label: str) -> Markup:
@@ -182,26 +183,27 @@ def histogram(values: Sequence[float], *, top: float, limit: float, label: str) 
     return element(
         "figure",
         element(
-            "div", _svg(shapes, label), element("span", f"{most:,}", cls="top"), cls="plot tall"
+            "div",
+            _svg(shapes, label),
+            element("span", f"{most:,} steps", cls="top right"),
+            cls="plot tall",
         ),
         element("div", axis, cls="axis"),
     )
 
 
-def legend(
-    parts: Mapping[str, float], colours: Mapping[str, str], values: Mapping[str, str]
-) -> Markup:
+def legend(values: Mapping[str, str], colours: Mapping[str, str]) -> Markup:
     """Name, colour and value of every part."""
     rows = [
         element("li", _swatch(colours[name]), element("b", name), element("span", values[name]))
-        for name in parts
+        for name in values
     ]
     return element("ul", rows, cls="legend values")
 
 
-def time_axis(seconds: float) -> Markup:
-    """Five ticks from 0 to `seconds`."""
-    ticks = [element("span", duration(seconds * part / 4)) for part in range(5)]
+def time_axis(seconds: float, start_s: float = 0.0) -> Markup:
+    """Five ticks from `start_s` on, over `seconds`."""
+    ticks = [element("span", duration(start_s + seconds * part / 4)) for part in range(5)]
     return element("div", ticks, cls="axis")
 
 
@@ -225,10 +227,13 @@ def _within(value: float, top: float) -> float:
     return min(max(value / top, 0.0), 1.0) if top > 0 else 0.0
 
 
-def _dots(points: Sequence[tuple[float, float]], seconds: float, top: float) -> str:
+def _dots(points: Sequence[tuple[float, float]], start_s: float, seconds: float, top: float) -> str:
     """Lines of no length: with round caps they are dots, which stay round when stretched."""
     places = {
-        (round(_WIDTH * _within(x, seconds), 1), round(_HEIGHT * (1 - _within(y, top)), 1))
+        (
+            round(_WIDTH * _within(x - start_s, seconds), 1),
+            round(_HEIGHT * (1 - _within(y, top)), 1),
+        )
         for x, y in points
     }
     return "".join(f"M{x} {y}h0" for x, y in sorted(places)) or "M0 0"

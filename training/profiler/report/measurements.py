@@ -1,6 +1,7 @@
 """The report's lower part: what was measured of the machine, the steps, the data, the operators."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from training.profiler.analysis import Analysis
 from training.profiler.analysis.quantiles import quantile
@@ -21,6 +22,7 @@ from training.profiler.report.units import count, duration, percent, size
 
 _OPERATORS = 15
 _METER_PX = 90
+_STALL_S = 5.0  # ten samples missed in a row: the sampler was not given a processor
 
 
 def system_section(analysis: Analysis) -> Markup:
@@ -100,7 +102,7 @@ def _percent_plot(analysis: Analysis, title: str, lines: list[Line]) -> Markup:
 
 def _rate_plot(analysis: Analysis, title: str, lines: list[Line]) -> Markup:
     top = max((y for line in lines for _, y in line.points), default=0.0) or 1.0
-    return _plot(analysis, title, lines, top, f"{size(top)}/s")
+    return _plot(analysis, title, lines, top, f"{size(top)}/s" if top > 1 else "nothing")
 
 
 def _plot(analysis: Analysis, title: str, lines: list[Line], top: float, label: str) -> Markup:
@@ -139,6 +141,7 @@ def step_section(analysis: Analysis) -> Markup:
 
 
 def _mode(analysis: Analysis, mode: StepDurations) -> Markup:
+    timeline = analysis.timeline
     start_s = analysis.recording.start_s
     outliers = set(map(id, mode.outliers))
     points = [
@@ -169,10 +172,11 @@ def _mode(analysis: Analysis, mode: StepDurations) -> Markup:
             dots(
                 points,
                 marked,
-                seconds=analysis.recording.seconds,
+                start_s=timeline.loop_start_s - start_s,
+                seconds=timeline.loop_end_s - timeline.loop_start_s,
                 top=top,
                 limit=mode.limit_s,
-                label=f"Durations of {mode.mode} steps over the job's time",
+                label=f"Durations of {mode.mode} steps over the training loop",
             ),
             histogram(
                 [step.seconds for step in mode.measured],
@@ -213,7 +217,7 @@ def data_section(analysis: Analysis) -> Markup:
         title,
         element("p", f"{duration(mode.seconds.mean)} on average. {finding.reason}"),
         stacked_bar(parts, COLOURS, "What a mean training step consists of"),
-        legend(parts, COLOURS, values),
+        legend(values, COLOURS),
         table(heads, [["a step", *map(duration, figures)]]),
     )
 
@@ -270,9 +274,13 @@ def detail_section(analysis: Analysis) -> Markup:
     flags = [
         [f"--{name.replace('_', '-')}", str(value)] for name, value in recording.job.flags.items()
     ]
+    times = [sample.at_s for sample in recording.samples]
+    gap_s = max((after - before for before, after in pairwise(times)), default=0.0)
     held = (
         f"{count(len(recording.samples))} system samples, {count(len(recording.steps))} steps, "
-        f"{count(len(recording.spans))} phases between steps."
+        f"{count(len(recording.spans))} phases between steps. "
+        f"Longest time without a sample: {duration(gap_s)}"
+        + (" (the whole machine stood still)." if gap_s > _STALL_S else ".")
     )
     return element(
         "section",

@@ -80,8 +80,8 @@ def time_section(analysis: Analysis) -> Markup:
         recording.start_s + recording.seconds * number / _SLICES for number in range(_SLICES + 1)
     ]
     values = {
-        name: f"{duration(seconds)} · {percent(seconds, total_s)}"
-        for name, seconds in parts.items()
+        name: f"{duration(parts[name])} · {percent(parts[name], total_s)}"
+        for name in sorted(parts, key=lambda name: -parts[name])
     }
     before_s = timeline.loop_start_s - recording.start_s
     loop_s = timeline.loop_end_s - timeline.loop_start_s
@@ -91,7 +91,7 @@ def time_section(analysis: Analysis) -> Markup:
         element("h2", "Where the time went"),
         element("p", f"Of {duration(total_s)}: {told}."),
         stacked_bar(parts, COLOURS, f"Time shares: {told}"),
-        legend(parts, COLOURS, values),
+        legend(values, COLOURS),
         element("h3", "Moment by moment"),
         stacked_columns(
             timeline.slices(edges),
@@ -118,12 +118,13 @@ def _advice(analysis: Analysis) -> Markup:
     cards = [
         element(
             "li",
-            element(
-                "span", f"up to {duration(a.seconds)} · {percent(a.seconds, total_s)}", cls="gain"
-            ),
             element("b", a.title),
             element("p", a.text),
-            element("code", a.flag),
+            element(
+                "div",
+                element("code", a.flag) if a.flag else "",
+                element("span", f"up to {duration(a.seconds)}, {percent(a.seconds, total_s)}"),
+            ),
         )
         for a in analysis.advice[:_TOP_ADVICE]
     ]
@@ -173,7 +174,22 @@ def _rule(finding: Finding) -> Markup:
 def _details(details: Mapping[str, object]) -> Markup:
     if not details:
         return Markup("")
-    return element("pre", json.dumps(details, indent=1, ensure_ascii=False))
+    lines: list[str] = []
+    for name, value in details.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{name}:", *(f"  {_compact(item)}" for item in value)]
+        elif isinstance(value, dict) and any(isinstance(item, dict) for item in value.values()):
+            lines += [f"{name}:", *(f"  {key}: {_compact(item)}" for key, item in value.items())]
+        else:
+            lines.append(f"{name}: {_compact(value)}")
+    return element("pre", "\n".join(lines))
+
+
+def _compact(value: object) -> str:
+    """JSON on one line, without the marks that only a machine needs."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_compact(item)}" for key, item in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def page(title: str, style: str, *sections: Markup) -> Markup:

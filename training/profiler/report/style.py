@@ -59,7 +59,7 @@ header{background:none;border:0;padding:0 2px}
  background:var(--edge);color:var(--soft);white-space:nowrap}
 .chip.bad{background:var(--badbg);color:var(--bad)}
 .chip.good{background:var(--goodbg);color:var(--good)}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(136px,1fr));gap:10px;
  margin:16px 0 0;padding:0;list-style:none}
 .figures li{background:var(--card);border:1px solid var(--edge);border-radius:12px;
  padding:10px 14px}
@@ -85,6 +85,7 @@ figure{margin:0 0 6px}
 .plot svg{display:block;width:100%;height:100%}
 .plot .top{position:absolute;top:2px;left:4px;font-size:.75rem;color:var(--soft);
  background:var(--card);border-radius:4px;padding:0 3px;opacity:.9}
+.plot .top.right{left:auto;right:4px}
 .axis{display:flex;justify-content:space-between;font-size:.75rem;padding-top:3px;
  font-variant-numeric:tabular-nums}
 .line,.grid,.limit,.dots{fill:none;vector-effect:non-scaling-stroke}
@@ -103,7 +104,10 @@ figure{margin:0 0 6px}
  padding:12px 14px}
 .advice b{display:block;margin-bottom:2px}
 .advice p{margin:0 0 8px;font-size:.92rem}
-.advice .gain{color:var(--soft);font-size:.82rem;float:right;margin-top:2px}
+.advice div{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;
+ gap:4px 12px}
+.advice div span{color:var(--soft);font-size:.85rem}
+.advice li{display:flex;flex-direction:column}.advice div{margin-top:auto}
 code{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--accentbg);
  color:var(--accent);border-radius:6px;padding:1px 7px;overflow-wrap:anywhere}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:8px 28px}
@@ -123,12 +127,13 @@ table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:
 th,td{text-align:right;padding:5px 8px;border-bottom:1px solid var(--edge);white-space:nowrap}
 th{color:var(--soft);font-weight:500}
 th:first-child,td:first-child{text-align:left}
+td:has(.meter){text-align:left;width:110px}
 td .meter{display:inline-block;height:9px;border-radius:3px;background:var(--forward);
  vertical-align:middle}
 footer{color:var(--soft);font-size:.82rem;padding:4px 2px}
 @media(max-width:480px){main{padding:16px 10px 40px}section{padding:14px 12px}
  .figures{grid-template-columns:repeat(2,1fr)}.figures b{font-size:1.1rem}
- summary .why{flex-basis:100%}.wide{display:none}th,td{padding:5px 5px}}
+ summary .why{flex-basis:100%}th,td{padding:5px 5px}}
 @media print{section{break-inside:avoid}}
 """
 )
