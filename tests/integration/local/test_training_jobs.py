@@ -47,7 +47,7 @@ def _channel(url: str, **members: Any) -> dict[str, Any]:
     return {"ChannelName": "data", "DataSource": data, **members}
 
 
-def _gone(pid: int) -> bool:
+def gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -167,7 +167,7 @@ def test_stopped_job_keeps_what_it_saved_after_sigterm(training: Training) -> No
         "weights.txt": b"half done"
     }
     assert [metric["Value"] for metric in job["FinalMetricDataList"]] == [0.5]
-    assert _gone(pid)
+    assert gone(pid)
     with pytest.raises(ClientError, match="the training job is in status Stopped"):
         training.api.stop_training_job(TrainingJobName=name)
 
