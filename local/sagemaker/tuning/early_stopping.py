@@ -23,8 +23,8 @@ def worse_than_median(
     `earlier` holds the same of the trials that have ended.
     """
     epoch = len(values)
-    averages = [statistics.fmean(trial[:epoch]) for trial in earlier if len(trial) >= _MIN_EPOCHS]
-    if epoch < _MIN_EPOCHS or len(averages) < MIN_EARLIER_TRIALS:
+    comparable = [trial for trial in earlier if len(trial) >= _MIN_EPOCHS]
+    if epoch < _MIN_EPOCHS or len(comparable) < MIN_EARLIER_TRIALS:
         return False
-    median = statistics.median(averages)
+    median = statistics.median(statistics.fmean(trial[:epoch]) for trial in comparable)
     return values[-1] < median if maximise else values[-1] > median
