@@ -122,7 +122,7 @@ class Timings:
         now = time.perf_counter_ns()
         begin = self._begin_ns
         if self._first and self._spans:  # nobody said where initialisation ended
-            begin = self._spans[0][1]
+            begin = min(span[1] for span in self._spans)
         self._first = False
         self._steps.append(
             (mode, epoch, step, batch_size, self.traced, begin, now, len(self._spans))

@@ -154,7 +154,7 @@ def data_loader(
     waits = [step.phases.get("data", 0.0) for step in steps]
     total_s = sum(step.seconds for step in steps)
     wait_percent = 100 * sum(waits) / total_s if total_s else 0.0
-    job_percent = 100 * sum(waits) / timeline.recording.seconds
+    job_percent = 100 * sum(waits) / (timeline.recording.seconds or 1.0)
     slow = wait_percent > wait_threshold and job_percent >= job_threshold
     workers = timeline.recording.job.workers
     cores = max((len(sample.cpu) for sample in timeline.recording.samples), default=0)

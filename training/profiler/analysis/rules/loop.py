@@ -84,7 +84,7 @@ def max_initialization_time(
     if not recording.steps:
         return not_evaluated("MaxInitializationTime", parameters, "No step was recorded.")
     seconds = timeline.loop_start_s - recording.start_s
-    percent = 100 * seconds / recording.seconds
+    percent = 100 * seconds / (recording.seconds or 1.0)
     triggered = seconds > 60 * threshold or (percent > share and seconds > minimum_s)
     features_s = timeline.seconds("features")
     return Finding(

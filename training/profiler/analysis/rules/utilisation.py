@@ -17,7 +17,6 @@ from training.profiler.analysis.rules.finding import (
 from training.profiler.analysis.timeline import Timeline
 from training.profiler.recording import Sample
 
-_BINS = 10
 _NO_GPU = "No GPU was recorded, so there is nothing to judge; this is not a pass."
 
 
@@ -77,10 +76,10 @@ def load_balancing(
 ) -> Finding:
     """LoadBalancing: some processors work while others do not.
 
-    SageMaker: the histograms of utilisation of two GPUs lie more than `threshold` apart. Ours: the
-    same over GPUs where there are several, else over CPU cores, in the training loop. The distance
-    is half the sum of absolute differences of the normalised histograms of 10 bins (the total
-    variation: 0 when they are the same, 1 when they share nothing).
+    SageMaker: the histograms of utilisation of two GPUs lie more than `threshold` apart (by which
+    measure is not public). Ours: the same over GPUs where there are several, else over CPU cores,
+    in the training loop, by the earth mover's distance: 0 when they are used alike, 1 when one is
+    idle while the other is fully used. Unlike a distance bin by bin it takes 79 % and 81 % as near.
     """
     parameters = {"threshold": threshold, "patience": patience}
     gpus = any(len(sample.gpu) > 1 for sample in timeline.loop_samples)
@@ -231,18 +230,13 @@ def _p95(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _distance(rows: Sequence[Sequence[float]]) -> float:
-    """The largest distance between the histograms of two columns."""
-    histograms = []
-    for column in zip(*rows, strict=False):
-        bins = [0] * _BINS
-        for value in column:
-            bins[min(int(value / 100 * _BINS), _BINS - 1)] += 1
-        histograms.append([number / len(column) for number in bins])
+    """The largest earth mover's distance between two columns of percentages, as a share of 1."""
+    columns = [sorted(column) for column in zip(*rows, strict=False)]
     return max(
         (
-            sum(abs(x - y) for x, y in zip(a, b, strict=True)) / 2
-            for i, a in enumerate(histograms)
-            for b in histograms[:i]
+            mean([abs(x - y) for x, y in zip(a, b, strict=True)]) / 100
+            for i, a in enumerate(columns)
+            for b in columns[:i]
         ),
         default=0.0,
     )
