@@ -30,6 +30,9 @@ from training.feature_file import SplitFeatures
 # A dog head may refuse this share of the training photos, all of which are wanted.
 REFUSED_AT_MOST = 0.02
 
+# A parameter and the pretrained value that it is held near.
+Anchor = tuple[nn.Parameter, torch.Tensor]
+
 
 class Network(nn.Module):
     """[backbone ->] dropout -> head. Without a backbone it takes features.
@@ -73,6 +76,14 @@ def build_network(
         for name in pretrained.entry.last_stage:
             backbone.get_submodule(name).requires_grad_(True)
     return Network(backbone.to(memory_format=torch.channels_last), head, dropout)
+
+
+def anchors(network: Network, head_is_pretrained: bool) -> list[Anchor]:
+    """What learns and did not start at random, with a copy of where it started."""
+    modules: list[nn.Module | None] = [network.head if head_is_pretrained else None]
+    modules.append(network.backbone)
+    parameters = [p for module in modules if module for p in module.parameters()]
+    return [(p, p.detach().clone()) for p in parameters if p.requires_grad]
 
 
 @torch.no_grad()

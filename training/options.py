@@ -28,10 +28,10 @@ class Options:
     epochs: int = 20
     batch_size: int = 64
     lr: float = 0.01
-    weight_decay: float = 0.0001
+    weight_decay: float = 0.3
     label_smoothing: float = 0.1
     dropout: float = 0.0
-    views: int = 2
+    views: int = 1
     patience: int = 8
     seed: int = 0
     precision: str = "auto"

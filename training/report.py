@@ -71,13 +71,14 @@ def write_report(
     told = replace(manifest, origin={**manifest.origin, "metrics": short})
     (folders.model / MANIFEST).write_text(told.to_json(), encoding="utf-8")
     skipped = {name: dict(split.skipped) for name, split in features.splits.items()}
-    metrics = {
+    metrics: dict[str, Any] = {
         "model": {"name": manifest.name, "version": manifest.version},
-        **{split: found.answers.to_json(manifest.labels) for split, found in figures.items()},
         "kept_epoch": run.best.epoch if run.best else None,
         "skipped_photos": skipped,
         "caveat": CAVEAT,
     }
+    for split, found in figures.items():
+        metrics[split] = found.answers.to_json(manifest.labels)
     write_json(folders.output / "metrics.json", metrics)
     write_json(folders.output / "history.json", [asdict(record) for record in run.history])
     draw(folders.output / PLOTS, manifest.labels, run, figures, features, data)

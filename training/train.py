@@ -14,7 +14,8 @@ Hyperparameters:
     --unfreeze         head: the backbone stays, its features are cached; last-stage, all: it learns
     --epochs           at most this many; --patience: stop after so many without a better one
     --batch-size       photos a step, over all processes; --lr: the first rate of a cosine to zero
-    --weight-decay, --label-smoothing, --dropout (on the features)
+    --weight-decay     pull of what was pretrained towards where it started, times the rate
+    --label-smoothing; --dropout, of the features
     --views            views of each photo: 1 = plain, 2 = and mirrored, more = and random squares
     --precision        auto, float32, bf16: of the training photos' features and a trained backbone
     --dog-score        auto, true, false: whether the model may answer "no dog"
@@ -48,7 +49,7 @@ from training.errors import JobError
 from training.export import Trained, export
 from training.feature_file import DESCRIPTION, FILE, Features, describe, write
 from training.features import bf16_helps, from_channel, from_photos
-from training.heads import build_network, dog_score, start_from_imagenet
+from training.heads import anchors, build_network, dog_score, start_from_imagenet
 from training.interruption import Interruption
 from training.loop import Job, fit
 from training.metric_lines import final_lines
@@ -102,7 +103,8 @@ def run_job(job: Job) -> None:
         if start is not None:
             job.say(f"head: starts from ImageNet's classifier, right on {start:.1%} of train")
         source = open_source(options, pretrained, features, data)
-    run = fit(job, network, source, identity(options, pretrained, features))
+    anchored = anchors(network, head_is_pretrained=start is not None)
+    run = fit(job, network, anchored, source, identity(options, pretrained, features))
     if job.workers.first:
         with job.profiler.phase("finalisation"):
             score = dog_score(options.dog_score, options.frozen, pretrained, train)
