@@ -127,14 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write system metrics until stdin closes.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--offset-ns", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training process decides when to end
-    parent = os.getppid()
-    source = find_source(parent)
+    source = find_source(options.parent)
     if source is None:
         return 0
     try:
-        sample(source, MinuteFiles(options.folder), Clock(options.offset_ns), parent)
+        sample(source, MinuteFiles(options.folder), Clock(options.offset_ns), options.parent)
     except OSError as error:
         print(f"profiler: system metrics end here: {error}", file=sys.stderr)
         return 1

@@ -78,3 +78,12 @@ def test_psutil_and_proc_tell_the_same() -> None:
     assert one.memory_used_percent == pytest.approx(other.memory_used_percent, abs=2)
     assert one.disk_operations == pytest.approx(other.disk_operations, rel=0.05)
     assert one.received_bytes == pytest.approx(other.received_bytes, rel=0.05, abs=1e6)
+
+
+def test_psutil_and_proc_see_the_same_job() -> None:
+    parent = os.getppid()  # the reading process leaves itself out, so look at another one
+    one, other = PsutilSource(parent).read().job, ProcSource(parent).read().job
+    assert one is not None
+    assert other is not None
+    assert one[0] == pytest.approx(other[0], abs=1)
+    assert one[1] == pytest.approx(other[1], rel=0.2)

@@ -124,6 +124,25 @@ def test_sampler_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 @LINUX
+def test_sampler_dies_although_a_forked_worker_holds_its_input_open(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time; from pathlib import Path; from training.profiler.clock import Clock;"
+        "from training.profiler.sampler import Sampler; "
+        "pid = Sampler(Path(sys.argv[1]), Clock.start()).pid; worker = os.fork(); "
+        "worker and print(pid, worker, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid, worker = map(int, parent.stdout.readline().split())
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        until(lambda: not alive(pid))
+        assert alive(worker)
+        os.kill(worker, signal.SIGKILL)
+
+
+@LINUX
 def test_sampler_outlives_an_interrupt_that_the_training_handles(tmp_path: Path) -> None:
     sampler = Sampler(tmp_path, Clock.start())
     until(lambda: read(tmp_path).samples)
