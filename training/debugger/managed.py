@@ -1,15 +1,14 @@
 """The parts of CreateTrainingJob that attach AWS's own Debugger rules and ProfilerReport.
 
 For accounts that have SageMaker Debugger (closed to new customers since July 2026). Plain dicts,
-equal to what `sagemaker.core.debugger` of the SageMaker SDK builds from its `rule_configs`; no
-import of the SDK, torch or smdebug.
+equal to what the SageMaker SDK builds from its `rule_configs`. The SDK itself is needed only for
+the address of AWS's rule image, which differs by region.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 RULES = ("VanishingGradient", "Overfit", "Overtraining", "PoorWeightInitialization")
-EVALUATOR = "DEFAULT_RULE_EVALUATOR_IMAGE"  # SageMaker puts its own image of the region here
 EVERY_STEP = {
     "train.save_interval": "1",
     "eval.save_interval": "1",
@@ -31,11 +30,12 @@ COLLECTIONS = {
 SYSTEM_INTERVAL_MS = 500  # SageMaker's default; 100, 200, 500, 1000, 5000 or 60000
 
 
-def request_parts(output: str, rules: Sequence[str] = RULES) -> dict[str, Any]:
+def request_members(output: str, region: str, rules: Sequence[str] = RULES) -> dict[str, Any]:
     """DebugHookConfig, DebugRuleConfigurations, ProfilerConfig and ProfilerRuleConfigurations.
 
     Args:
         output: S3 URI under which SageMaker writes `<job>/debug-output` and so on.
+        region: Where the job runs, such as us-east-1.
         rules: Built-in rules that need no parameters.
     """
     return {
@@ -47,20 +47,22 @@ def request_parts(output: str, rules: Sequence[str] = RULES) -> dict[str, Any]:
                 for name, parameters in COLLECTIONS.items()
             ],
         },
-        "DebugRuleConfigurations": [rule(name) for name in rules],
+        "DebugRuleConfigurations": [rule(name, region) for name in rules],
         "ProfilerConfig": {
             "S3OutputPath": output,
             "DisableProfiler": False,
             "ProfilingIntervalInMilliseconds": SYSTEM_INTERVAL_MS,
         },
-        "ProfilerRuleConfigurations": [rule("ProfilerReport")],
+        "ProfilerRuleConfigurations": [rule("ProfilerReport", region)],
     }
 
 
-def rule(name: str) -> dict[str, Any]:
+def rule(name: str, region: str) -> dict[str, Any]:
     """A built-in rule with its default parameters."""
+    from sagemaker.core.debugger import get_rule_container_image_uri  # slow to import
+
     return {
         "RuleConfigurationName": name,
-        "RuleEvaluatorImage": EVALUATOR,
+        "RuleEvaluatorImage": get_rule_container_image_uri(name, region),
         "RuleParameters": {"rule_to_invoke": name},
     }

@@ -7,7 +7,8 @@ numbers. Per step of the model, in smdebug's names:
 - `<Loss>_output_0`: the loss (its mean, if it is not a scalar);
 - gradients: mean of the absolute values (`abs_mean` of `gradient/<Model>_<parameter>`), read when
   an optimizer is about to use them, so after accumulation and clipping;
-- weights: L2 norm (`l2` of `<Model>_<parameter>`), before that update;
+- weights: L2 norm (`l2` of `<Model>_<parameter>`) before that update, every WEIGHTS_EVERY steps,
+  because no rule needs it sooner;
 - ReLUs, in train mode: for each unit the share of its outputs that are not zero (`active` of
   `<Model>_<module>_relu_output_<call>`), as float32[units].
 
@@ -34,9 +35,10 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
 from training.debugger.hook_config import Interval
-from training.debugger.trial_files import reduction
+from training.debugger.trial_files import FLOAT, reduction
 from training.debugger.writer import HEADER, define
 
+WEIGHTS_EVERY = 10
 FIRST_STEPS = 10  # PoorWeightInitialization's default `steps`
 SPREAD_VALUES = 16_384
 ACTIVATION_VALUES = 1 << 18
@@ -93,7 +95,9 @@ class Recorder:
         self.finished: list[Step] = []
         self.flushed_s = time.monotonic()
         self.kinds: dict[tuple[str, tuple[str, ...]], int] = {}
+        self.lengths: list[int] = []  # bytes of a step of each kind
         self.units: dict[str, int] = {}
+        self.buffers: dict[tuple[torch.dtype, torch.device], torch.Tensor] = {}
         self.ours: dict[int, bool] = {}  # id of an optimizer -> it trains one of our parameters
         self.handles: list[RemovableHandle] = [
             model.register_forward_pre_hook(self._begin),
@@ -163,14 +167,25 @@ class Recorder:
         if step is None or not self._trains_ours(optimizer):
             return
         trained = [(n, p) for n, p in self.parameters.items() if p.grad is not None]
-        norms = torch._foreach_norm([parameter for _, parameter in trained], 2)
-        for (name, parameter), norm in zip(trained, norms, strict=True):
+        for name, parameter in trained:
             gradient = parameter.grad
             assert gradient is not None  # chosen above  # noqa: S101
-            step.add(self.gradient_names[name], gradient.abs().mean())
-            step.add(self.weight_names[name], norm)
+            step.add(self.gradient_names[name], self._mean_absolute(gradient))
             if step.mode_step < FIRST_STEPS and gradient.ndim > 1:
                 step.add(reduction("spread", f"gradient/{name}"), spread(gradient))
+        if step.mode_step % WEIGHTS_EVERY == 0:
+            norms = torch._foreach_norm([parameter for _, parameter in trained], 2)
+            for (name, _), norm in zip(trained, norms, strict=True):
+                step.add(self.weight_names[name], norm)
+
+    def _mean_absolute(self, gradient: torch.Tensor) -> torch.Tensor:
+        # Into a buffer that stays in the cache: allocating costs more than the arithmetic.
+        key = (gradient.dtype, gradient.device)
+        buffer = self.buffers.get(key)
+        if buffer is None or buffer.numel() < gradient.numel():
+            buffer = self.buffers[key] = gradient.new_empty(gradient.numel())
+        flat = gradient.reshape(-1)
+        return torch.abs(flat, out=buffer[: flat.numel()]).mean(dtype=torch.float32)
 
     def _trains_ours(self, optimizer: Optimizer) -> bool:
         known = self.ours.get(id(optimizer))
@@ -213,8 +228,8 @@ class Recorder:
         steps, self.finished = self.finished, []
         if not steps:
             return
-        flat = [value.reshape(-1).float() for step in steps for value in step.values]
-        numbers = memoryview(torch.cat(flat).cpu().numpy().data).cast("B")
+        values = [value for step in steps for value in step.values]
+        numbers = memoryview(joined(values).cpu().numpy().data).cast("B")
         frames: list[bytes | memoryview] = []
         start = 0
         for step in steps:
@@ -223,8 +238,9 @@ class Recorder:
                 self.kinds[key] = len(self.kinds)
                 sizes = [(n, v.numel()) for n, v in zip(step.names, step.values, strict=True)]
                 frames.append(define(self.kinds[key], step.mode, sizes))
-            end = start + 4 * sum(value.numel() for value in step.values)
+                self.lengths.append(FLOAT * sum(size for _, size in sizes))
             kind = self.kinds[key]
+            end = start + self.lengths[kind]
             frames.append(HEADER.pack(kind, step.number, step.mode_step, step.time_s, end - start))
             frames.append(numbers[start:end])
             start = end
@@ -239,6 +255,13 @@ def relus(model: nn.Module, prefix: str) -> dict[nn.Module, str]:
             name = f"{prefix}_{path}" if path else prefix
             found[module] = name if name.endswith("relu") else f"{name}_relu"
     return found
+
+
+def joined(values: list[torch.Tensor]) -> torch.Tensor:
+    """All values behind each other, float32[n]."""
+    if all(value.ndim == 0 and value.dtype == torch.float32 for value in values):
+        return torch.stack(values)  # the usual case, and cheaper
+    return torch.cat([value.reshape(-1).float() for value in values])
 
 
 def some(value: torch.Tensor) -> torch.Tensor:

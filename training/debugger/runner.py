@@ -170,6 +170,9 @@ def follow(
         ended = FollowedTrial.ended(tensors) or parent.gone
         steps = trial.new_steps()
         for step in steps:
+            parent.wait(0)
+            if parent.gone and not parent.finished:
+                return last  # it died: nobody waits for a verdict
             for run in runs:
                 if run.running:
                     run.invoke(step)

@@ -1,0 +1,197 @@
+"""What the debugger's hook costs: `.venv/job/bin/python -m benchmarks.hook_overhead`.
+
+Trains the same model without a hook, with the recorder (our default collections, interval 1, the
+writer and the rules' process running beside it) and with smdebug's own hook saving whole tensors of
+the same collections at interval 1. The three take turns in one process, a block of steps each (a
+tenth of that for smdebug's), and the medians of their step times are compared. What the writer and
+the rules cost other processors is given too.
+
+Cases: a head on cached features, whose step is about a millisecond, and backbones trained through
+images; generated data. Goal: recorder at most 1.15 times no hook.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
+import torchvision
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import nn
+
+from benchmarks.report import machine, write
+from training.debugger import attach
+from training.debugger.smdebug_bridge import WholeTensorHook
+
+GOAL = 1.15
+CLASSES = 120
+SEED = 20261122
+HOOKS = ("no hook", "recorder", "smdebug, whole tensors")
+WHOLE = {
+    "HookParameters": {"save_interval": "1"},
+    "CollectionConfigurations": [
+        {"CollectionName": "gradients", "CollectionParameters": {"save_interval": "1"}},
+        {"CollectionName": "weights", "CollectionParameters": {"save_interval": "1"}},
+        {
+            "CollectionName": "relu_input",
+            "CollectionParameters": {"include_regex": ".*relu.*_input", "train.end_step": "10"},
+        },
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, its batch, how many steps a block has and how many blocks each hook gets."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    batch: tuple[int, ...]
+    steps: int
+    blocks: int
+
+
+def linear() -> nn.Module:
+    """The linear head on efficientnet_lite2's features."""
+    return nn.Sequential(nn.Dropout(0.4), nn.Linear(1408, CLASSES))
+
+
+def three_layer() -> nn.Module:
+    """The three-layer head on ResNet50's features."""
+    layers = [nn.Linear(2048, 516), nn.ReLU(), nn.Linear(516, 516), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(516, CLASSES))
+
+
+def resnet50() -> nn.Module:
+    """torchvision's, all of it trained."""
+    model: nn.Module = torchvision.models.resnet50(num_classes=CLASSES)
+    return model
+
+
+def efficientnet_lite0() -> nn.Module:
+    """timm's, all of it trained."""
+    model: nn.Module = timm.create_model("efficientnet_lite0", num_classes=CLASSES)
+    return model
+
+
+CASES = (
+    Case("linear head 1408, batch 32", linear, (32, 1408), 50, 20),
+    Case("linear head 1408, batch 64", linear, (64, 1408), 50, 20),
+    Case("three-layer head 2048, batch 32", three_layer, (32, 2048), 20, 10),
+    Case("three-layer head 2048, batch 64", three_layer, (64, 2048), 20, 10),
+    Case("efficientnet_lite0 224 px, batch 8", efficientnet_lite0, (8, 3, 224, 224), 2, 4),
+    Case("resnet50 224 px, batch 8", resnet50, (8, 3, 224, 224), 2, 4),
+    Case("resnet50 224 px, batch 32", resnet50, (32, 3, 224, 224), 1, 3),
+)
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hook_overhead")
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    only: str = options.only
+    cases = [case for case in CASES if only in case.name]
+    results = [measure(case, options.threads) for case in track(cases, "hook overhead")]
+    Console().print(table(results))
+    if not only:
+        result: dict[str, object] = {
+            "command": "python -m benchmarks.hook_overhead",
+            "goal_ratio": GOAL,
+            "torch": torch.__version__,
+            **machine(),
+            "cases": results,
+        }
+        write("hook_overhead", result)
+    return 0
+
+
+def measure(case: Case, threads: int) -> dict[str, object]:
+    """Median step times of one case, in ms, and the ratios to no hook."""
+    torch.set_num_threads(threads)
+    before_s = children_s()
+    times: dict[str, list[float]] = {hook: [] for hook in HOOKS}
+    with ExitStack() as stack:
+        runs = {hook: training(case, hook, stack) for hook in HOOKS}
+        for block in range(1 + case.blocks):
+            for hook, step in runs.items():
+                steps = case.steps if hook != HOOKS[2] else max(2, case.steps // 10)
+                taken = [timed(step) for _ in range(steps)]
+                times[hook] += taken if block else []  # the first warms up
+    medians = {hook: 1000 * statistics.median(values) for hook, values in times.items()}
+    steps = case.steps * (1 + case.blocks)
+    return {
+        "case": case.name,
+        "threads": threads,
+        "steps": len(times[HOOKS[0]]),
+        "step_ms": {hook: round(value, 3) for hook, value in medians.items()},
+        "ratio": {hook: round(medians[hook] / medians[HOOKS[0]], 3) for hook in HOOKS},
+        "writer_and_rules_cpu_ms_a_step": round(1000 * (children_s() - before_s) / steps, 3),
+    }
+
+
+def training(case: Case, hook: str, stack: ExitStack) -> Callable[[], None]:
+    """A model with its hook; calling what is returned does one step."""
+    torch.manual_seed(SEED)
+    model, loss = case.build(), nn.CrossEntropyLoss(label_smoothing=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    inputs, labels = torch.randn(case.batch), torch.randint(0, CLASSES, case.batch[:1])
+    base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    if hook == HOOKS[1]:
+        debugger = attach(model, loss, base)
+        debugger.mode("train")
+        stack.callback(debugger.close)
+    elif hook == HOOKS[2]:  # without rules, which would take long to read whole tensors
+        stack.callback(WholeTensorHook(WHOLE, base / "tensors", model, loss).close)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(inputs), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def timed(step: Callable[[], None]) -> float:
+    """Seconds that one step takes."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def children_s() -> float:
+    """Processor seconds of the ended child processes."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def table(results: list[dict[str, object]]) -> Table:
+    """One row a case."""
+    view = Table(title=f"Step time by hook, interval 1 (goal: recorder at most {GOAL})")
+    view.add_column("case")
+    for hook in HOOKS:
+        view.add_column(f"{hook}\nms", justify="right")
+        view.add_column("ratio", justify="right")
+    for result in results:
+        step_ms, ratio = result["step_ms"], result["ratio"]
+        assert isinstance(step_ms, dict)
+        assert isinstance(ratio, dict)
+        cells = [text for hook in HOOKS for text in (f"{step_ms[hook]:.2f}", f"{ratio[hook]:.2f}")]
+        view.add_row(str(result["case"]), *cells)
+    return view
+
+
+if __name__ == "__main__":
+    sys.exit(main())
