@@ -57,7 +57,7 @@ def ensure(
         hyperparameters = {**config.hyperparameters, "features-only": "true"}
         job = Job(name, hyperparameters, {"data": data.uri})
         aws.start_training(training_request(job, place, config.jobs))
-    ended = follow.to_the_end(sagemaker, aws.client("logs"), name, say, say)
+    ended = follow.to_the_end(sagemaker, aws.client("logs"), name, say)
     return str(ended["ModelArtifacts"]["S3ModelArtifacts"])
 
 

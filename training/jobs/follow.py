@@ -1,4 +1,4 @@
-"""Follow a training job to its end: each change of its state, each line of its log."""
+"""Follow a training job to its end: each change of its state, each line of its script."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from training.jobs.errors import CommandError
+from training.jobs.toolkit_log import ScriptLines
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_S = 2.0
@@ -56,15 +57,13 @@ class Log:
                 return
 
 
-def to_the_end(
-    sagemaker: Any, logs: Any, job_name: str, say: Say, show_line: Say
-) -> dict[str, Any]:
+def to_the_end(sagemaker: Any, logs: Any, job_name: str, say: Say) -> dict[str, Any]:
     """The answer of DescribeTrainingJob once the job has completed.
 
-    `say` hears of changes of state, `show_line` of each line of the log. Raises CommandError with
+    `say` hears of changes of state and of each line that the script wrote. Raises CommandError with
     SageMaker's reason when the job ends otherwise.
     """
-    log, told = Log(logs, job_name), 0
+    log, script, told = Log(logs, job_name), ScriptLines(), 0
     while True:
         job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=job_name)
         changes = job.get("SecondaryStatusTransitions", [])
@@ -74,7 +73,8 @@ def to_the_end(
         told = len(changes)
         # After the description: nothing that the job wrote before its end is missed.
         for line in log.new_lines():
-            show_line(line)
+            if script.wants(line):
+                say(line)
         if job["TrainingJobStatus"] in ENDED:
             break
         time.sleep(POLL_S)

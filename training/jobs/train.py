@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from training.debugger.managed import request_parts
+from training.debugger.managed import request_members
 from training.jobs import artefacts, features, follow
 from training.jobs.definition import Job, job_name, training_request
 from training.jobs.errors import CommandError, UsageError
@@ -55,7 +55,7 @@ def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bo
         hyperparameters,
         {"data": run.data.uri} | ({"features": shared} if shared else {}),
         spot=spot,
-        extras=request_parts(run.place.output) if managed else {},
+        extras=request_members(run.place.output, run.sdk.region) if managed else {},
     )
     began = time.monotonic()
     run.sdk.start_training(training_request(job, run.place, run.config.jobs))
@@ -91,9 +91,7 @@ def read_result(path: Path) -> Trained:
 
 def _follow(run: Run, name: str) -> dict[str, Any]:
     try:
-        return follow.to_the_end(
-            run.sdk.client("sagemaker"), run.sdk.client("logs"), name, run.say, run.say
-        )
+        return follow.to_the_end(run.sdk.client("sagemaker"), run.sdk.client("logs"), name, run.say)
     except KeyboardInterrupt:
         run.say(
             f"The training job {name} goes on. To stop it: "

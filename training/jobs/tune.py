@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from training.jobs import features, trials, tuning_plots
-from training.jobs.config import Config
+from training.jobs.config import Config, Continuous
 from training.jobs.definition import job_name
 from training.jobs.errors import UsageError
 from training.jobs.run import Run
@@ -54,7 +54,12 @@ def tune(run: Run, out: Path) -> Best:
     best = _best(name, job)
     _write(out, run, best, found)
     run.say(f"best: {best.job}, {OBJECTIVE} {best.objective:.4f}, {best.hyperparameters}")
-    plots = tuning_plots.draw(found, best.job, OBJECTIVE, out)
+    logarithmic = {
+        name
+        for name, spec in config.ranges.items()
+        if isinstance(spec, Continuous) and spec.scaling == "Logarithmic"
+    }
+    plots = tuning_plots.draw(found, best.job, OBJECTIVE, logarithmic, out)
     for path in (out / RESULT, *plots):
         run.say(f"wrote {path}")
     return best

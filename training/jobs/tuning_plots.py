@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,19 +17,23 @@ from training.jobs.trials import Trial
 
 _DPI = 130
 _POINT, _BEST = "#3b6ea5", "#d1602f"
-# A parameter whose values span more than this factor is drawn on a logarithmic axis.
-_LOG_SPAN = 20.0
+_MARGIN = 0.12  # of an axis: room for the best trial's figure
 
 
-def draw(trials: Sequence[Trial], best: str, objective: str, folder: Path) -> list[Path]:
-    """Write both PNG files; trials without an objective are left out."""
+def draw(
+    trials: Sequence[Trial], best: str, objective: str, logarithmic: Collection[str], folder: Path
+) -> list[Path]:
+    """Write both PNG files; trials without an objective are left out.
+
+    `logarithmic` names the hyperparameters that were searched on such a scale.
+    """
     done = [
         (number, trial) for number, trial in enumerate(trials, 1) if trial.objective is not None
     ]
     folder.mkdir(parents=True, exist_ok=True)
     return [
         _over_time(done, best, objective, folder / "tuning-trials.png"),
-        _by_parameter(done, best, objective, folder / "tuning-parameters.png"),
+        _by_parameter(done, best, objective, logarithmic, folder / "tuning-parameters.png"),
     ]
 
 
@@ -44,11 +48,18 @@ def _over_time(done: Sequence[tuple[int, Trial]], best: str, objective: str, pat
     axes.set(xlabel="trial", ylabel=objective, title="The search, trial by trial")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
-    axes.legend(loc="lower right")
+    axes.margins(_MARGIN)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return _save(figure, path)
 
 
-def _by_parameter(done: Sequence[tuple[int, Trial]], best: str, objective: str, path: Path) -> Path:
+def _by_parameter(
+    done: Sequence[tuple[int, Trial]],
+    best: str,
+    objective: str,
+    logarithmic: Collection[str],
+    path: Path,
+) -> Path:
     names = sorted({name for _, trial in done for name in trial.hyperparameters})
     figure, grid = plt.subplots(
         1, len(names), figsize=(1 + 3.6 * len(names), 4), sharey=True, squeeze=False,
@@ -58,7 +69,8 @@ def _by_parameter(done: Sequence[tuple[int, Trial]], best: str, objective: str, 
     is_best = [trial.name == best for _, trial in done]
     for axes, name in zip(grid[0], names, strict=True):
         _place(axes, [trial.hyperparameters[name] for _, trial in done], values, is_best)
-        axes.set(xlabel=name)
+        axes.set(xlabel=name, **({"xscale": "log"} if name in logarithmic else {}))
+        axes.margins(_MARGIN)
         axes.grid(alpha=0.25)
     grid[0][0].set_ylabel(objective)
     figure.suptitle("The objective against each hyperparameter")
@@ -76,8 +88,6 @@ def _place(axes: Axes, texts: Sequence[str], values: Sequence[float], best: Sequ
         axes.set_xlim(-0.5, len(order) - 0.5)
         return
     _points(axes, known, values, best)
-    if min(known) > 0 and max(known) / min(known) > _LOG_SPAN:
-        axes.set_xscale("log")
 
 
 def _points(axes: Axes, xs: Sequence[float], ys: Sequence[float], best: Sequence[bool]) -> None:

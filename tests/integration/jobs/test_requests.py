@@ -10,7 +10,8 @@ import pytest
 from tests.integration.jobs.conftest import Launcher
 from tests.integration.jobs.recorder import Recorder
 from tests.integration.jobs.shapes import problems
-from training.debugger.managed import request_parts
+from training.debugger.managed import COLLECTIONS, EVERY_STEP
+from training.debugger.managed import RULES as MANAGED_RULES
 from training.metric_lines import METRIC_DEFINITIONS, OBJECTIVE
 
 BEST = {"lr": "0.02", "batch-size": "64"}
@@ -171,9 +172,18 @@ def test_spot_training_with_managed_rules_is_a_request_that_aws_accepts(
 
     _checked(recorder)
     job = _only(recorder, "train")
-    managed = request_parts(job["OutputDataConfig"]["S3OutputPath"])
-    del managed["ProfilerConfig"]["DisableProfiler"]  # False, the default: the SDK leaves it out
-    assert {name: job[name] for name in managed} == managed
+    hook = job["DebugHookConfig"]
+    assert hook["HookParameters"] == EVERY_STEP
+    assert {
+        c["CollectionName"]: c["CollectionParameters"] for c in hook["CollectionConfigurations"]
+    } == COLLECTIONS
+    rules = job["DebugRuleConfigurations"]
+    assert [rule["RuleConfigurationName"] for rule in rules] == list(MANAGED_RULES)
+    region = "us-east-1" if place == "locally" else "eu-west-1"
+    assert all(f".dkr.ecr.{region}." in rule["RuleEvaluatorImage"] for rule in rules)
+    (report,) = job["ProfilerRuleConfigurations"]
+    assert report["RuleParameters"] == {"rule_to_invoke": "ProfilerReport"}
+    assert job["ProfilerConfig"]["S3OutputPath"] == hook["S3OutputPath"]
     assert job["EnableManagedSpotTraining"] is True
     assert job["StoppingCondition"]["MaxWaitTimeInSeconds"] == 14400
     assert job["CheckpointConfig"]["S3Uri"].endswith(f"/{job['TrainingJobName']}/checkpoints")
