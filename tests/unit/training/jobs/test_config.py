@@ -1,0 +1,93 @@
+"""The jobs' configuration: what is accepted, and what a wrong one says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.jobs.config import Categorical, Continuous, load
+from training.jobs.errors import UsageError
+
+
+def test_default_file_holds_the_usual_search() -> None:
+    config = load()
+
+    assert config.ranges == {
+        "lr": Continuous(0.001, 0.1, "Logarithmic"),
+        "batch-size": Categorical(("32", "64")),
+    }
+    assert config.jobs.instance_type == "ml.m5.xlarge"
+    assert config.jobs.image_in("eu-west-1") == (
+        "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch:2.13-cpu-amzn2023-sagemaker"
+    )
+    assert config.shares_features
+
+
+@pytest.mark.parametrize("name", ["default", "extended", "grid"])
+def test_every_set_of_ranges_of_the_default_file_is_valid(name: str) -> None:
+    assert load(overrides=[f"tuning.ranges={name}"]).ranges
+
+
+def test_overrides_take_toml_and_bare_words() -> None:
+    config = load(
+        overrides=["tuning.max_jobs=4", "jobs.name=cats", "hyperparameters.debug=true",
+                   'tuning.warm_start=["a", "b"]', "hyperparameters.lr=0.01"]
+    )  # fmt: skip
+
+    assert (config.tuning.max_jobs, config.jobs.name) == (4, "cats")
+    assert config.tuning.warm_start == ["a", "b"]
+    assert config.hyperparameters["debug"] == "true"
+    assert config.hyperparameters["lr"] == "0.01"
+
+
+def test_tuned_backbone_cannot_share_features() -> None:
+    config = load(
+        overrides=['ranges.default.backbone={categorical=["resnet50", "efficientnet_lite0"]}']
+    )
+
+    assert not config.shares_features
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("tuning.strategy=Clever", "[tuning] strategy = 'Clever' is not one of Bayesian"),
+        ("tuning.strategy=Grid", "lr of [ranges.default]"),
+        ("tuning.strategy=Hyperband", "Hyperband stops trials itself"),
+        ("tuning.ranges=none", "no [ranges.none] here, only default, extended, grid"),
+        ("tuning.max_jobs=0", "max_jobs must be at least 1"),
+        ("tuning.max_jobs=many", "max_jobs = 'many' is not of type int"),
+        ("tuning.max_job=3", "[tuning] max_job is not known"),
+        ("jobs.name=Dogs", "[jobs] name = 'Dogs'"),
+        ("jobs.instance_type=m5.large", "is no ml.* type"),
+        ("jobs.max_wait_s=10", "max_wait_s must not be below max_runtime_s"),
+        ("ranges.default.lr={continuous=[0.1, 0.01]}", "lr: 0.1 is not below 0.01"),
+        ("ranges.default.lr={continuous=[0, 1], scaling='Logarithmic'}", "above 0"),
+        ("ranges.default.lr={categorical=[1, 1]}", "different values"),
+        ("ranges.default.lr=3", "expected one of categorical, continuous, integer"),
+        ("nonsense.key=1", "[nonsense] is not known"),
+        ("max_jobs", "expected table.key=value"),
+    ],
+)
+def test_wrong_value_is_named(override: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(overrides=[override])
+    assert words in str(caught.value)
+
+
+def test_grid_with_another_number_of_jobs_is_refused() -> None:
+    grid = ["tuning.strategy=Grid", "tuning.ranges=grid"]
+
+    with pytest.raises(UsageError, match="8 combinations"):
+        load(overrides=[*grid, "tuning.max_jobs=5"])
+    assert load(overrides=[*grid, "tuning.max_jobs=8"])
+
+
+def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.toml: cannot be read"):
+        load(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[jobs")
+    with pytest.raises(UsageError, match=r"broken\.toml: not TOML"):
+        load(broken)

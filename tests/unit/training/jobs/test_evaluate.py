@@ -1,0 +1,99 @@
+"""The test split through a pipeline, here S3, SQS and DynamoDB of moto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from training.jobs import evaluate
+from training.jobs.errors import CommandError
+from training.jobs.stack import Stack
+
+LABELS = ("Beagle", "Pug")
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with mock_aws():
+        _client("s3").create_bucket(Bucket="uploads")
+        _client("dynamodb").create_table(
+            TableName="rows",
+            AttributeDefinitions=[{"AttributeName": "image_key", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "image_key", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        urls = [
+            _client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead")
+        ]
+        yield Stack("s", "uploads", "rows", "e", *urls)
+
+
+def _client(service: str) -> Any:
+    return boto3.client(
+        service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+
+
+def _photos(folder: Path, count: int) -> list[evaluate.Shown]:
+    paths = [folder / f"photo {number}.JPG" for number in range(count)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return evaluate.keys([(path, number % 2) for number, path in enumerate(paths)])
+
+
+def _row(photo: evaluate.Shown, number: int) -> dict[str, Any]:
+    """Every third photo is refused, of the others every tenth wrong."""
+    row: dict[str, Any] = {"image_key": photo.key, "model_version": "v1"}
+    if number % 3 == 0:
+        return row | {"status": "NO_DOG"}
+    told = LABELS[photo.index] if number % 10 else LABELS[1 - photo.index]
+    top = [{"label": told, "probability": Decimal("0.9")}]
+    return row | {"status": "CLASSIFIED", "top": top}
+
+
+def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> None:
+    photos = _photos(tmp_path, 230)
+    table = boto3.resource(
+        "dynamodb", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+    ).Table("rows")
+    with table.batch_writer() as batch:
+        for number, photo in enumerate(photos):
+            batch.put_item(Item=_row(photo, number))
+    heard: dict[str, int] = {}
+
+    result = evaluate.run(_client, stack, photos, LABELS, heard.__setitem__)
+
+    stored = _client("s3").list_objects_v2(Bucket="uploads")["Contents"]
+    assert {item["Key"] for item in stored} == {photo.key for photo in photos}
+    assert all(key["Key"].startswith("uploads/evaluate-") for key in stored)
+    refused = len(range(0, 230, 3))
+    wrong = sum(1 for number in range(230) if number % 3 and number % 10 == 0)
+    assert result.statuses == {"NO_DOG": refused, "CLASSIFIED": 230 - refused}
+    assert (result.top1.hits, result.top1.n) == (230 - refused - wrong, 230)
+    assert result.versions == {"v1": 230}
+    assert heard == {"uploaded": 230, "rows": 230}
+
+
+def test_photos_without_rows_end_the_wait_with_the_queues_counts(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "SILENCE_S", 0.0)
+    _client("sqs").send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody="lost")
+
+    with pytest.raises(CommandError) as caught:
+        evaluate.run(_client, stack, _photos(tmp_path, 2), LABELS, lambda *_: None)
+
+    assert "2 photos have no row" in str(caught.value)
+    assert "dead-letter queue: 1 waiting" in str(caught.value)
+
+
+def test_two_runs_never_share_a_key(tmp_path: Path) -> None:
+    first, second = _photos(tmp_path, 3), _photos(tmp_path, 3)
+
+    assert not {photo.key for photo in first} & {photo.key for photo in second}

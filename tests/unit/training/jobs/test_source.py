@@ -1,0 +1,81 @@
+"""The source archive: the same bytes for the same code, with what a job needs and no more."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from training.jobs import source
+from training.jobs.errors import UsageError
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in (
+        "training/train.py",
+        "training/data/dataset.py",
+        "training/jobs/tune.py",
+        "training/__pycache__/train.cpython-311.pyc",
+        "training/requirements.txt",
+        "serving/model.py",
+        "serving/config.yaml",
+        "local/cloud.py",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+def _members(archive: bytes) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        return {m.name: file.read().decode() for m in opened if (file := opened.extractfile(m))}
+
+
+def test_archive_holds_the_code_and_its_requirements(project: Path) -> None:
+    assert _members(source.build(project).archive) == {
+        "training/train.py": "training/train.py",
+        "training/data/dataset.py": "training/data/dataset.py",
+        "serving/model.py": "serving/model.py",
+        "serving/config.yaml": "serving/config.yaml",
+        "requirements.txt": "training/requirements.txt",
+    }
+
+
+def test_same_code_gives_the_same_bytes(project: Path) -> None:
+    first = source.build(project)
+    os.utime(project / "training" / "train.py", (1, 1))
+    (project / "training" / "jobs" / "tune.py").write_text("another launcher")
+    assert source.build(project) == first
+
+    (project / "training" / "train.py").write_text("other code")
+    assert source.build(project).digest != first.digest
+
+
+def test_incomplete_checkout_is_refused(project: Path) -> None:
+    (project / "training" / "train.py").unlink()
+
+    with pytest.raises(UsageError, match=r"train\.py is missing"):
+        source.build(project)
+
+
+def test_archive_is_uploaded_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="bucket")
+        built = source.build(project)
+        uri = source.upload(built, s3, "bucket", "breeds")
+        assert uri == f"s3://bucket/breeds/source/{built.digest}/sourcedir.tar.gz"
+
+        def refuse(**_: Any) -> None:
+            raise AssertionError("sent a second time")
+
+        monkeypatch.setattr(s3, "put_object", refuse)
+        assert source.upload(built, s3, "bucket", "breeds") == uri
