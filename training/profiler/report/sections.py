@@ -143,7 +143,7 @@ def rules_section(analysis: Analysis) -> Markup:
 def _rule(finding: Finding) -> Markup:
     state = finding.state + (f" {finding.triggered} times" if finding.triggered > 1 else "")
     looked = (
-        f"{count(finding.violations)} violations in {count(finding.datapoints)} datapoints. "
+        f"Violations: {count(finding.violations)} of {count(finding.datapoints)} datapoints. "
         if finding.state != "not evaluated"
         else ""
     )
