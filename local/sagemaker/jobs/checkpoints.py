@@ -14,7 +14,14 @@ from typing import Any
 
 from local.sagemaker.jobs.errors import JobError
 from local.sagemaker.jobs.layout import Layout
-from local.sagemaker.jobs.s3 import S3_ERRORS, files_below, objects, split_prefix, upload_files
+from local.sagemaker.jobs.s3 import (
+    S3_ERRORS,
+    download,
+    files_below,
+    objects,
+    split_prefix,
+    upload_files,
+)
 from local.store import Record
 
 logger = logging.getLogger(__name__)
@@ -79,7 +86,7 @@ class CheckpointSync:
             if not target.resolve().is_relative_to(self._folder.resolve()):
                 raise JobError(f"ClientError: the checkpoint {wanted.key!r} is no file name.")
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._client.download_file(bucket, wanted.key, str(target))
+            download(self._client, bucket, wanted, target)
             self._seen[target] = _state(target)
 
     def _upload_changed(self) -> None:

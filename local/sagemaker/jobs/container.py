@@ -44,8 +44,9 @@ def environment(
 ) -> dict[str, str]:
     """The variables of the job's process; the request's own come last and win."""
     inherited = container_environment(os.environ)
+    own = [str(python.parent), str(settings.job_python.parent), inherited.get("PATH", os.defpath)]
     variables = inherited | {
-        "PATH": f"{python.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}",
+        "PATH": os.pathsep.join(own),
         "SAGEMAKER_BASE_DIR": str(layout.ml),
         "SAGEMAKER_TRAINING_MODULE": TOOLKIT_MODULE,
         "SAGEMAKER_REGION": inherited["AWS_REGION"],

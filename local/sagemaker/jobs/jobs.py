@@ -16,7 +16,7 @@ from local.store import Record, Store
 
 TABLE = "training_jobs"
 CLOUD_STOPPED = "InternalServerError: The local cloud was stopped while the job was running."
-_OUR_ERROR = "InternalServerError: The local cloud failed; its log says how."
+_OUR_ERROR = "InternalServerError: The local cloud failed; its terminal says how."
 
 
 class TrainingJobs:

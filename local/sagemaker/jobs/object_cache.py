@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from local.sagemaker.jobs.s3 import S3Object
+from local.sagemaker.jobs.s3 import S3Object, download
 
 # A few data sets' worth; what is unused longest goes first.
 MAX_CACHE_BYTES = 8 * 1024**3
@@ -42,7 +42,7 @@ class ObjectCache:
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}.partial")
         try:
-            client.download_file(bucket, wanted.key, str(partial))
+            download(client, bucket, wanted, partial)
             os.utime(partial, ns=(_PRISTINE_NS, _PRISTINE_NS))
             partial.replace(kept)  # a new file: jobs that hold the old one keep it
         finally:

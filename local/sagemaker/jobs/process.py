@@ -48,8 +48,8 @@ class JobProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def end(self, grace_s: float = STOP_GRACE_S) -> None:
-        """SIGTERM to the whole group; SIGKILL to what still runs after `grace_s` seconds.
+    def end(self, grace_s: float) -> None:
+        """SIGTERM to the whole group, and up to `grace_s` seconds to end; `clear` does the rest.
 
         The toolkit does not outlive a SIGTERM, a script that handles it may: so it is the group
         that is waited for, not its leader.
@@ -58,7 +58,6 @@ class JobProcess:
         deadline = time.monotonic() + grace_s
         while self._alive() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        self.clear()
 
     def clear(self) -> None:
         """Kill whatever is left of the group: a container ends with its first process."""

@@ -18,7 +18,7 @@ from local.sagemaker.jobs.failure import failure_reason
 from local.sagemaker.jobs.layout import Layout
 from local.sagemaker.jobs.metrics import MetricReader, definitions
 from local.sagemaker.jobs.object_cache import ObjectCache
-from local.sagemaker.jobs.process import JobProcess
+from local.sagemaker.jobs.process import STOP_GRACE_S, JobProcess
 from local.sagemaker.jobs.record import Journal
 from local.sagemaker.jobs.rules import read_statuses
 from local.sagemaker.jobs.spot import interruptions
@@ -78,15 +78,14 @@ class JobRun:
         shipper = self._shipper()
         shipper.start()
         try:
-            python = self._prepare()
-            ending, reason = self._train(python)
-            if not self._closed:
-                self._upload(ending)
+            ending, reason = self._work()
         except JobError as error:
             ending, reason = "Failed", str(error)
+        finally:
+            if not self._closed:  # at the end of the cloud CloudWatch Logs is gone already
+                shipper.stop()
         if self._closed:
             return
-        shipper.stop()
         self.metrics.read_on()
         self._journal.finish(
             ending,
@@ -97,6 +96,15 @@ class JobRun:
         logger.info("training job %s: %s", self._record["TrainingJobName"], ending)
         self.layout.discard()
         self._cache.prune()
+
+    def _work(self) -> tuple[str, str | None]:
+        """The last secondary status, and the reason if it is Failed. Raises JobError."""
+        python = self._prepare()
+        ending, reason = self._train(python)
+        if not self._closed:
+            self._journal.enter("Uploading")
+            outputs.upload(self._s3, self._record, self.layout, with_model=ending != "Failed")
+        return ending, reason
 
     def _shipper(self) -> LogShipper:
         name = self._record["TrainingJobName"]
@@ -147,16 +155,18 @@ class JobRun:
             container.environment(self._settings, self._record, self.layout, python, self._threads),
         )
         interrupt_after_s = next(self._interruptions, None)
-        while (code := process.wait(_POLL_S)) is None:
-            self.metrics.read_on()
-            ending = self._end_now(time.monotonic() - started, interrupt_after_s)
-            if ending is not None:
-                process.end(*([_CLOSE_GRACE_S] if self._closed else []))
-                return ending, None
-        process.clear()
-        if code == 0:
-            return "Completed", None
-        return "Failed", failure_reason(self.layout, code)
+        try:
+            while (code := process.wait(_POLL_S)) is None:
+                self.metrics.read_on()
+                ending = self._end_now(time.monotonic() - started, interrupt_after_s)
+                if ending is not None:
+                    if ending in ("MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+                        self._journal.enter("Stopping")
+                    process.end(_CLOSE_GRACE_S if self._closed else STOP_GRACE_S)
+                    return ending, None
+        finally:
+            process.clear()
+        return ("Failed", failure_reason(self.layout, code)) if code else ("Completed", None)
 
     def _end_now(self, running_s: float, interrupt_after_s: float | None) -> str | None:
         """The secondary status that the job must end in by now, if any."""
@@ -171,7 +181,3 @@ class JobRun:
         if interrupt_after_s is not None and running_s > interrupt_after_s:
             return "Interrupted"
         return None
-
-    def _upload(self, ending: str) -> None:
-        self._journal.enter("Uploading")
-        outputs.upload(self._s3, self._record, self.layout, with_model=ending != "Failed")

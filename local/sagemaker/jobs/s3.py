@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 S3_ERRORS = (BotoCoreError, ClientError, OSError)
 # The server is this same process, so more threads would only wait for one another.
 TRANSFER_THREADS = 8
+_IN_PARTS_BYTES = 8 * 1024 * 1024  # as boto3's own transfers
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ def objects(client: Any, bucket: str, prefix: str) -> list[S3Object]:
         for row in page.get("Contents", [])
         if not row["Key"].endswith("/")
     ]
+
+
+def download(client: Any, bucket: str, wanted: S3Object, target: Path) -> None:
+    """One object to one file. Raises one of S3_ERRORS."""
+    if wanted.size > _IN_PARTS_BYTES:
+        client.download_file(bucket, wanted.key, str(target))
+        return
+    # download_file would ask for the size first: twice the requests, for thousands of photos.
+    body = client.get_object(Bucket=bucket, Key=wanted.key)["Body"]
+    target.write_bytes(body.read())
 
 
 def files_below(folder: Path) -> list[Path]:

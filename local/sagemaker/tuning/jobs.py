@@ -11,7 +11,7 @@ from local.sagemaker.tuning.warm_start import ENDED
 from local.store import Record, Store
 
 CLOUD_STOPPED = "InternalServerError: The local cloud was stopped while the tuning job was running."
-_OUR_ERROR = "InternalServerError: The local cloud failed; its log says how."
+_OUR_ERROR = "InternalServerError: The local cloud failed; its terminal says how."
 
 
 class TuningJobs:

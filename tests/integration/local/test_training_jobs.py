@@ -176,6 +176,7 @@ def test_job_over_its_run_time_is_stopped(training: Training) -> None:
     job = training.run(PATIENT, StoppingCondition={"MaxRuntimeInSeconds": 2})
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert secondaries(job)[-3:] == ["Stopping", "Uploading", "MaxRuntimeExceeded"]
     assert training.keys(f"out/{job['TrainingJobName']}/output/")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tarfile
@@ -49,9 +50,9 @@ class FakeS3:
     def __init__(self) -> None:
         self.downloads = 0
 
-    def download_file(self, bucket: str, key: str, target: str) -> None:
+    def get_object(self, **_: str) -> dict[str, io.BytesIO]:
         self.downloads += 1
-        Path(target).write_text("photo")
+        return {"Body": io.BytesIO(b"photo")}
 
 
 PHOTO = S3Object("data/a.jpg", "0a1b", 5)
