@@ -5,6 +5,7 @@ from pathlib import Path
 
 from training.profiler.analysis import Analysis, analyse
 from training.profiler.recording import Recording
+from training.profiler.report.machine import system_section
 from training.profiler.report.markup import element
 from training.profiler.report.measurements import (
     all_advice,
@@ -12,7 +13,6 @@ from training.profiler.report.measurements import (
     detail_section,
     operator_section,
     step_section,
-    system_section,
 )
 from training.profiler.report.sections import head, page, rules_section, time_section
 from training.profiler.report.style import STYLE

@@ -63,7 +63,8 @@ header{background:none;border:0;padding:0 2px}
  margin:16px 0 0;padding:0;list-style:none}
 .figures li{background:var(--card);border:1px solid var(--edge);border-radius:12px;
  padding:10px 14px}
-.figures b{display:block;font-size:1.2rem;line-height:1.3;white-space:nowrap;font-variant-numeric:tabular-nums}
+.figures b{display:block;font-size:1.2rem;line-height:1.3;
+ white-space:nowrap;font-variant-numeric:tabular-nums}
 .figures span{color:var(--soft);font-size:.82rem}
 .bar{display:flex;height:44px;border-radius:10px;overflow:hidden;background:var(--edge)}
 .bar.small{height:22px;border-radius:6px}
