@@ -1,3 +1,7 @@
-"""Local SageMaker: models, endpoint configurations and endpoints, each endpoint a real serving
-process.
+"""Local SageMaker: endpoints (each a real serving process), training jobs (each a real process
+under the in-container toolkit) and hyperparameter tuning jobs over those.
+
+What differs from AWS is said where it differs: `jobs.checks` (what is refused), `jobs.channels`,
+`jobs.source`, `jobs.environments`, `jobs.container`, `jobs.spot`, `jobs.rules` and
+`tuning.optuna_search`, `tuning.warm_start`, `tuning.early_stopping`.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from local.errors import AwsError
 from local.sagemaker.jobs.environments import Environments
 from local.sagemaker.jobs.layout import Layout
 from local.sagemaker.jobs.object_cache import ObjectCache
@@ -43,8 +44,17 @@ class TrainingJobs:
                 layout.discard()
 
     def create(self, record: Record, threads: int | None = None) -> JobRun:
-        """Start a job. `threads` bounds the CPU threads of one of several parallel ones."""
+        """Start a job. `threads` bounds the CPU threads of one of several parallel ones.
+
+        Raises AwsError for a name that is taken.
+        """
         with self._store.changing():
+            if record["TrainingJobArn"] in self._store[TABLE]:
+                raise AwsError(
+                    "ResourceInUse",
+                    "Training job names must be unique within an AWS account and region, and a "
+                    f"training job with this name already exists ({record['TrainingJobArn']})",
+                )
             self._store[TABLE][record["TrainingJobArn"]] = record
         run = JobRun(
             self._settings,

@@ -36,14 +36,8 @@ class Operations:
         checks.check_environment(self._settings)
         checks.check_job(params)
         record = new_record(params)
-        if record["TrainingJobArn"] in self._store[TABLE]:
-            raise AwsError(
-                "ResourceInUse",
-                "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({record['TrainingJobArn']})",
-            )
-        tags.put(self._store, record["TrainingJobArn"], params.get("Tags", []))
         self._jobs.create(record)
+        tags.put(self._store, record["TrainingJobArn"], params.get("Tags", []))
         return {"TrainingJobArn": record["TrainingJobArn"]}
 
     def describe_training_job(self, params: dict[str, Any]) -> dict[str, Any]:

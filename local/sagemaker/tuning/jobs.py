@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from local.errors import AwsError
 from local.sagemaker.jobs.jobs import TrainingJobs
 from local.sagemaker.tuning.run import TABLE, TuningRun
 from local.sagemaker.tuning.warm_start import ENDED
@@ -29,8 +30,15 @@ class TuningJobs:
         self._fail_unfinished()
 
     def create(self, record: Record) -> None:
+        """Start a tuning job. Raises AwsError for a name that is taken."""
         arn = record["HyperParameterTuningJobArn"]
         with self._store.changing():
+            if arn in self._store[TABLE]:
+                raise AwsError(
+                    "ResourceInUse",
+                    "Tuning job names must be unique within an AWS account and region, and a "
+                    f"tuning job with this name already exists ({arn})",
+                )
             self._store[TABLE][arn] = record
         run = TuningRun(self._store, self._training, record)
         name = f"tune-{record['HyperParameterTuningJobName']}"

@@ -41,12 +41,6 @@ class Operations:
         request.check(params)
         warm_start.parents(self._store[TABLE], params)
         arn = sagemaker_arn("hyper-parameter-tuning-job", params["HyperParameterTuningJobName"])
-        if arn in self._store[TABLE]:
-            raise AwsError(
-                "ResourceInUse",
-                "Hyper parameter tuning job names must be unique within an AWS account and region, "
-                f"and a tuning job with this name already exists ({arn})",
-            )
         now = time.time()
         record = {
             **params,
@@ -55,8 +49,8 @@ class Operations:
             "CreationTime": now,
             "LastModifiedTime": now,
         }
-        tags.put(self._store, arn, params.get("Tags", []))
         self._jobs.create(record)
+        tags.put(self._store, arn, params.get("Tags", []))
         return {"HyperParameterTuningJobArn": arn}
 
     def describe(self, params: dict[str, Any]) -> dict[str, Any]:

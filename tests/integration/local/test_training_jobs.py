@@ -113,7 +113,9 @@ def test_script_that_raises_is_failed_with_its_own_error(training: Training) -> 
 
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:\nExitCode 1")
-    assert "ValueError: the learning rate is silly" in job["FailureReason"]
+    # The toolkit reads the script's stderr piece by piece: there may be a new line after the class.
+    assert "ValueError" in job["FailureReason"]
+    assert "the learning rate is silly" in job["FailureReason"]
     assert job["FailureReason"].endswith(", exit code: 1")
     assert secondaries(job)[-1] == "Failed"
     assert training.keys(f"out/{name}/") == [f"out/{name}/output/output.tar.gz"]
@@ -196,3 +198,25 @@ def test_ended_job_leaves_its_log_and_nothing_else(training: Training) -> None:
     home = training.cloud.state_dir / "sagemaker" / "training" / "us-east-1" / name
 
     wait_until(lambda: [path.name for path in home.iterdir()] == ["container.log"])
+
+
+def test_second_job_of_a_name_is_refused(training: Training) -> None:
+    request = training.request("print('score=1')")
+    training.api.create_training_job(**request)
+
+    with pytest.raises(ClientError, match="names must be unique") as raised:
+        training.api.create_training_job(**request)
+
+    assert raised.value.response["Error"]["Code"] == "ResourceInUse"
+    training.ended(request["TrainingJobName"])
+
+
+def test_jobs_are_listed_by_status_and_name(training: Training) -> None:
+    name = training.run("raise SystemExit(3)")["TrainingJobName"]
+
+    listed = training.api.list_training_jobs(StatusEquals="Failed", NameContains=name)
+
+    (row,) = listed["TrainingJobSummaries"]
+    assert (row["TrainingJobName"], row["TrainingJobStatus"]) == (name, "Failed")
+    with pytest.raises(ClientError, match="Requested resource not found"):
+        training.describe("nobody")
