@@ -25,6 +25,7 @@ Tensors stay where they are until some FLUSH_STEPS steps or FLUSH_S seconds have
 then takes all of them to the writer's pipe.
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class Recorder:
         }
         self.weight_names = {name: reduction("l2", name) for name in self.parameters}
         self.relus = relus(model, self.prefix)
+        self.closed = False
         self.current_mode = "train"
         self.number = -1
         self.mode_steps = dict.fromkeys(intervals, -1)
@@ -128,12 +130,15 @@ class Recorder:
 
     def close(self) -> None:
         """Take the hooks off and send what is left."""
+        if not self.closed:
+            self._end()
+            self.flush()
+            self._unhook()
+
+    def _unhook(self) -> None:
+        self.closed = True
         for handle in (*self.handles, *self.first_handles):
             handle.remove()
-        self.handles.clear()
-        self.first_handles.clear()
-        self._end()
-        self.flush()
 
     def _begin(self, module: nn.Module, inputs: object) -> None:
         self._end()
@@ -244,7 +249,16 @@ class Recorder:
             frames.append(HEADER.pack(kind, step.number, step.mode_step, step.time_s, end - start))
             frames.append(numbers[start:end])
             start = end
-        self.send(b"".join(frames))
+        try:
+            self.send(b"".join(frames))
+        except OSError as error:
+            self._unhook()
+            print(
+                f"[debugger] the writer is gone ({error}): nothing more is recorded, training goes "
+                "on; see its own message above",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def relus(model: nn.Module, prefix: str) -> dict[nn.Module, str]:

@@ -27,6 +27,8 @@ FINISH_S = 120.0  # how long the end of a training may wait for the writer, and 
 class Hook(Protocol):
     """Recorder or smdebug's own hook."""
 
+    closed: bool
+
     def mode(self, name: str) -> None: ...
 
     def close(self) -> None: ...
@@ -58,10 +60,14 @@ class ActiveDebugger:
     def __init__(
         self, hook: Hook, writer: Writer | None, rules: RulesProcess, stop_on: tuple[str, ...]
     ) -> None:
-        self.enabled = True
         self.hook, self.writer, self.rules, self.stop_on = hook, writer, rules, stop_on
         self.looked_s = 0.0
         self.statuses: dict[str, str] | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether steps are being recorded."""
+        return self.statuses is None and not self.hook.closed
 
     def mode(self, name: Mode) -> None:
         """Say what the following forward passes are."""
@@ -82,7 +88,6 @@ class ActiveDebugger:
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
         """Take the hook off, wait for the rules, copy their files."""
         if self.statuses is None:
-            self.enabled = False
             self.hook.close()
             if self.writer is not None:
                 self.writer.close(FINISH_S)

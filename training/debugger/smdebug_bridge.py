@@ -158,7 +158,7 @@ class WholeTensorHook:
             json.dump({**config, "LocalPath": str(folder)}, file)
             file.flush()
             self.hook = Hook.create_from_json_file(file.name)
-        self.folder = folder
+        self.folder, self.closed = folder, False
         self.hook.register_module(model)
         self.hook.register_loss(loss)
         self.mode("train")
@@ -169,6 +169,7 @@ class WholeTensorHook:
 
     def close(self) -> None:
         """Write what is left and say that no more steps will come."""
+        self.closed = True
         self.hook.close()
         # smdebug leaves this to SageMaker when it runs inside a job; our rules wait for it.
         (self.folder / END_OF_JOB).touch()

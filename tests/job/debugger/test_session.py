@@ -1,0 +1,220 @@
+"""The debugger's processes: they help, they stop what they should, and they never harm."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.job.debugger.trainings import Data, epoch, linear, mlp, separable
+from training.debugger import attach
+from training.debugger.status import read, table
+
+ROOT = Path(__file__).resolve().parents[3]
+DEADLINE_S = 60
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def setup() -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Data]:
+    """A small training."""
+    torch.manual_seed(3)
+    model = mlp()
+    return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.003), separable()
+
+
+def test_rule_of_stop_on_is_reported_while_the_job_runs(tmp_path: Path) -> None:
+    model, loss, _, data = setup()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e18)
+    rules: dict[str, dict[str, float]] = {"ExplodingTensor": {}, "Overfit": {}}
+    debugger = attach(model, loss, tmp_path, stop_on=["ExplodingTensor"], rules=rules)
+    assert debugger.enabled
+    epoch(model, loss, optimizer, data, 32, debugger.mode)
+    with torch.no_grad():  # the evaluations go on, which is when the steps are handed over
+
+        def stopped() -> bool:
+            loss(model(data.x), data.y)
+            return debugger.should_stop() == "ExplodingTensor"
+
+        wait_for(stopped)
+
+    statuses = debugger.close(tmp_path / "report")
+
+    assert statuses == {"ExplodingTensor": "IssuesFound", "Overfit": "NoIssuesFound"}
+    assert debugger.close() == statuses
+    state = read(tmp_path / "report" / "rules", "ExplodingTensor")
+    assert state is not None
+    assert "nan" in state["StatusDetails"] or "inf" in state["StatusDetails"]
+    assert "ExplodingTensor  IssuesFound" in table(tmp_path / "output" / "rules", rules)
+
+
+def test_broken_rule_leaves_the_others_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, loss, optimizer, data = setup()
+    rules = {
+        "VanishingGradient": {"threshold": "a word"},  # fails at the first step
+        "Overfit": {"no_such_parameter": 1},  # fails before it
+        "DeadRelu": {"threshold_layer": 100.0},
+    }
+    debugger = attach(model, loss, tmp_path, rules=rules)
+    epoch(model, loss, optimizer, data, 32, debugger.mode)
+
+    statuses = debugger.close()
+
+    assert statuses == {
+        "VanishingGradient": "Error",
+        "Overfit": "Error",
+        "DeadRelu": "NoIssuesFound",
+    }
+    state = read(tmp_path / "output" / "rules", "VanishingGradient")
+    assert state is not None
+    assert state["StatusDetails"].startswith("step 0: TypeError: ")
+    assert "[rule] DeadRelu: NoIssuesFound" in capfd.readouterr().out
+
+
+def test_smdebug_that_does_not_import_is_said_once_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    poison = tmp_path / "poison" / "smdebug"
+    poison.mkdir(parents=True)
+    (poison / "__init__.py").write_text("raise AttributeError('no attribute tostring')")
+    monkeypatch.setenv("PYTHONPATH", str(poison.parent))
+    model, loss, optimizer, data = setup()
+    before = model[0].weight.clone()
+    debugger = attach(model, loss, tmp_path, stop_on=["Overfit"])
+    for _ in range(2):
+        epoch(model, loss, optimizer, data, 32, debugger.mode)
+        assert debugger.should_stop() is None
+
+    statuses = debugger.close(tmp_path / "report")
+
+    assert set(statuses.values()) == {"Error"}
+    assert not torch.equal(before, model[0].weight)
+    assert capfd.readouterr().err.count("smdebug cannot be imported") == 1
+
+
+def test_missing_smdebug_is_said_once_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    model, loss, optimizer, data = setup()
+
+    debugger = attach(model, loss, tmp_path, stop_on=["Overfit"])
+    epoch(model, loss, optimizer, data, 32, debugger.mode)
+
+    assert not debugger.enabled
+    assert debugger.should_stop() is None
+    assert set(debugger.close(tmp_path / "report").values()) == {"Error"}
+    assert capfd.readouterr().err.count("smdebug is not installed") == 1
+    assert not (tmp_path / "output" / "tensors").exists()
+
+
+def test_writer_that_dies_takes_the_hook_with_it_and_training_goes_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, loss, optimizer, data = setup()
+    debugger = attach(model, loss, tmp_path, rules={"Overfit": {}})
+    children = subprocess.run(
+        ["pgrep", "-P", str(os.getpid()), "-f", "training.debugger.writer"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.kill(int(children.stdout), signal.SIGKILL)
+
+    for _ in range(10):
+        epoch(model, loss, optimizer, data, 32, debugger.mode)
+
+    assert not debugger.enabled
+    assert debugger.close() == {"Overfit": "NoIssuesFound"}
+    assert capfd.readouterr().err.count("nothing more is recorded") == 1
+
+
+def test_killed_training_leaves_no_process(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from tests.job.debugger.test_session import setup, epoch, attach\n"
+        "model, loss, optimizer, data = setup()\n"
+        "debugger = attach(model, loss, Path(sys.argv[1]), rules={'Overfit': {}})\n"
+        "while True: epoch(model, loss, optimizer, data, 32, debugger.mode)\n"
+    )
+    training = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
+    wait_for(lambda: any((tmp_path / "output" / "tensors").glob("index/*/*.json")))
+
+    training.kill()
+    training.wait()
+
+    def nobody() -> bool:
+        return subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True).returncode == 1
+
+    wait_for(nobody)
+    state = json.loads((tmp_path / "output" / "rules" / "Overfit.json").read_text())
+    assert state["RuleEvaluationStatus"] in ("Stopped", "IssuesFound")
+    assert (tmp_path / "output" / "tensors" / "training_job_end.ts").exists()
+
+
+def test_tensors_of_an_interrupted_attempt_are_kept_apart(tmp_path: Path) -> None:
+    for _ in range(2):
+        model, loss, optimizer, data = setup()
+        debugger = attach(model, loss, tmp_path, rules={})
+        epoch(model, loss, optimizer, data, 320, debugger.mode)
+        debugger.close()
+
+    steps = {
+        name: len(list((tmp_path / "output" / name).glob("index/*/*.json")))
+        for name in ("tensors", "tensors-1")
+    }
+    assert steps == {"tensors": 3, "tensors-1": 3}
+
+
+def test_request_for_whole_tensors_gets_them_and_the_same_verdicts(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "input" / "config" / "debughookconfig.json"
+    path.parent.mkdir(parents=True)
+    gradients = {
+        "CollectionName": "gradients",
+        "CollectionParameters": {"save_interval": "1", "eval.save_interval": "500"},
+    }
+    path.write_text(json.dumps({"LocalPath": "/x", "CollectionConfigurations": [gradients]}))
+    torch.manual_seed(3)
+    model, loss, data = linear(), nn.CrossEntropyLoss(), separable()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
+    rules: dict[str, dict[str, float]] = {
+        "VanishingGradient": {"threshold": 1e9},
+        "Overfit": {},
+        "DeadRelu": {},
+    }
+    debugger = attach(model, loss, tmp_path, rules=rules)
+    for _ in range(2):
+        epoch(model, loss, optimizer, data, 64, debugger.mode)
+
+    statuses = debugger.close()
+
+    assert statuses == {
+        "VanishingGradient": "IssuesFound",
+        "Overfit": "NoIssuesFound",
+        "DeadRelu": "NoIssuesFound",
+    }
+    assert "gradients: every 500 eval steps" in capfd.readouterr().err
+
+
+def test_unknown_rule_is_refused(tmp_path: Path) -> None:
+    model, loss, _, _ = setup()
+
+    with pytest.raises(ValueError, match=r"'Overfitting' is no rule; the rules are Vanishing"):
+        attach(model, loss, tmp_path, stop_on=["Overfitting"])
