@@ -112,7 +112,7 @@ evaluate: $(VENV)/sdk/.stamp ## Send a test split through the deployed pipeline,
 
 .PHONY: loop
 loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json)
-	@$(PROJECT)/python -m local.loop $(if $(DATA),--data '$(DATA)') $(if $(OUT),--out '$(OUT)')
+	@$(PROJECT)/python -m local.loop $(if $(DATA),--data '$(DATA)') $(if $(OUT),--out '$(OUT)') $(foreach s,$(SET),--set '$(s)')
 
 ## --- tests -------------------------------------------------------------------------------------------------------
 

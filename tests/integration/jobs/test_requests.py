@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.aws_model import problems
 from tests.integration.jobs.conftest import Launcher
 from tests.integration.jobs.recorder import Recorder
-from tests.integration.jobs.shapes import problems
 from training.debugger.managed import COLLECTIONS, EVERY_STEP
 from training.debugger.managed import RULES as MANAGED_RULES
 from training.metric_lines import METRIC_DEFINITIONS, OBJECTIVE
