@@ -11,7 +11,7 @@ from training.data.dataset import DataSet
 from training.data.folders import Split
 from training.errors import JobError
 from training.feature_file import Features
-from training.photos import RANDOM_VIEWS, Decoder
+from training.photos import RANDOM_VIEWS, Decoder, threads
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs, and int64 (N,) labels
 
@@ -87,7 +87,8 @@ class PhotoBatches:
         names = [found.names[i] for batch in positions for i in batch.tolist()]
         photos = [(self._paths[name], view, name) for name in names]
         sizes = [len(batch) for batch in positions]
-        with Decoder(self._spec) as decoder:
+        with threads("decode") as pool:
+            decoder = Decoder(self._spec, pool)
             for batch, pictures in zip(positions, decoder.batches(photos, sizes), strict=True):
                 good = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
                 if len(good) < len(pictures):

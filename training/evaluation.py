@@ -10,7 +10,7 @@ from training.data.dataset import DataSet
 from training.errors import JobError
 from training.feature_file import SplitFeatures
 from training.metrics import Answers
-from training.photos import Decoder
+from training.photos import Decoder, threads
 
 # As many as an endpoint joins in one pass (serving.settings.Settings.max_batch).
 _BATCH = 16
@@ -37,7 +37,8 @@ def from_photos(model: Model, data: DataSet, names: Sequence[str]) -> list[Predi
     photos = [(paths[name], 0, name) for name in names]
     sizes = [len(part) for part in torch.arange(len(photos)).split(_BATCH)]
     predictions: list[Prediction] = []
-    with Decoder(spec) as decoder:
+    with threads("decode") as pool:
+        decoder = Decoder(spec, pool)
         for batch in decoder.batches(photos, sizes):
             good = [picture for picture in batch if isinstance(picture, torch.Tensor)]
             if len(good) < len(batch):

@@ -17,34 +17,26 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import nn
 
 from serving import images, preprocess
 from serving.memory import keep_freed_memory
 from serving.model import build_backbone, optimised
-from serving.preprocess import PreprocessSpec, normalise
 from training import photos
 from training.backbones import Pretrained
 from training.data.dataset import DataSet
-from training.data.folders import SPLITS, Split
+from training.data.folders import SPLITS
 from training.errors import JobError
-from training.feature_file import FILE, Features, Key, SplitFeatures, read, write
-from training.photos import Decoder, check_skipped
-from training.progress import progress
+from training.feature_file import FILE, Features, Key, read, write
+from training.feature_pass import Frozen, run_pass
 from training.workers import Workers
 
 # The code that makes a picture of a photo. Its hash is in the key, so a change there, however small
 # its effect, never meets features of the code before.
 _CODE = (images, preprocess, photos)
-
-# Beyond 16 photos the activations fit no cache and a photo takes longer (benchmarks/serving.py).
-_BATCH = 16
 
 
 def wanted_key(pretrained: Pretrained, precision: str, data_sha256: str) -> Key:
@@ -146,92 +138,18 @@ def _compute(
     spec = pretrained.entry.preprocess
     plain = build_backbone(pretrained.name)
     plain.load_state_dict(dict(pretrained.tensors))
-    network = optimised(plain, spec.crop)
+    frozen = Frozen(optimised(plain, spec.crop), spec)
     splits = dict(known.splits) if known else {}
     started = time.monotonic()
     for view in views:
-        made = _pass(network, spec, data, "train", view, key.precision, workers)
+        made = run_pass(frozen, data, "train", view, key.precision, workers)
         if "train" in splits:
             both = torch.cat([splits["train"].views, made.views])
             made = replace(made, views=both)
         splits["train"] = made
     for split in SPLITS[1:]:
         if split not in splits:
-            splits[split] = _pass(network, spec, data, split, 0, "float32", workers)
+            splits[split] = run_pass(frozen, data, split, 0, "float32", workers)
     if workers.first:
         print(f"features: computed in {time.monotonic() - started:.0f} s", flush=True)
     return Features(key, data.labels, {split: splits[split] for split in SPLITS})
-
-
-def _pass(
-    network: nn.Module,
-    spec: PreprocessSpec,
-    data: DataSet,
-    split: Split,
-    view: int,
-    precision: str,
-    workers: Workers,
-) -> SplitFeatures:
-    """One view of one split, each process computing its share of the photos."""
-    names = [(path, view, data.names[path]) for path, _ in data.splits[split]]
-    mine = workers.share(range(len(names)))
-    position, sizes = iter(mine), [len(part) for part in torch.arange(len(mine)).split(_BATCH)]
-    width = cast(int, network.num_features)
-    rows, errors = [torch.empty(0, width)], {}
-    with (
-        Decoder(spec) as decoder,
-        progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
-    ):
-        for batch in decoder.batches([names[at] for at in mine], sizes):
-            good = []
-            for item, at in zip(batch, position, strict=False):  # in this order: none is lost
-                if isinstance(item, torch.Tensor):
-                    good.append(item)
-                else:
-                    errors[at] = str(item)
-            if good:
-                rows.append(forward(network, normalise(torch.stack(good), spec), precision))
-            advance(len(batch))
-    return _merge(data, split, workers.gather(Part(mine, torch.cat(rows), errors)))
-
-
-@torch.inference_mode()
-def forward(network: nn.Module, batch: torch.Tensor, precision: str) -> torch.Tensor:
-    """float32 (N, 3, H, W) -> float32 (N, features), with convolutions in bf16 or float32."""
-    autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
-    with autocast:
-        features: torch.Tensor = network(batch)
-    return features.float()
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one process made of a split: float32 (good photos, features), errors by position."""
-
-    positions: Sequence[int]
-    rows: torch.Tensor
-    errors: dict[int, str]
-
-
-def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
-    """The parts of all processes in the order of the data set."""
-    samples = data.splits[split]
-    names = [data.names[sample.path] for sample in samples]
-    errors = {position: reason for part in parts for position, reason in part.errors.items()}
-    skipped = {names[position]: errors[position] for position in sorted(errors)}
-    check_skipped(split, len(samples), skipped)
-    good = [[at for at in part.positions if at not in part.errors] for part in parts]
-    order = torch.tensor([position for positions in good for position in positions]).argsort()
-    kept = [position for position in range(len(samples)) if position not in errors]
-    return SplitFeatures(
-        torch.cat([part.rows for part in parts])[order].unsqueeze(0),
-        torch.tensor([samples[position].class_index for position in kept]),
-        tuple(names[position] for position in kept),
-        skipped,
-    )
-
-
-def bf16_helps() -> bool:
-    """Whether this CPU multiplies bf16 itself; one that does not is slower with it than without."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

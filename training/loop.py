@@ -15,7 +15,7 @@ from training.checkpoint import EpochRecord, Run, seeded
 from training.debugger import Debugger, attach
 from training.debugger.session import NoDebugger
 from training.errors import JobError
-from training.features import bf16_helps
+from training.feature_pass import bf16_helps
 from training.heads import Anchor, Network
 from training.interruption import INTERRUPTED, Interruption
 from training.metric_lines import epoch_line
@@ -23,7 +23,7 @@ from training.options import Folders, Options
 from training.profiler import Profiler
 from training.workers import Workers
 
-# SGD with Nesterov's momentum: with `pull`, any rate in a tuner's usual range of 0.001 to 0.1 works.
+# SGD with Nesterov's momentum: with `pull`, every rate of a tuner's usual 0.001 to 0.1 works.
 MOMENTUM = 0.9
 
 # A backbone that is trained moves at this share of the head's rate: it is nearly right already.
@@ -88,6 +88,8 @@ def fit(
         debugger = attach(network, loss, folders.base, stop_on=options.stop_on)
     model = workers.wrap(network)
     loop = Loop(network, model, loss, optimizer, anchored, source, debugger, whose, run)
+    if options.frozen:
+        torch.set_num_threads(1)  # a head's matrices are too small to share out
     job.interruption.in_loop = True
     try:
         while run.epoch <= options.epochs and run.epochs_without_gain < options.patience:
@@ -98,8 +100,7 @@ def fit(
                 break
     finally:
         job.interruption.in_loop = False
-        for rule, status in debugger.close(folders.output).items():
-            job.say(f"rule {rule}: {status}")
+        debugger.close(folders.output)
     return run
 
 

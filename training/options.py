@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from training.backbones import REGISTRY
+from training.debugger import RULES
 from training.errors import JobError
 
 # Widths of the hidden layers between the features and the classes.
@@ -143,7 +144,7 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> Options:
     add("--model-name", default=default.model_name)
     add("--features-only", type=_flag, default=default.features_only)
     add("--debug", type=_flag, default=default.debug)
-    add("--stop-on", type=_names, default=default.stop_on)
+    add("--stop-on", type=_rules, default=default.stop_on)
     add("--profile", type=_flag, default=default.profile)
     options = Options(**vars(parser.parse_args(arguments)))
     if options.debug and not options.frozen and options.precision == "bf16":
@@ -184,5 +185,9 @@ def _flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _rules(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in RULES:
+            raise argparse.ArgumentTypeError(f"{name!r} is no rule; they are {', '.join(RULES)}")
+    return names

@@ -13,10 +13,10 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Self
 
 import torch
 from PIL import Image
@@ -61,15 +61,28 @@ def _random_square(image: Image.Image, spec: PreprocessSpec, choose: random.Rand
     return pixels(part, replace(spec, resize=spec.crop))
 
 
-class Decoder:
-    """Reads photos in threads, ahead of their use: Pillow frees Python's lock while it works."""
+@contextmanager
+def threads(name: str) -> Iterator[ThreadPoolExecutor]:
+    """A thread a CPU: Pillow and torch free Python's lock while they work.
 
-    def __init__(self, spec: PreprocessSpec) -> None:
-        self.spec = spec
-        self._threads = ThreadPoolExecutor(
-            # One torch thread each: a team of OpenMP threads of its own would fight the backbone's.
-            cpu_count(), "decode", torch.set_num_threads, (1,)
-        )  # fmt: skip
+    Each uses one thread of torch's. With a team of them each, they would wait for one another.
+    """
+    ours = max(1, cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(ours, name, torch.set_num_threads, (1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # part of the setting is the whole process's
+
+
+class Decoder:
+    """Reads photos in threads, ahead of their use."""
+
+    def __init__(self, spec: PreprocessSpec, pool: ThreadPoolExecutor) -> None:
+        self._spec = spec
+        self._pool = pool
 
     def batches(
         self, photos: Sequence[tuple[Path, int, str]], sizes: Sequence[int]
@@ -83,21 +96,15 @@ class Decoder:
         for size in sizes:
             # Two batches more than this one: the network never waits, and memory stays small.
             for photo in islice(coming, max(0, 3 * size - len(waiting))):
-                waiting.append(self._threads.submit(self._read, photo))
+                waiting.append(self._pool.submit(self._read, photo))
             yield [waiting.popleft().result() for _ in range(size)]
 
     def _read(self, photo: tuple[Path, int, str]) -> torch.Tensor | Exception:
         path, view, name = photo
         try:
-            return picture(path, self.spec, view, name)
+            return picture(path, self._spec, view, name)
         except (ImageError, OSError) as error:
             return error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._threads.shutdown(cancel_futures=True)
 
 
 def cpu_count() -> int:

@@ -1,5 +1,6 @@
 """Pictures of a training for people: curves, the classes it mixes up, and photos with answers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from training.metrics import Answers
 TRAIN, VALIDATION, WRONG = "#2166ac", "#b2182b", "#b2182b"
 RIGHT = "#1b7837"
 
-# Classes in the confusion matrix: as many as stay readable on a screen.
+# Rows of the confusion matrix, and columns beside their own: as many as one can read.
 WORST = 20
+MISTAKEN_FOR = 15
 
 # Photos in the sample plot: half of them right, half of them wrong, as far as there are.
 _ROWS, _COLUMNS = 3, 4
@@ -54,47 +56,39 @@ def curves(path: Path, history: Sequence[EpochRecord], best: EpochRecord | None)
 
 
 def confusion(path: Path, answers: Answers, labels: Sequence[str]) -> None:
-    """The classes that are most often missed, and what is said instead of them.
+    """The classes that are most often missed, and what is answered instead of them.
 
-    Rows are true classes, worst first, columns the same classes, the answers outside of them
-    together, and "no dog" where the model has that answer.
+    Rows are true classes, worst first. Columns are the same classes, then the answers that these
+    were most often mistaken for, then all others together and "no dog", where there are any.
     """
-    first = [ranked[0] if ranked else -1 for ranked in answers.ranked]
-    pairs = list(zip(answers.truth, first, strict=True))
-    misses = np.bincount([t for t, a in pairs if t != a], minlength=len(labels))
-    totals = np.bincount(answers.truth, minlength=len(labels))
-    rate = misses / np.maximum(totals, 1)
-    worst = [int(i) for i in np.lexsort((np.arange(len(labels)), -misses, -rate))[:WORST]]
-    worst = [i for i in worst if misses[i]]
-    if not worst:
-        worst = list(range(min(WORST, len(labels))))
-    column = {label: at for at, label in enumerate(worst)}
-    other, no_dog = len(worst), len(worst) + 1
-    counts = np.zeros((len(worst), len(worst) + 2), int)
-    for truth, answer in pairs:
-        if truth in column:
-            at = no_dog if answer < 0 else column.get(answer, other)
-            counts[column[truth], at] += 1
-    names = [labels[i] for i in worst]
-    size = 3 + 0.34 * len(worst)
-    figure, axes = pyplot.subplots(figsize=(size + 0.8, size), layout="constrained")
-    axes.imshow(counts, cmap="Blues", vmin=0, vmax=max(1, counts.max()))
-    axes.set_xticks(range(len(names) + 2), [*names, "another class", "no dog"], rotation=90)
-    axes.set_yticks(
-        range(len(names)), [f"{name} (n={totals[i]})" for name, i in zip(names, worst, strict=True)]
+    pairs = [(t, r[0] if r else -1) for t, r in zip(answers.truth, answers.ranked, strict=True)]
+    totals, missed = Counter(answers.truth), Counter(t for t, a in pairs if t != a)
+    rows = sorted(totals, key=lambda label: (-missed[label] / totals[label], -missed[label], label))
+    rows = [label for label in rows if missed[label]][:WORST] or rows[:WORST]
+    mistaken = Counter(a for t, a in pairs if t in rows and a >= 0 and a not in rows)
+    columns = [*rows, *(label for label, _ in mistaken.most_common(MISTAKEN_FOR))]
+    counts = Counter(
+        (t, a if a in columns or a < 0 else "another class") for t, a in pairs if t in rows
     )
+    names: dict[int | str, str] = {label: labels[label] for label in columns}
+    names |= {"another class": "another class", -1: "no dog"}
+    shown = [key for key in names if key in columns or any(at == key for _, at in counts)]
+    table = np.array([[counts[row, key] for key in shown] for row in rows])
+    figure, axes = pyplot.subplots(
+        figsize=(3 + 0.3 * len(shown), 3 + 0.3 * len(rows)), layout="constrained"
+    )
+    axes.imshow(table, cmap="Blues", vmin=0, aspect="auto")
+    axes.set_xticks(range(len(shown)), [names[key] for key in shown], rotation=90)
+    axes.set_yticks(range(len(rows)), [f"{labels[row]} (n={totals[row]})" for row in rows])
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     top = answers.top(1)
-    axes.set_title(
-        f"The {len(worst)} classes most often missed; all: {top.value:.1%} of {top.n}", loc="left"
-    )
-    for (row, at), count in np.ndenumerate(counts):
+    title = f"The {len(rows)} classes most often missed; all: {top.value:.1%} of {top.n} right"
+    axes.set_title(title, loc="left")
+    for (row, column), count in np.ndenumerate(table):
         if count:
-            dark = count > counts.max() / 2
-            axes.text(
-                at, row, str(count), ha="center", va="center", color="w" if dark else "k", size=8
-            )
+            colour = "white" if count > table.max() / 2 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, size=8)
     _save(figure, path)
 
 

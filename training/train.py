@@ -48,7 +48,8 @@ from training.data.errors import DataError
 from training.errors import JobError
 from training.export import Trained, export
 from training.feature_file import DESCRIPTION, FILE, Features, describe, write
-from training.features import bf16_helps, from_channel, from_photos
+from training.feature_pass import bf16_helps
+from training.features import from_channel, from_photos
 from training.heads import anchors, build_network, dog_score, start_from_imagenet
 from training.interruption import Interruption
 from training.loop import Job, fit

@@ -6,7 +6,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 
 # In AWS's image already, or only for tests.
-NOT_INSTALLED = {"torch", "torchvision", "sagemaker-training", "sagemaker-pytorch-training", "pytest"}  # fmt: skip
+NOT_INSTALLED = {
+    "torch",
+    "torchvision",
+    "sagemaker-training",
+    "sagemaker-pytorch-training",
+    "pytest",
+}
 
 
 def test_jobs_requirements_are_the_pins_its_tests_run_with() -> None:

@@ -1,0 +1,161 @@
+"""The training loop: it learns, stops, and goes on after an end as if there had been none."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
+from training import checkpoint
+from training.batches import Batch, FeatureBatches, order
+from training.checkpoint import Run
+from training.errors import JobError
+from training.heads import anchors, build_network
+from training.interruption import INTERRUPTED
+from training.loop import Job, fit
+from training.options import Options
+
+OPTIONS = Options(
+    epochs=6, batch_size=8, lr=0.1, weight_decay=0.01, dropout=0.1, views=2, patience=99, seed=4
+)
+
+
+class Ending(FeatureBatches):
+    """Has SIGTERM arrive, or raises, before a given batch of the whole run."""
+
+    def __init__(self, at: int, ended_by: Exception | None = None) -> None:
+        super().__init__(features(), OPTIONS.seed)
+        self.at, self.ended_by = at, ended_by
+
+    def train(self, epoch: int, positions: Sequence[torch.Tensor]) -> Iterator[Batch]:
+        for batch in super().train(epoch, positions):
+            self.at -= 1
+            if self.at == 0:
+                if self.ended_by:
+                    raise self.ended_by
+                signal.raise_signal(signal.SIGTERM)
+            yield batch
+
+
+def train(job: Job, source: FeatureBatches | None = None) -> Run:
+    torch.manual_seed(0)
+    network = build_network(pretrained(None), (WIDTH, 5, len(LABELS)), "head", job.options.dropout)
+    anchored = anchors(network, head_is_pretrained=True)
+    source = source or FeatureBatches(features(), job.options.seed)
+    return fit(job, network, anchored, source, {"seed": job.options.seed})
+
+
+def without_seconds(run: Run) -> list[tuple[float, ...]]:
+    return [
+        (r.epoch, r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy, r.lr)
+        for r in run.history
+    ]
+
+
+def assert_same(run: Run, other: Run) -> None:
+    """To the last bit."""
+    assert without_seconds(run) == without_seconds(other)
+    assert run.best is not None
+    assert other.best is not None
+    assert run.best.epoch == other.best.epoch
+    assert run.best_weights.keys() == other.best_weights.keys()
+    for name, tensor in run.best_weights.items():
+        assert torch.equal(tensor, other.best_weights[name]), name
+
+
+def test_training_learns_the_classes_and_keeps_the_best_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(job(tmp_path, OPTIONS))
+    assert len(run.history) == OPTIONS.epochs
+    assert run.best is not None
+    assert run.best.validation_accuracy == max(r.validation_accuracy for r in run.history)
+    assert run.best.validation_accuracy >= 0.8
+    assert run.history[-1].train_loss < run.history[0].train_loss
+    assert capsys.readouterr().out.count("validation:accuracy=") == OPTIONS.epochs
+
+
+@pytest.mark.parametrize("at", [1, 2, 10, 14])  # seven steps an epoch
+def test_run_that_sigterm_ends_goes_on_to_the_same_weights(
+    at: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train(job(tmp_path / "whole", OPTIONS))
+
+    with pytest.raises(SystemExit) as ended:
+        train(job(tmp_path / "parts", OPTIONS), Ending(at))
+    assert ended.value.code == INTERRUPTED
+    epoch, step = divmod(at, 7)
+    assert f"SIGTERM: checkpoint at epoch {epoch + 1}, step {step}" in capsys.readouterr().out
+    resumed = train(job(tmp_path / "parts", OPTIONS))
+
+    assert f"goes on from a checkpoint: epoch {epoch + 1}, step {step}" in capsys.readouterr().out
+    assert_same(resumed, whole)
+
+
+def test_run_that_dies_in_mid_epoch_repeats_that_epoch_to_the_same_weights(tmp_path: Path) -> None:
+    whole = train(job(tmp_path / "whole", OPTIONS))
+    with pytest.raises(ZeroDivisionError):
+        train(job(tmp_path / "parts", OPTIONS), Ending(17, ZeroDivisionError()))
+    assert_same(train(job(tmp_path / "parts", OPTIONS)), whole)
+
+
+def test_sigterm_outside_the_loop_ends_the_process_at_once(tmp_path: Path) -> None:
+    job(tmp_path, OPTIONS)
+    with pytest.raises(SystemExit) as ended:
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == INTERRUPTED
+
+
+def test_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        train(job(tmp_path, OPTIONS), Ending(10))
+    path = tmp_path / "checkpoints" / checkpoint.FILE
+    before = path.read_bytes()
+    other = Options(**{**OPTIONS.__dict__, "seed": 5})
+    with pytest.raises(JobError, match="is of another run: its seed is 4, this job's is 5"):
+        train(job(tmp_path, other))
+    assert path.read_bytes() == before
+
+
+def test_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / checkpoint.FILE
+    path.parent.mkdir()
+    path.write_bytes(b"half a checkpoint")
+    with pytest.raises(JobError, match=r"checkpoint\.pt: not a checkpoint of this job"):
+        train(job(tmp_path, OPTIONS))
+
+
+def test_training_stops_when_it_no_longer_gets_better(tmp_path: Path) -> None:
+    options = Options(**{**OPTIONS.__dict__, "epochs": 60, "patience": 3})
+    run = train(job(tmp_path, options))
+    assert len(run.history) < options.epochs
+    assert run.best is not None
+    assert len(run.history) == run.best.epoch + options.patience
+
+
+def test_loss_that_is_no_number_ends_the_job_with_advice(tmp_path: Path) -> None:
+    source = FeatureBatches(features(), OPTIONS.seed)
+    source._train.views[:, 3] = float("nan")
+    with pytest.raises(JobError, match=r"the loss became nan in epoch 1, step \d: lower --lr"):
+        train(job(tmp_path, OPTIONS), source)
+
+
+def test_every_epoch_sees_every_photo_once_in_another_order() -> None:
+    first, second = (torch.cat(order(0, epoch, 50, 8)) for epoch in (1, 2))
+    assert sorted(first.tolist()) == list(range(50))
+    assert sorted(second.tolist()) == list(range(50))
+    assert first.tolist() != second.tolist()
+    assert torch.equal(first, torch.cat(order(0, 1, 50, 16)))
+
+
+def test_every_view_is_drawn() -> None:
+    made = features(views=3)
+    source = FeatureBatches(made, seed=0)
+    rows = [row for x, _ in source.train(1, [torch.arange(50)]) for row in x]
+    views = [
+        (made.splits["train"].views[:, i] == row).all(1).nonzero().item()
+        for i, row in enumerate(rows)
+    ]
+    assert set(views) == {0, 1, 2}
