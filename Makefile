@@ -16,6 +16,7 @@ FUNCTION_RUNTIME := $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.
 
 VENV := .venv
 PROJECT := $(VENV)/project/bin
+JOB := $(VENV)/job/bin
 TOOLS := $(VENV)/tools/bin
 TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)".*/\1/p' pyproject.toml)
 MODEL := .local/starter/model.tar.gz
@@ -117,7 +118,8 @@ loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this mach
 ## --- tests -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup $(VENV)/checkov/.stamp $(MODEL) lint ## Lint, types, unit, integration and end-to-end tests
+test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(MODEL) lint ## Lint, types, and all tests
+	@$(JOB)/python -m pytest tests/job
 	@$(PROJECT)/python -m pytest tests/unit tests/integration tests/e2e
 
 .PHONY: unit
@@ -125,9 +127,13 @@ unit: $(VENV)/project/.stamp ## Only the unit tests
 	@$(PROJECT)/python -m pytest tests/unit
 
 .PHONY: benchmark
-benchmark: setup $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=serving runs one)
-	@for name in $(or $(NAME),function_import shrink batch_memory serving pipeline dog_threshold); do \
-	  $(PROJECT)/python -m benchmarks.$$name; done
+benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=serving runs one)
+	@for name in $(or $(NAME),$(BENCHMARKS) $(JOB_BENCHMARKS)); do \
+	  case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; *) python=$(PROJECT);; esac; \
+	  $$python/python -m benchmarks.$$name; done
+
+BENCHMARKS := function_import shrink batch_memory serving pipeline dog_threshold
+JOB_BENCHMARKS := hook_overhead usual_recipe
 
 .PHONY: lint
 lint: $(VENV)/project/.stamp ## Style, types, and who may import whom

@@ -1,4 +1,4 @@
-"""Training against the usual recipe: `.venv/job/bin/python -m benchmarks.usual_recipe`.
+"""Training against the usual recipe: `make benchmark NAME=usual_recipe`.
 
 The usual recipe is that of the course project which many start from: a frozen backbone whose
 features are computed anew in every epoch, a three-layer head (2048, 516), Adam with lr 0.00153,
@@ -218,7 +218,7 @@ def report(
         table.add_row(*row)
     Console().print(table)
     content = {
-        "command": "python -m benchmarks.usual_recipe",
+        "command": "make benchmark NAME=usual_recipe",
         "photos": "DOGS_DATA; they descend from ImageNet, which the backbone has seen",
         "backbone": BACKBONE,
         "machine": machine() | {"torch": version("torch")},
