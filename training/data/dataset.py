@@ -15,6 +15,7 @@ its data channel after `upload` are one data set with one hash.
 
 import hashlib
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,20 +91,23 @@ class DataSet:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Each photo's name -> sha256 of its content in hex, in the order of the names."""
-        ordered = sorted((name, path) for path, name in self.names.items())
-        by_path = file_digests([path for _, path in ordered])
-        return {name: by_path[path] for name, path in ordered}
+        """Each photo's name -> sha256 of its content in hex."""
+        return {self.names[path]: digest for path, digest in file_digests([*self.names]).items()}
 
     @cached_property
     def hash(self) -> str:
         """sha256 in hex over every photo's name and content: another photo, class, split or file
         name gives another hash; the machine, the folder and the order of files do not matter.
         """
-        total = hashlib.sha256()
-        for name, digest in self.digests.items():
-            total.update(f"{name}\0{digest}\n".encode())
-        return total.hexdigest()
+        return set_hash(self.digests)
+
+
+def set_hash(digests: Mapping[str, str]) -> str:
+    """DataSet.hash, from each photo's name and sha256."""
+    total = hashlib.sha256()
+    for name, digest in sorted(digests.items()):
+        total.update(f"{name}\0{digest}\n".encode())
+    return total.hexdigest()
 
 
 def _class_folders(layout: Layout) -> tuple[str, ...]:
@@ -153,7 +157,7 @@ def _check_names(names: dict[Path, str]) -> None:
     for path, name in names.items():
         if not name.isprintable():
             raise DataError(
-                f"{str(path)!r}: the name holds characters that are no text. Rename it."
+                f"{str(path)!r} has characters in its name that are no text. Rename it."
             )
         if name in seen:
             raise DataError(f"{seen[name]} and {path} are both called {name}. Rename one of them.")

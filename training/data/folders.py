@@ -134,10 +134,9 @@ def _classes(folder: Path) -> tuple[dict[str, tuple[Path, ...]], list[Path]]:
 def _files(folder: Path) -> Iterator[Path]:
     """All visible files below `folder`, sorted by path: folders inside class folders count too."""
     for path in _visible(folder):
-        if path.is_dir():
-            # A link to a folder further up would never end.
-            if not path.is_symlink():
-                yield from _files(path)
+        # A link to a folder further up would never end, so a linked folder counts as no picture.
+        if path.is_dir() and not path.is_symlink():
+            yield from _files(path)
         else:
             yield path
 

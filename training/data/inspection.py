@@ -1,0 +1,57 @@
+"""One look at every photo: read it, hash it, decode it whole, take its fingerprint."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.images import ImageError, decode
+from serving.settings import Settings
+from training.data.fingerprint import fingerprint
+
+# Training and the endpoint read photos with the same function and limit, so what passes here
+# passes there.
+MAX_PIXELS = Settings().max_pixels
+# JPEGs are decoded at the smallest scale that keeps twice this many pixels, which saves time; every
+# byte is still read, so a file that is cut off is found.
+_SHORT_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What one file turned out to be. `problem` says why it cannot be used, or is None."""
+
+    path: Path
+    problem: str | None
+    sha256: str | None = None  # None where the file cannot even be read
+    prints: tuple[bytes, bytes] | None = None  # see fingerprint(); None where it tells nothing
+
+
+def inspect_all(paths: Iterable[Path], advance: Callable[[], None]) -> list[Inspection]:
+    """Inspect the files in parallel; the results come in order, `advance` is called after each.
+
+    In threads, because Pillow and hashlib let go of the interpreter's lock for their long parts:
+    8,400 photos of 224 x 224 take 9 s of CPU time on one thread and on two.
+    """
+    results = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for result in pool.map(inspect, paths):
+            results.append(result)
+            advance()
+    return results
+
+
+def inspect(path: Path) -> Inspection:
+    """Inspect one file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return Inspection(path, f"the file cannot be read: {error.strerror}")
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        image = decode(content, MAX_PIXELS, _SHORT_SIDE)
+    except ImageError as error:
+        return Inspection(path, error.message, digest)
+    return Inspection(path, None, digest, fingerprint(image))
