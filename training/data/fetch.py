@@ -60,7 +60,7 @@ def fetch(
     refuses, the disk is too small, or nothing more comes.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    furthest = _partial(target, url)[0]
+    furthest, known = _partial(target, url)
     attempt = 0
     while True:
         try:
@@ -71,9 +71,9 @@ def fetch(
         except requests.exceptions.SSLError as error:  # a certificate does not get better
             raise DataError(f"{url}: no secure connection: {error}") from error
         except (_CutError, requests.ConnectionError, requests.Timeout) as error:
-            had = _partial(target, url)[0]
-            attempt = 1 if had > furthest else attempt + 1
-            furthest = max(had, furthest)
+            had, of = _partial(target, url)
+            attempt = 1 if had > furthest or of != known else attempt + 1
+            furthest, known = (max(had, furthest) if of == known else had), of
             if attempt == ATTEMPTS:
                 raise DataError(
                     f"{url}: gave up after {ATTEMPTS} attempts that brought nothing new, with "
@@ -85,7 +85,7 @@ def fetch(
 
 
 def _attempt(url: str, target: Path, progress: Callable[[int, int | None], None]) -> Version:
-    """One request, from where the last one ended. Raises _CutError where the file is not whole then."""
+    """One request, from where the last one ended. Raises _CutError where that was not enough."""
     start, old = _partial(target, url)
     if old and old.size == start:
         return old  # whole, and stopped before it got its name
@@ -95,18 +95,19 @@ def _attempt(url: str, target: Path, progress: Callable[[int, int | None], None]
     with requests.get(url, headers=headers, stream=True, timeout=(_CONNECT_S, _READ_S)) as answer:
         _refuse(answer, url)
         if answer.status_code == 200:
-            start, version = 0, _version(answer, url, answer.headers.get("Content-Length"))
+            version = _version(answer, url, answer.headers.get("Content-Length"))
+            start = 0
         else:
-            version = _continued(answer, url, start, old)
-            if version is None:
-                _part(target).unlink()
-                raise _CutError("the server does not go on from where this file ends")
-        if version.size is not None:
-            check_space(target.parent, version.size - start)
+            version = _continued(answer, url, target, old)
+        size = version.size
+        if size is not None:
+            check_space(target.parent, size - start)
+        if start == 0:  # before the notes: these must never speak of another version's bytes
+            _part(target).write_bytes(b"")
         _notes(target).write_text(json.dumps(asdict(version)), encoding="utf-8")
-        had = _receive(answer, _part(target), start, lambda done: progress(done, version.size))
-    if version.size is not None and had != version.size:
-        raise _CutError(f"{had:,} of {version.size:,} bytes arrived")
+        had = _receive(answer, _part(target), start, lambda done: progress(done, size))
+    if size is not None and had != size:
+        raise _CutError(f"{had:,} of {size:,} bytes arrived")
     return version
 
 
@@ -131,18 +132,18 @@ def _version(answer: requests.Response, url: str, size: str | None) -> Version:
     )
 
 
-def _continued(
-    answer: requests.Response, url: str, start: int, old: Version | None
-) -> Version | None:
-    """The version of a 206 that goes on from byte `start` of the `old` one, else None.
+def _continued(answer: requests.Response, url: str, target: Path, old: Version | None) -> Version:
+    """The version of a 206, after making sure that it goes on where the part here ends.
 
     A server that honours If-Range sends nothing else; one that does not must not mix two files.
     """
     span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-    if answer.status_code != 206 or span is None or int(span[1]) != start:
-        return None
-    version = _version(answer, url, span[2])
-    return version if version == old else None
+    if answer.status_code == 206 and span and int(span[1]) == _part(target).stat().st_size:
+        version = _version(answer, url, span[2])
+        if version == old:
+            return version
+    _part(target).unlink()
+    raise _CutError("the server does not go on from where the part here ends; starting again")
 
 
 def _receive(
@@ -150,8 +151,7 @@ def _receive(
 ) -> int:
     """Write the body into `part` from byte `start`; returns the bytes that `part` has then."""
     had = start
-    with part.open("r+b" if start else "wb") as file:
-        file.seek(start)
+    with part.open("ab") as file:
         try:
             for chunk in answer.iter_content(_CHUNK):
                 file.write(chunk)

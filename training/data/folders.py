@@ -68,8 +68,10 @@ def read_layout(root: Path) -> Layout:
     if by_split:
         others += [folder for folder in folders if folder not in by_split.values()]
     else:
-        groups[None], strays = _classes(root)
-        others = strays
+        inside = [folder for folder in folders if _holds_train(folder)]
+        if inside:
+            raise DataError(f"{root} is not a data set, but {inside[0]} looks like one. Open that.")
+        groups[None], others = _classes(root)
     if not any(files for classes in groups.values() for files in classes.values()):
         raise DataError(f"{root} is not a data set: {_found(root, folders)}\n{EXPECTED}")
     return Layout(root, groups, tuple(sorted(others)))
@@ -156,10 +158,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _found(root: Path, folders: list[Path]) -> str:
-    """What is there instead, with the likely remedy."""
-    inside = [folder for folder in folders if any(_is_split(path) for path in _visible(folder))]
-    if len(inside) == 1:
-        return f"it holds {inside[0].name}/, which looks like one. Did you mean {inside[0]}?"
+    """What is there instead."""
     loose = sum(1 for path in _visible(root) if _is_picture(path))
     if loose:
         return f"its {loose} pictures are not in class folders."
@@ -169,5 +168,9 @@ def _found(root: Path, folders: list[Path]) -> str:
     return "it holds no folder."
 
 
-def _is_split(path: Path) -> bool:
-    return path.is_dir() and path.name.lower() in _SPLIT_NAMES
+def _holds_train(folder: Path) -> bool:
+    """Whether the folder has a train folder: then it is a data set, not a class."""
+    return any(
+        path.is_dir() and _SPLIT_NAMES.get(path.name.lower()) == "train"
+        for path in _visible(folder)
+    )
