@@ -60,9 +60,7 @@ def from_channel(
     if path.is_file():
         found = read(path)
     elif archive.is_file():
-        with tempfile.TemporaryDirectory() as scratch, tarfile.open(archive) as packed:
-            packed.extract(FILE, scratch, filter="data")
-            found = read(Path(scratch) / FILE)
+        found = _from_archive(archive)
     else:
         raise JobError(f"channel features: {folder} holds neither {FILE} nor model.tar.gz")
     data_sha256 = data.hash if data else found.key.data_sha256
@@ -76,6 +74,19 @@ def from_channel(
             "channel out"
         )
     return _first_views(found, views, "channel features")
+
+
+def _from_archive(archive: Path) -> Features:
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with tarfile.open(archive) as packed:
+                packed.extract(FILE, scratch, filter="data")
+        except (OSError, tarfile.TarError, EOFError, KeyError) as error:
+            raise JobError(
+                f"channel features: {archive} is no model.tar.gz of a job that ran with "
+                f"--features-only true: {error}"
+            ) from error
+        return read(Path(scratch) / FILE)
 
 
 def from_photos(

@@ -1,0 +1,107 @@
+"""Where a head starts, what is held near its start, and when a model may say "no dog"."""
+
+import pytest
+import torch
+from torch import nn
+
+from serving.model import build_head
+from tests.unit.training.small import LABELS, WIDTH, pretrained, split
+from training.errors import JobError
+from training.feature_file import SplitFeatures
+from training.heads import anchors, build_network, dog_score, start_from_imagenet
+
+
+def classifier(*known: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """An ImageNet classifier that takes cloud i of `small.split` for class known[i]."""
+    weight, bias = torch.zeros(1000, WIDTH), torch.zeros(1000)
+    for axis, number in enumerate(known):
+        weight[number, axis] = 8
+    return weight, bias
+
+
+@pytest.fixture
+def train() -> SplitFeatures:
+    return split(60)
+
+
+def test_linear_head_starts_from_the_classes_its_photos_are_taken_for(
+    train: SplitFeatures,
+) -> None:
+    head = build_head((WIDTH, len(LABELS)))
+    weights = classifier(700, 3, 250)
+    accuracy = start_from_imagenet(head, pretrained(weights), train)
+    assert accuracy is not None
+    assert accuracy > 0.8
+    layer = head[0]
+    assert isinstance(layer, nn.Linear)
+    assert torch.equal(layer.weight, weights[0][[700, 3, 250]])
+
+
+@pytest.mark.parametrize("hidden", [(), (4,)])
+def test_head_without_anything_to_start_from_stays_random(
+    hidden: tuple[int, ...], train: SplitFeatures
+) -> None:
+    head = build_head((WIDTH, *hidden, len(LABELS)))
+    before = [parameter.clone() for parameter in head.parameters()]
+    weights = classifier(1, 2, 3) if hidden else None
+    assert start_from_imagenet(head, pretrained(weights), train) is None
+    assert all(torch.equal(a, b) for a, b in zip(before, head.parameters(), strict=True))
+
+
+def test_only_what_was_pretrained_is_held_near_its_start() -> None:
+    network = build_network(pretrained(None), (WIDTH, 3), "head", 0.0)
+    assert anchors(network, head_is_pretrained=False) == []
+    held = anchors(network, head_is_pretrained=True)
+    assert [parameter.shape for parameter, _ in held] == [(3, WIDTH), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("known", "last"),
+    [((151, 200, 268), 268), ((151, 200, 274), 275)],  # breeds alone; a wild dog among them
+)
+def test_photos_of_dogs_get_a_dog_score(
+    known: tuple[int, ...], last: int, train: SplitFeatures
+) -> None:
+    score = dog_score("auto", True, pretrained(classifier(*known)), _clear(train))
+    assert score is not None
+    assert (score.first, score.last, score.classes) == (151, last, 1000)
+
+
+def test_photos_of_other_things_get_none_unless_it_is_wished(train: SplitFeatures) -> None:
+    cats = pretrained(classifier(281, 282, 283))
+    assert dog_score("auto", True, cats, train) is None
+    assert dog_score("true", True, cats, train) is not None
+    dogs = pretrained(classifier(151, 152, 153))
+    assert dog_score("false", True, dogs, _clear(train)) is None
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_dog_score_needs_imagenets_features_and_classifier(
+    frozen: bool, train: SplitFeatures
+) -> None:
+    weights = None if frozen else classifier(151, 152, 153)
+    assert dog_score("auto", frozen, pretrained(weights), train) is None
+    with pytest.raises(JobError, match="--dog-score true needs a backbone"):
+        dog_score("true", frozen, pretrained(weights), train)
+
+
+def test_trained_backbone_keeps_its_batch_norms_statistics() -> None:
+    from training.backbones import load_pretrained
+
+    source = load_pretrained("efficientnet_lite0")
+    network = build_network(source, (1280, 3), "last-stage", 0.0).train()
+    network(torch.randn(2, 3, 64, 64))
+    assert network.backbone is not None
+    for name, tensor in network.backbone.named_buffers():
+        assert torch.equal(tensor, source.tensors[name]), name
+    learning = {
+        name.split(".")[0] for name, p in network.backbone.named_parameters() if p.requires_grad
+    }
+    assert learning == {"blocks", "conv_head", "bn2"}
+    assert not any(p.requires_grad for p in network.backbone.get_submodule("blocks.5").parameters())
+
+
+def _clear(features: SplitFeatures) -> SplitFeatures:
+    """The same photos without noise, so that the classifier is sure of each."""
+    centres = 2 * torch.eye(len(LABELS), WIDTH)[features.labels]
+    return SplitFeatures(centres.unsqueeze(0), features.labels, features.names, {})
