@@ -38,7 +38,9 @@ RULES = (
 class Debugger(Protocol):
     """The hook of one training process and the process that evaluates the rules."""
 
-    enabled: bool
+    @property
+    def enabled(self) -> bool:
+        """Whether steps are being recorded."""
 
     def mode(self, name: Mode) -> None:
         """Say what the following forward passes are; call it where `model.train()` is called."""

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 import torch.distributed
@@ -37,7 +37,7 @@ class Hook(Protocol):
 class NoDebugger:
     """Does nothing."""
 
-    enabled = False
+    enabled: Final = False
 
     def __init__(self, statuses: Mapping[str, str]) -> None:
         self.statuses = dict(statuses)

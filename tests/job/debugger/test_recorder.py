@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from training.debugger.hook_config import Interval
-from training.debugger.recorder import ACTIVATION_VALUES, Recorder, active, some
+from training.debugger.recorder import (
+    ACTIVATION_VALUES,
+    GRADIENT_VALUES,
+    Recorder,
+    active,
+    sample,
+    some,
+)
 from training.debugger.smdebug_bridge import FollowedTrial, ModeKeys
 from training.debugger.trial_files import StepTemplate, TrialFiles, write_collections
 from training.debugger.writer import take
@@ -142,6 +149,16 @@ def test_activity_of_images_is_counted_by_channel() -> None:
     output[0, 2, :2] = 1.0
 
     assert active(output).tolist() == [0.0, 1.0, 0.25]
+
+
+def test_large_gradients_are_sampled_evenly() -> None:
+    gradient = torch.arange(1000 * 1003, dtype=torch.float64).reshape(1000, 1003)
+
+    taken = sample(gradient)
+
+    assert taken.numel() == GRADIENT_VALUES
+    assert taken.mean() == pytest.approx(gradient.mean(), rel=0.06)
+    assert sample(gradient[:10]).numel() == 10_030
 
 
 def test_large_activations_are_bounded() -> None:

@@ -36,11 +36,11 @@ def written(folder: Path) -> None:
     )
     step = 0
     for index in range(1203):
-        numbers = np.float32([index, index / 7, *range(index, index + 7)])
+        numbers = np.array([index, index / 7, *range(index, index + 7)], np.float32)
         trial.add(train, step, index, 1e9 + index, numbers.tobytes())
         step += 1
         if index % 100 == 99:
-            trial.add(evaluation, step, index // 100, 2e9, np.float32([-index]).tobytes())
+            trial.add(evaluation, step, index // 100, 2e9, np.array([-index], np.float32).tobytes())
             step += 1
             trial.flush()
     trial.end()

@@ -69,7 +69,7 @@ def noisy() -> Data:
     return separable(noise=0.3)
 
 
-def mlp(activation: type[nn.Module] = nn.ReLU, depth: int = 2, width: int = 64) -> nn.Module:
+def mlp(activation: type[nn.Module] = nn.ReLU, depth: int = 2, width: int = 64) -> nn.Sequential:
     """`depth` hidden layers."""
     layers: list[nn.Module] = []
     for index in range(depth):
@@ -105,7 +105,9 @@ def dead() -> nn.Module:
     """Biases so low that hardly any unit ever answers."""
     model = mlp()
     with torch.no_grad():
-        model[0].bias.fill_(-20)
+        first = model[0]
+        assert isinstance(first, nn.Linear)
+        first.bias.fill_(-20)
     return model
 
 
