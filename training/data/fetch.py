@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from training.data.errors import DataError
 from training.data.unpack import check_space
@@ -153,11 +154,12 @@ def _receive(
     had = start
     with part.open("ab") as file:
         try:
-            for chunk in answer.iter_content(_CHUNK):
+            # read1 gives what has arrived; iter_content would drop the last, incomplete chunk.
+            while chunk := answer.raw.read1(_CHUNK):
                 file.write(chunk)
                 had += len(chunk)
                 progress(had)
-        except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError) as error:
+        except HTTPError as error:
             raise _CutError(f"the connection was cut: {error}") from error
     return had
 

@@ -170,7 +170,5 @@ def _found(root: Path, folders: list[Path]) -> str:
 
 def _holds_train(folder: Path) -> bool:
     """Whether the folder has a train folder: then it is a data set, not a class."""
-    return any(
-        path.is_dir() and _SPLIT_NAMES.get(path.name.lower()) == "train"
-        for path in _visible(folder)
-    )
+    folders = (path for path in _visible(folder) if path.is_dir())
+    return any(_SPLIT_NAMES.get(path.name.lower()) == "train" for path in folders)

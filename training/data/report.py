@@ -9,6 +9,8 @@ from training.data.verify import Finding, Report
 
 # Items shown of a finding; the JSON report has them all.
 SHOWN = 8
+# Characters shown of an item: a group of copies may have hundreds of names.
+_WIDTH = 240
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
@@ -53,7 +55,8 @@ def _show_finding(finding: Finding, console: Console) -> None:
         f"{len(finding.items):,} x {escape(finding.title)}"
     )
     for item in finding.items[:SHOWN]:
-        console.print(f"    {escape(item)}", soft_wrap=True)
+        text = item if len(item) <= _WIDTH else f"{item[:_WIDTH]} ... ({item.count(' = ') + 1})"
+        console.print(f"    {escape(text)}", soft_wrap=True)
     if finding.items[SHOWN:]:
         console.print(f"    and {len(finding.items) - SHOWN:,} more (--json lists them all)")
 

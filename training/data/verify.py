@@ -104,7 +104,7 @@ def _copies(data: DataSet, inspections: Sequence[Inspection]) -> list[Finding]:
     """Files that are the same byte for byte, each group under the worst that it is."""
     same: dict[str, list[Path]] = {}
     for seen in inspections:
-        if seen.sha256:
+        if seen.sha256 and not seen.problem:  # empty files are all the same, and errors already
             same.setdefault(seen.sha256, []).append(seen.path)
     leaks: list[str] = []
     conflicts: list[str] = []

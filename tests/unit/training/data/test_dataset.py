@@ -1,0 +1,184 @@
+"""Opening folders as data sets: layouts, labels, hashes, and what is refused."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.training.data.photos import write_files
+from training.data.dataset import DataSet
+from training.data.errors import DataError
+from training.data.folders import label_of
+from training.data.splitting import write_split
+
+SPLIT = {
+    "train/002.Golden_retriever/b.jpg": b"1",
+    "train/001.Affenpinscher/z.jpg": b"2",
+    "train/001.Affenpinscher/deeper/a.JPEG": b"3",
+    "valid/001.Affenpinscher/c.png": b"4",
+    "valid/002.Golden_retriever/d.jpg": b"5",
+    "test/002.Golden_retriever/e.jpg": b"6",
+}
+WHOLE = {f"{name}/{number}.jpg": f"{name}{number}".encode()
+         for name in ("cat", "dog") for number in range(20)}  # fmt: skip
+
+
+def test_split_folders_give_classes_in_folder_order_and_sorted_samples(tmp_path: Path) -> None:
+    data = DataSet.open(write_files(tmp_path, SPLIT))
+
+    assert data.folders == ("001.Affenpinscher", "002.Golden_retriever")
+    assert data.labels == ("Affenpinscher", "Golden retriever")
+    assert [(data.names[path], index) for path, index in data.train] == [
+        ("train/001.Affenpinscher/deeper/a.JPEG", 0),
+        ("train/001.Affenpinscher/z.jpg", 0),
+        ("train/002.Golden_retriever/b.jpg", 1),
+    ]
+    assert (len(data.valid), len(data.test), data.was_split) == (2, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("folder", "label"),
+    [
+        ("001.Affenpinscher", "Affenpinscher"),
+        ("003.Golden_retriever", "Golden retriever"),
+        ("12-Shih-Tzu", "Shih-Tzu"),
+        ("n02085620-Chihuahua", "n02085620-Chihuahua"),
+        ("7", "7"),
+        ("cat", "cat"),
+        ("Scha\u0308ferhund", "Sch\u00e4ferhund"),
+    ],
+)
+def test_label_is_readable(folder: str, label: str) -> None:
+    assert label_of(folder) == label
+
+
+@pytest.mark.parametrize("names", [("training", "val", "testing"), ("Train", "Validation", "TEST")])
+def test_other_names_of_the_splits_are_the_same_data_set(
+    tmp_path: Path, names: tuple[str, str, str]
+) -> None:
+    usual = DataSet.open(write_files(tmp_path / "usual", SPLIT))
+    renamed = write_files(tmp_path / "renamed", SPLIT)
+    for old, new in zip(("train", "valid", "test"), names, strict=True):
+        (renamed / old).rename(renamed / f"{new}.moved")
+        (renamed / f"{new}.moved").rename(renamed / new)
+    assert DataSet.open(renamed).hash == usual.hash
+
+
+def test_hash_ignores_place_time_and_clutter(tmp_path: Path) -> None:
+    first = write_files(tmp_path / "first", SPLIT)
+    second = write_files(tmp_path / "second", dict(reversed(SPLIT.items())))
+    clutter = {"train/.DS_Store": b"", "__MACOSX/train/x/._b.jpg": b"", "train/Thumbs.db": b""}
+    write_files(second, clutter)
+    assert DataSet.open(first).hash == DataSet.open(second).hash
+    assert DataSet.open(second).others == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train/001.Affenpinscher/z.jpg": b"other"},
+        {"train/001.Affenpinscher/one_more.jpg": b"7"},
+        {"test/001.Affenpinscher/z.jpg": b"2"},
+    ],
+)
+def test_hash_changes_with_content_files_and_splits(
+    tmp_path: Path, change: dict[str, bytes]
+) -> None:
+    before = DataSet.open(write_files(tmp_path, SPLIT)).hash
+    assert DataSet.open(write_files(tmp_path, change)).hash != before
+
+
+def test_one_folder_is_split_and_equals_its_written_out_copy(tmp_path: Path) -> None:
+    data = DataSet.open(write_files(tmp_path / "whole", WHOLE), seed=3)
+    write_split(data, tmp_path / "split", lambda: None)
+    copy = DataSet.open(tmp_path / "split")
+
+    assert (data.was_split, copy.was_split) == (True, False)
+    assert {split: len(samples) for split, samples in data.splits.items()} == {
+        "train": 32, "valid": 4, "test": 4,
+    }  # fmt: skip
+    assert copy.hash == data.hash
+    assert DataSet.open(tmp_path / "whole", seed=4).hash != data.hash
+    with pytest.raises(DataError, match="exists already"):
+        write_split(data, tmp_path / "split", lambda: None)
+
+
+def test_interrupted_copy_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+    data = DataSet.open(write_files(tmp_path / "whole", WHOLE))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_split(data, tmp_path / "split", stop)
+    assert not (tmp_path / "split").exists()
+    write_split(data, tmp_path / "split", lambda: None)
+    assert DataSet.open(tmp_path / "split").hash == data.hash
+
+
+def test_files_that_are_no_pictures_are_listed(tmp_path: Path) -> None:
+    extra = {"notes.txt": b"", "train/labels.csv": b"", "test/002.Golden_retriever/x.heic": b"",
+             "old/y.jpg": b""}  # fmt: skip
+    data = DataSet.open(write_files(tmp_path, SPLIT | extra))
+    found = [path.relative_to(tmp_path).as_posix() for path in data.others]
+    assert found == [
+        "notes.txt", "old", "test/002.Golden_retriever/x.heic", "train/labels.csv",
+    ]  # fmt: skip
+
+
+def test_link_back_to_a_folder_above_ends(tmp_path: Path) -> None:
+    root = write_files(tmp_path, SPLIT)
+    (root / "train/001.Affenpinscher/loop").symlink_to(root, target_is_directory=True)
+    data = DataSet.open(root)
+    assert len(data.train) == 3
+    assert [path.name for path in data.others] == ["loop"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "it holds no folder"),
+        ({"a.jpg": b"", "b.jpg": b""}, "its 2 pictures are not in class folders"),
+        ({"cat/notes.txt": b"", "dog/x.doc": b""}, r"no picture in its 2 folders \(cat, dog\)"),
+        ({f"dogImages/{name}": b"" for name in SPLIT}, "dogImages looks like one"),
+        ({"train/a/1.jpg": b"", "test/a/1.jpg": b""}, "no valid folder"),
+        ({"valid/a/1.jpg": b"", "test/a/1.jpg": b""}, "no train folder"),
+        (SPLIT | {"val/a/1.jpg": b""}, "two names for one split"),
+        (SPLIT | {"valid/003.Pug/f.jpg": b""}, r"1 of 3 class folders have no picture in train"),
+        ({"cat/1.jpg": b"", "dog/x.txt": b""}, "1 of 2 class folders have no picture: dog"),
+        ({"cat/1.jpg": b""}, "the only class folder"),
+        ({"1.Great_Dane/1.jpg": b"", "2.Great_Dane/1.jpg": b""}, "one label, 'Great Dane'"),
+    ],
+)
+def test_what_is_no_data_set_is_refused_with_what_was_found(
+    tmp_path: Path, files: dict[str, bytes], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        DataSet.open(write_files(tmp_path, files))
+
+
+def test_missing_folder_and_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        DataSet.open(tmp_path / "absent")
+    with pytest.raises(DataError, match="is a file"):
+        DataSet.open(write_files(tmp_path, {"x.zip": b""}) / "x.zip")
+
+
+def test_class_called_test_is_a_class(tmp_path: Path) -> None:
+    files = {"test/1.jpg": b"1", "control/2.jpg": b"2"}
+    assert DataSet.open(write_files(tmp_path, files)).labels == ("control", "test")
+
+
+def test_file_that_vanishes_is_named(tmp_path: Path) -> None:
+    data = DataSet.open(write_files(tmp_path, SPLIT))
+    shutil.rmtree(tmp_path / "test")
+    with pytest.raises(DataError, match=r"e\.jpg cannot be read"):
+        data.hash  # noqa: B018 - a property that reads the files
+
+
+def test_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    if sys.platform == "darwin":
+        pytest.skip("the file system refuses such names itself")
+    with pytest.raises(DataError, match="no text"):
+        DataSet.open(write_files(tmp_path, SPLIT | {"train/001.Affenpinscher/\udcff.jpg": b"8"}))
