@@ -37,7 +37,9 @@ class Commands:
     def all(self) -> Iterator[Command]:
         """In the order in which they run."""
         folder = str(self.data)
-        yield Command("verify", [_PROJECT, "-m", "training.data", "verify", folder])
+        verified = str(self.out / "verify.json")
+        verify = [_PROJECT, "-m", "training.data", "verify", folder, "--json", verified]
+        yield Command("verify", verify)
         yield Command("upload", [_PROJECT, "-m", "training.data", "upload", folder, DATA_URI])
         yield self._jobs("tune", "--data", DATA_URI)
         yield self._jobs("train", "--data", DATA_URI)

@@ -20,9 +20,9 @@ SMALL = "hyperparameters.backbone=efficientnet_lite0 hyperparameters.epochs=4 tu
 WORK = ROOT / ".local" / "loop"
 
 
-def _draw(shape: str, seed: int) -> Image.Image:
+def _draw(shape: str, name: str) -> Image.Image:
     """A bright shape somewhere on a dark, speckled ground."""
-    rng = random.Random(f"{shape} {seed}")
+    rng = random.Random(f"{shape} {name}")
     picture = Image.new("RGB", (160, 160), tuple(rng.randrange(90) for _ in range(3)))
     draw = ImageDraw.Draw(picture)
     for _ in range(60):
@@ -55,7 +55,7 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / split / shape
             folder.mkdir(parents=True)
             for number in range(count):
-                picture = _draw(shape, 1000 * len(split) + number)
+                picture = _draw(shape, f"{split} {number}")
                 picture.save(folder / f"{number}.jpg", quality=92)
     return root
 
@@ -85,6 +85,7 @@ def test_loop_over_drawings_ends_with_an_evaluated_endpoint(drawings: Path, tmp_
     assert {"verify", "upload", "tune", "train", "deploy", "evaluate"} <= figures["seconds"].keys()
     assert figures["model_version"] in output
     for name in (
+        "verify.json",
         "tuning.json",
         "tuning-trials.png",
         "tuning-parameters.png",
