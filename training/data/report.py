@@ -24,7 +24,8 @@ def show(report: Report, console: Console) -> None:
     verdict = "[red]not fit to train on[/red]" if errors else "[green]fit to train on[/green]"
     console.print(
         f"{escape(report.root)}: {verdict}, {_many(errors, 'error')}, "
-        f"{_many(warnings, 'warning')}; {report.seconds:.1f} s"
+        f"{_many(warnings, 'warning')}; {report.seconds:.1f} s",
+        soft_wrap=True,
     )
     if report.hash:
         console.print(f"hash {report.hash}", soft_wrap=True)

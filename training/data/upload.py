@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import boto3
@@ -145,6 +146,7 @@ def _send(place: _Place, key: str, path: Path, sha256: str, there: _Object | Non
         Bucket=place.bucket,
         Key=key,
         Body=content,
+        ChecksumAlgorithm="SHA256",
         ChecksumSHA256=checksum,
         ContentType=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
     )
@@ -161,15 +163,26 @@ def _is_same(place: _Place, key: str, content: bytes, checksum: str, there: _Obj
 def _in_parallel(
     send: Callable[[str], int | None], keys: Sequence[str], progress: Callable[[int, int], None]
 ) -> list[int | None]:
-    """`send` for every key. The first error ends it: what is not under way is not begun."""
+    """`send` for every key. The first error, or Ctrl-C, ends it: no other one is begun."""
+    over = Event()
+
+    def unless_over(key: str) -> int | None:
+        if over.is_set():
+            return None  # no one sees it: the error is raised instead
+        try:
+            return send(key)
+        except BaseException:
+            over.set()
+            raise
+
     results = []
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            for done, result in enumerate(pool.map(send, keys), start=1):
+            for done, result in enumerate(pool.map(unless_over, keys), start=1):
                 results.append(result)
                 progress(done, len(keys))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            over.set()
             raise
     return results
 
