@@ -50,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         lifespan="on",
         log_config=None,
         access_log=False,
+        # Longer than callers keep idle connections: one that the server closes just as a request
+        # leaves would be a lost request.
+        timeout_keep_alive=75,
         # Requests in flight end by their own deadline; beyond that there is nothing to wait for.
         timeout_graceful_shutdown=settings.request_timeout_s + 1,
     )

@@ -60,7 +60,17 @@ class Runtime:
         """Blocks for as long as the container takes: call it in a thread."""
         try:
             variant = self._variant(endpoint_name, headers.get(_TARGET_VARIANT))
-            return _answer(variant, _ask(variant, headers, body))
+            try:
+                reply = _ask(variant, headers, body)
+            except NotReadyError:
+                # An update may have switched to a new fleet since the variant was picked.
+                successor = self._variant(endpoint_name, headers.get(_TARGET_VARIANT))
+                if successor is variant:
+                    raise
+                variant, reply = successor, _ask(successor, headers, body)
+            return _answer(variant, reply)
+        except NotReadyError:
+            return error_response(_unavailable(endpoint_name))
         except AwsError as error:
             return error_response(error)
 
@@ -93,11 +103,12 @@ def too_large(limit: int) -> AwsError:
 
 
 def _ask(variant: Variant, headers: dict[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
+    """Raises NotReadyError where the variant takes no request, AwsError for any other failure."""
     passed_on = {name: headers[name] for name in _HEADERS_IN if name in headers}
     try:
         return variant.invoke(body, passed_on)
-    except (NotReadyError, urllib3.exceptions.NewConnectionError) as error:
-        raise _unavailable(variant.name) from error
+    except urllib3.exceptions.NewConnectionError as error:
+        raise NotReadyError(variant.name) from error
     except urllib3.exceptions.TimeoutError as error:
         raise _model_error(variant, 0, _TIMED_OUT) from error
     except urllib3.exceptions.HTTPError as error:

@@ -111,6 +111,21 @@ def test_failure_of_the_container_becomes_aws_error(
     assert body.get("OriginalStatusCode") == original
 
 
+def test_request_that_meets_a_stopped_fleet_goes_to_the_one_that_took_over(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.json", "models", "endpoint_configs", "endpoints")
+    arn = sagemaker_arn("endpoint", "dogs")
+    store["endpoints"][arn] = {"EndpointStatus": "Updating", "EndpointArn": arn}
+    generations = [FakeVariant(NotReadyError("old")), FakeVariant(_reply(200, b"new"))]
+
+    class SwitchingEndpoints:
+        def fleet(self, _arn: str) -> Fleet:
+            return Fleet([generations.pop(0)], [])  # type: ignore[list-item]
+
+    answer = Runtime(store, SwitchingEndpoints()).invoke("dogs", {}, b"body")  # type: ignore[arg-type]
+
+    assert (answer.status, answer.body) == (200, b"new")
+
+
 def test_time_out_is_said_in_aws_words(tmp_path: Path) -> None:
     timed_out = urllib3.exceptions.ReadTimeoutError(None, "", "")  # type: ignore[arg-type]
 
