@@ -17,8 +17,9 @@ def load_model() -> Model:
     return load(MODEL_DIR, SETTINGS.thread_count())
 
 
-# Ray imports this module once to build the application, and answers health checks from then on: a
-# bad package must fail here, not later and again and again in each replica's start.
+# `serve run` imports this module first (see serve_run.py) and ends if the package is bad. Then Ray
+# does, to build the application, and answers health checks from then on: so nothing that can fail
+# may wait for a replica's start, which Ray would only try again and again.
 load_model()
 
 

@@ -3,17 +3,23 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from serving.package import unpack
-from tests.integration.serving.hosts import Container, Host, lay_out, ray_host, uvicorn_host
+from tests.integration.serving.hosts import (
+    Container,
+    Host,
+    StartHost,
+    install_wheels,
+    lay_out,
+    ray_host,
+    uvicorn_host,
+)
 from training.starter import build
 
-StartHost = Callable[[Container], AbstractContextManager[Host]]
 HOSTS: dict[str, StartHost] = {"uvicorn": uvicorn_host, "ray": ray_host}
 
 
@@ -26,7 +32,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_container(package: Path) -> Iterator[Callable[[], Container]]:
+def site(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's wheels, installed."""
+    folder = tmp_path_factory.mktemp("wheels")
+    unpack(package, folder / "model")
+    install_wheels(folder / "model", folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def new_container(package: Path, site: Path) -> Iterator[Callable[[], Container]]:
     """Makes folders laid out like /opt/ml/model; short paths, which Ray's sockets need."""
     folders: list[Path] = []
 
@@ -34,7 +49,7 @@ def new_container(package: Path) -> Iterator[Callable[[], Container]]:
         work = Path(tempfile.mkdtemp(prefix="serving-"))
         folders.append(work)
         unpack(package, work / "model")
-        return lay_out(work / "model", work)
+        return lay_out(work / "model", work, site)
 
     yield make
     for folder in folders:

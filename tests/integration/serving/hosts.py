@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,14 +86,18 @@ class Container:
         return [line for line in lines if not line.startswith("watching")]
 
 
-def lay_out(model: Path, work: Path) -> Container:
-    """Install the package's wheel beside it, as the container's start-up does with pip."""
-    site, spy = work / "site", work / "spy"
+def install_wheels(model: Path, site: Path) -> None:
+    """Install what the package brings along, as the container's start-up does with pip."""
     code = model / "code"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
                "--target", str(site), "--find-links", str(code / "wheels"),
                "-r", str(code / "requirements.txt")]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def lay_out(model: Path, work: Path, site: Path) -> Container:
+    """A container for an unpacked package, whose wheels are installed in `site`."""
+    spy = work / "spy"
     spy.mkdir()
     (spy / "sitecustomize.py").write_text(SPY)
     return Container(model, work, work / "opened.txt", (spy, model, model / "code", site))
@@ -114,6 +119,9 @@ class Host:
         return int(self.own_url.rpartition(":")[2])
 
 
+StartHost = Callable[[Container], AbstractContextManager[Host]]
+
+
 @contextlib.contextmanager
 def uvicorn_host(container: Container) -> Iterator[Host]:
     """`python -m serving`, as on a laptop."""
@@ -125,11 +133,8 @@ def uvicorn_host(container: Container) -> Iterator[Host]:
 
 
 @contextlib.contextmanager
-def ray_host(container: Container, until_logged: str | None = None) -> Iterator[Host]:
-    """`serve run config.yaml`, as in AWS's Ray image, behind a stand-in for its adapter.
-
-    Up when its health check says so or, if given, once `until_logged` is in its log.
-    """
+def ray_host(container: Container) -> Iterator[Host]:
+    """`serve run config.yaml`, as in AWS's Ray image, behind a stand-in for its adapter."""
     port = free_port()
     config = container.model / "config.yaml"
     config.write_text(re.sub(r"port: \d+", f"port: {port}", config.read_text()))
@@ -138,7 +143,7 @@ def ray_host(container: Container, until_logged: str | None = None) -> Iterator[
         spawn(container, [serve, "run", str(config)], f"http://127.0.0.1:{port}") as host,
         adapter(host.url) as url,
     ):
-        wait_until_up(host, "/-/healthz", until_logged)
+        wait_until_up(host, "/-/healthz")
         host.url = url
         yield host
 
@@ -171,22 +176,43 @@ def end_descendants(container: Container) -> None:
                 os.kill(int(folder.name), signal.SIGKILL)
 
 
-def wait_until_up(host: Host, path: str, until_logged: str | None = None) -> None:
-    """Poll the health check until it answers 200, or the log until it holds a message."""
+class EndedAtStartError(AssertionError):
+    """The host's process ended before it answered a health check."""
+
+    def __init__(self, exit_code: int, log: str) -> None:
+        super().__init__(f"the host ended at start with exit code {exit_code}:\n{log[-3000:]}")
+        self.exit_code = exit_code
+        self.log = log
+
+
+def wait_until_up(host: Host, path: str) -> None:
+    """Poll the health check until it answers 200; raises EndedAtStartError if the process ends."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        if host.process.poll() is not None:
-            raise AssertionError(f"the host ended at start:\n{host.log.read_text()[-3000:]}")
-        if until_logged is not None:
-            if until_logged in host.log.read_text():
-                return
-            time.sleep(0.1)
-            continue
+        if (exit_code := host.process.poll()) is not None:
+            raise EndedAtStartError(exit_code, host.log.read_text())
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(host.url + path, timeout=5, trust_env=False).status_code == 200:
                 return
         time.sleep(0.1)
     raise AssertionError(f"not up in {START_TIMEOUT_S} s:\n{host.log.read_text()[-3000:]}")
+
+
+def wait_until_closed(host: Host, deadline_s: float = 30) -> None:
+    """Poll until the host takes no new request: uvicorn refuses the connection, Ray answers 404.
+
+    The request is one that the application, as long as it is there, answers with 405.
+    """
+    deadline = time.monotonic() + deadline_s
+    while time.monotonic() < deadline:
+        try:
+            status = httpx.get(host.own_url, timeout=5, trust_env=False).status_code
+        except httpx.ConnectError:
+            return
+        if status == 404:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"takes requests {deadline_s} s later:\n{host.log.read_text()[-3000:]}")
 
 
 @contextlib.contextmanager

@@ -1,67 +1,91 @@
-"""How an endpoint's process starts and ends."""
+"""How an endpoint's process starts and ends, under both hosts."""
 
+import hashlib
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import httpx
+import pytest
+from safetensors.torch import load_file, save_file
 
-from serving.package import MANIFEST, WEIGHTS
-from tests.integration.serving.hosts import Container, ray_host, uvicorn_host
+from serving.package import MANIFEST, WEIGHTS, read_manifest
+from tests.integration.serving.hosts import (
+    Container,
+    EndedAtStartError,
+    StartHost,
+    wait_until_closed,
+)
 from tests.integration.serving.requests import half_sent, photo, read_answer
 
 NewContainer = Callable[[], Container]
 
 
-def flip_last_byte(path: Path) -> None:
-    """Change a file without changing its size."""
+def flip_last_byte(model: Path) -> str:
+    """Change the weights without changing their size."""
+    path = model / WEIGHTS
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    return f"{path}: sha256 is "
 
 
-def test_sigterm_lets_the_request_in_flight_finish(new_container: NewContainer) -> None:
-    with uvicorn_host(new_container()) as host:
+def narrow_a_tensor(model: Path) -> str:
+    """Weights of another shape, with a manifest that fits them otherwise."""
+    path = model / WEIGHTS
+    manifest = read_manifest(model)
+    weights = load_file(path)
+    name = min(name for name in weights if name.startswith("head.") and name.endswith("weight"))
+    weights[name] = weights[name][:, :-1].contiguous()
+    save_file(weights, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (model / MANIFEST).write_text(replace(manifest, weights_sha256=digest).to_json())
+    return f"{path}: tensor {name} "
+
+
+def remove_the_weights(model: Path) -> str:
+    """A package without its largest file."""
+    (model / WEIGHTS).unlink()
+    return f"{model / WEIGHTS}: cannot be read: No such file or directory"
+
+
+def name_a_breed_twice(model: Path) -> str:
+    """A manifest that contradicts itself."""
+    path = model / MANIFEST
+    path.write_text(path.read_text().replace('"Beagle"', '"Basset"'))
+    return f"{path}: labels hold Basset more than once"
+
+
+@pytest.mark.parametrize(
+    "spoil", [flip_last_byte, narrow_a_tensor, remove_the_weights, name_a_breed_twice]
+)
+def test_bad_package_exits_1_and_names_the_file_and_the_mismatch(
+    start_host: StartHost, new_container: NewContainer, spoil: Callable[[Path], str]
+) -> None:
+    container = new_container()
+    wanted = spoil(container.model)
+
+    with pytest.raises(EndedAtStartError) as ended, start_host(container):
+        pass
+
+    assert ended.value.exit_code == 1
+    (said,) = (line for line in ended.value.log.splitlines() if line.startswith("error: "))
+    assert said.startswith(f"error: {wanted}")
+
+
+def test_sigterm_answers_the_request_in_flight_and_then_exits_0(
+    start_host: StartHost, new_container: NewContainer
+) -> None:
+    with start_host(new_container()) as host:
         upload = half_sent(host)
         with half_sent(host) as other:  # answered, so the first has been accepted as well
             other.sendall(photo()[-1:])
             assert read_answer(other)[0] == 200
 
         host.process.send_signal(signal.SIGTERM)
+        wait_until_closed(host)
         upload.sendall(photo()[-1:])
 
         with upload:
             status, body = read_answer(upload)
         assert (status, "label" in body) == (200, True)
-        assert host.process.wait(30) == 0
-
-
-def test_bad_package_under_ray_is_never_healthy_and_the_log_says_why(
-    new_container: NewContainer,
-) -> None:
-    """`serve run` belongs to Ray and stays; the failing health check is what ends the endpoint."""
-    container = new_container()
-    flip_last_byte(container.model / WEIGHTS)
-    wanted = f"{container.model / WEIGHTS}: sha256 is "
-
-    with ray_host(container, until_logged=wanted) as host:
-        answer = httpx.get(host.url + "/ping", timeout=30, trust_env=False)
-
-    assert answer.status_code != 200
-
-
-def test_bad_package_exits_1_and_its_last_line_says_why(new_container: NewContainer) -> None:
-    container = new_container()
-    manifest = container.model / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"Beagle"', '"Basset"'))
-
-    ended = subprocess.run(
-        [sys.executable, "-m", "serving", "--model-dir", str(container.model)],
-        cwd=container.work, env=container.environment(), timeout=120,
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-
-    assert ended.returncode == 1
-    last = ended.stderr.strip().splitlines()[-1]
-    assert last == f"error: {manifest}: labels hold Basset more than once"
+        assert host.process.wait(60) == 0
