@@ -16,7 +16,8 @@ from threading import Thread
 
 @dataclass
 class Site:
-    """What the server does. `requests` are the Range headers (or None) that it got."""
+    """What the server does. `requests` and `conditions` are the Range and If-Range headers (or
+    None) that it got."""
 
     content: bytes
     url: str = ""
@@ -30,6 +31,7 @@ class Site:
     cuts: list[int | None] = field(default_factory=lambda: [None])
     statuses: list[int] = field(default_factory=list)  # errors to answer first
     requests: list[str | None] = field(default_factory=list)
+    conditions: list[str | None] = field(default_factory=list)
 
     def current_etag(self) -> str:
         return self.etag or f'"{hashlib.md5(self.content, usedforsecurity=False).hexdigest()}"'
@@ -70,6 +72,7 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
         return
     start = int(match[1]) if (match := re.fullmatch(r"bytes=(\d+)-", asked or "")) else 0
     condition = handler.headers.get("If-Range")
+    site.conditions.append(condition)
     stale = site.honours_if_range and condition not in (None, site.current_etag())
     if not asked or not site.ranges or stale:
         start = 0

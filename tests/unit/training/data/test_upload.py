@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,14 @@ def test_only_new_and_changed_photos_are_sent(folder: Path, s3: Any) -> None:
     content[-3] ^= 1  # the same size
     changed.write_bytes(content)
     write_files(folder, {"train/001.Beagle/new.jpg": jpeg(999)})
+    larger = folder / "test/001.Beagle/00.jpg"  # told by its size alone
+    larger.write_bytes(larger.read_bytes() + b"x")
     calls = _calls(s3)
 
     result = _upload(folder, s3)
 
-    assert (result.sent, result.unchanged) == (2, 31)
-    assert calls.count("PutObject") == 2
+    assert (result.sent, result.unchanged) == (3, 30)
+    assert (calls.count("PutObject"), calls.count("HeadObject")) == (3, 1)
     stored = s3.get_object(Bucket="photos", Key="dogs/train/001.Beagle/00.jpg")["Body"].read()
     assert stored == bytes(content)
 
@@ -162,17 +165,16 @@ def test_deleting_more_than_one_request_takes(
     assert not [key for key in _keys(s3) if "/old/" in key]
 
 
-def test_bytes_damaged_on_the_way_are_refused_by_s3(folder: Path, s3: Any) -> None:
-    """The checksum is of what was read first, so S3 can tell."""
-    data = DataSet.open(folder)
-    assert data.digests
-    sums: list[str] = []
-    s3.meta.events.register(
-        "provide-client-params.s3.PutObject",
-        lambda params, **_: sums.append(params["ChecksumSHA256"]),
-    )
-    upload(data, URI, s3, lambda done, total: None)
-    assert len(set(sums)) == 32
+def test_every_photo_is_sent_with_its_sha256_for_s3_to_check(folder: Path, s3: Any) -> None:
+    sums: dict[str, str] = {}
+
+    def note(params: dict[str, str], **_: Any) -> None:
+        sums[params["Key"]] = base64.b64decode(params["ChecksumSHA256"]).hex()
+
+    s3.meta.events.register("provide-client-params.s3.PutObject", note)
+    _upload(folder, s3)
+    digests = DataSet.open(folder).digests
+    assert sums == {f"dogs/{name}": digest for name, digest in digests.items()}
 
 
 def test_first_failure_ends_the_upload_with_its_reason(

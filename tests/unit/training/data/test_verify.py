@@ -150,6 +150,21 @@ def test_near_groups_joins_chains_and_leaves_strangers() -> None:
     assert near_groups(prints, strangers) == [([3, 7, 30], 60), ([12, 20], 60)]
 
 
+def test_near_groups_joins_groups_that_a_later_pair_links() -> None:
+    random = np.random.default_rng(0)
+    bits = random.integers(0, 2, (4, 256), dtype=np.uint8)
+    steps = random.permutation(256)
+    bits[2] = bits[0]  # 0 - 2 - 3 - 1, each 40 apart; 2 - 3 comes last
+    bits[2, steps[:40]] ^= 1
+    bits[3] = bits[2]
+    bits[3, steps[40:80]] ^= 1
+    bits[1] = bits[3]
+    bits[1, steps[80:120]] ^= 1
+    prints = as_array([np.packbits(row).tobytes() for row in bits])
+    strangers = as_array([random.bytes(32) for _ in bits])
+    assert near_groups(prints, strangers) == [([0, 1, 2, 3], 40)]
+
+
 def test_near_groups_needs_at_most_the_distance() -> None:
     one = np.zeros(256, dtype=np.uint8)
     other = one.copy()
