@@ -14,6 +14,9 @@ from classify.wire import Answer, read_answer, request_body
 ATTEMPTS = 2
 PAUSE_S = 0.3
 
+# Too slow, too many, and nobody there: Ray's proxy says 404 while its application starts or drains.
+_OF_THE_MOMENT = (404, 408, 429)
+
 
 def predict(
     runtime: Any,
@@ -59,7 +62,7 @@ def _invoke(runtime: Any, endpoint: str, body: bytes, count: int) -> Answer:
 
 
 def _translate(error: ClientError) -> PermanentError | RetryableError:
-    """Only a 4xx of the model itself is about the photos; 408 and 429 are about the moment.
+    """Only a 4xx of the model itself is about the photos; those of _OF_THE_MOMENT are not.
 
     Everything SageMaker says for itself (no such endpoint, no permission, not ready, throttled) may
     pass.
@@ -69,7 +72,7 @@ def _translate(error: ClientError) -> PermanentError | RetryableError:
     if (
         details["Error"]["Code"] == "ModelError"
         and 400 <= status < 500
-        and status not in (408, 429)
+        and status not in _OF_THE_MOMENT
     ):
         words = str(details.get("OriginalMessage") or details["Error"].get("Message", ""))
         return PermanentError(Reason.MODEL_REFUSED, f"the model answered {status}: {words}")

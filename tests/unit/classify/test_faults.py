@@ -78,7 +78,10 @@ TABLE = [
     Fault("endpoint timed out", "endpoint", lambda: ReadTimeoutError(endpoint_url=URL), RETRY),
     Fault("no credentials", "endpoint", NoCredentialsError, RETRY),
     Fault("a bug in the call", "endpoint", lambda: ZeroDivisionError("bug"), RETRY),
-    *(Fault(f"model {s}", "endpoint", model_error(s), RETRY) for s in (408, 429, 500, 503, 504)),
+    *(
+        Fault(f"model {s}", "endpoint", model_error(s), RETRY)
+        for s in (404, 408, 429, 500, 503, 504)
+    ),
     Fault("model without status", "endpoint", aws("ModelError", 424), RETRY),
     *(Fault(f"model {s}", "endpoint", model_error(s), "MODEL_REFUSED") for s in (400, 415, 422)),
 ]
