@@ -20,7 +20,8 @@ def lay_out(base: Path, shapes: Path, hyperparameters: dict[str, str]) -> None:
         shutil.copytree(ROOT / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(shapes, base / "input" / "data" / "data")
     config = base / "input" / "config"
-    config.mkdir(parents=True)
+    for folder in (config, base / "model", base / "output" / "data"):
+        folder.mkdir(parents=True)
     program = {"sagemaker_program": "training/train.py", "sagemaker_submit_directory": str(code)}
     hosts = {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "lo"}
     channels = {"data": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}}
@@ -69,6 +70,6 @@ def test_failure_under_the_toolkit_has_its_reason_in_the_failure_file(
     hyperparameters: dict[str, str], reason: str, shapes: Path, tmp_path: Path
 ) -> None:
     lay_out(tmp_path / "ml", shapes, hyperparameters)
-    run_toolkit(tmp_path / "ml")  # whose own exit code is 0: SageMaker goes by the file
+    assert run_toolkit(tmp_path / "ml").returncode != 0
     assert reason in (tmp_path / "ml" / "output" / "failure").read_text()
     assert not (tmp_path / "ml" / "output" / "success").exists()
