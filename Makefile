@@ -62,7 +62,7 @@ $(MODEL): $(VENV)/project/.stamp $(wildcard serving/*) $(wildcard training/*.py)
 	@$(PROJECT)/python -m training.starter --output $@
 
 .PHONY: local
-local: setup ## Run the local cloud until Ctrl-C (PORT=4566)
+local: setup ## Run the local cloud until Ctrl-C (PORT=4566); for training jobs also `make .venv/job/.stamp`
 	@exec $(VENV)/emulator/bin/python -m local $(if $(PORT),--port $(PORT))
 
 .PHONY: env
@@ -83,6 +83,18 @@ build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to thi
 JOBS = $(VENV)/sdk/bin/python -m training.jobs $(if $(CONFIG),--config '$(CONFIG)') $(foreach s,$(SET),--set '$(s)') \
   $(if $(OUT),--out '$(OUT)') --stack $(STACK)
 STACK ?= breed-classifier
+
+.PHONY: data
+data: $(VENV)/project/.stamp ## Download the 133 dog breeds, 1.1 GB (DATA=folder to make)
+	@$(PROJECT)/python -m training.data download $(or $(DATA),.local/data/dogs)
+
+.PHONY: verify
+verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks between splits (DATA=folder)
+	@$(PROJECT)/python -m training.data verify $(or $(DATA),.local/data/dogs)
+
+.PHONY: upload
+upload: $(VENV)/project/.stamp ## Send a data set to S3, only what changed (DATA=folder TO=s3://bucket/prefix)
+	@$(PROJECT)/python -m training.data upload $(or $(DATA),.local/data/dogs) $(TO)
 
 .PHONY: tune
 tune: $(VENV)/sdk/.stamp ## Search hyperparameters with a SageMaker tuning job (DATA=s3://... SET="tuning.max_jobs=4")
