@@ -33,6 +33,12 @@ class EpochRecord:
     lr: float
     seconds: float
 
+    @property
+    def line(self) -> tuple[int, float, float, float, float]:
+        """What training.metric_lines.epoch_line prints."""
+        validation = self.validation_loss, self.validation_accuracy
+        return self.epoch, self.train_loss, self.train_accuracy, *validation
+
     def better_than(self, other: "EpochRecord | None") -> bool:
         """More validation photos right; with as many right, the lower loss."""
         if other is None:

@@ -30,8 +30,8 @@ from training.feature_file import SplitFeatures
 # A dog head may refuse this share of the training photos, all of which are wanted.
 REFUSED_AT_MOST = 0.02
 
-# A parameter and the pretrained value that it is held near.
-Anchor = tuple[nn.Parameter, torch.Tensor]
+# Parameters, each with the pretrained value that it is held near.
+Anchors = dict[nn.Parameter, torch.Tensor]
 
 
 class Network(nn.Module):
@@ -78,12 +78,12 @@ def build_network(
     return Network(backbone.to(memory_format=torch.channels_last), head, dropout)
 
 
-def anchors(network: Network, head_is_pretrained: bool) -> list[Anchor]:
+def anchors(network: Network, head_is_pretrained: bool) -> Anchors:
     """What learns and did not start at random, with a copy of where it started."""
     modules: list[nn.Module | None] = [network.head if head_is_pretrained else None]
     modules.append(network.backbone)
     parameters = [p for module in modules if module for p in module.parameters()]
-    return [(p, p.detach().clone()) for p in parameters if p.requires_grad]
+    return {p: p.detach().clone() for p in parameters if p.requires_grad}
 
 
 @torch.no_grad()

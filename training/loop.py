@@ -3,7 +3,8 @@
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,7 +17,7 @@ from training.debugger import Debugger, attach
 from training.debugger.session import NoDebugger
 from training.errors import JobError
 from training.feature_pass import bf16_helps
-from training.heads import Anchor, Network
+from training.heads import Anchors, Network
 from training.interruption import INTERRUPTED, Interruption
 from training.metric_lines import epoch_line
 from training.options import Folders, Options
@@ -31,6 +32,9 @@ BACKBONE_RATE = 0.1
 
 # A checkpoint is written after every epoch, and within one when the last is this old.
 CHECKPOINT_S = 60.0
+
+# Steps of the first epoch in which the profiler looks into PyTorch's operators.
+OPERATORS_FROM, OPERATORS_TO = 3, 13
 
 _DROPOUT = 3  # what a generator is for; training.batches has 1 and 2
 
@@ -59,7 +63,7 @@ class Loop:
     model: nn.Module  # the network, in a distributed run with its gradients averaged
     loss: nn.Module
     optimizer: torch.optim.Optimizer
-    anchors: list[Anchor]
+    anchors: Anchors
     source: Source
     debugger: Debugger
     identity: dict[str, object]
@@ -70,7 +74,7 @@ class Loop:
 def fit(
     job: Job,
     network: Network,
-    anchored: list[Anchor],
+    anchored: Anchors,
     source: Source,
     whose: dict[str, object],
 ) -> Run:
@@ -123,40 +127,48 @@ def train_epoch(job: Job, loop: Loop) -> None:
     loop.debugger.mode("train")
     loop.model.train()
     mine = [workers.share(batch) for batch in batches[run.step :]]
-    for inputs, labels in timed(profiler, loop.source.train(run.epoch, mine)):
-        done = (run.epoch - 1 + run.step / len(batches)) / options.epochs
-        rate = set_rate(loop.optimizer, options.lr * 0.5 * (1 + math.cos(math.pi * done)))
-        draw = seeded(options.seed, _DROPOUT, run.epoch, run.step, workers.rank)
-        torch.default_generator.manual_seed(draw.initial_seed())
-        with profiler.phase("forward"), arithmetic(options):
-            logits = loop.model(inputs)
-            loss = loop.loss(logits, labels)
-        with profiler.phase("backward"):
-            loop.optimizer.zero_grad()
-            # The processes' gradients are averaged, though their shares may differ by one photo.
-            (loss * (len(labels) * workers.count / len(batches[run.step]))).backward()
-        with profiler.phase("optimizer"):
-            loop.optimizer.step()
-            pull(loop.anchors, rate * options.weight_decay)
-        run.add_step(loss.item(), count_hits(logits, labels), len(labels))
-        if not math.isfinite(run.loss_sum):
-            where = f"epoch {run.epoch}, step {run.step}"
-            raise JobError(f"the loss became {loss.item()} in {where}: lower --lr")
-        profiler.step("train", run.epoch, run.step, len(labels))
-        if run.step < len(batches):
-            save_if_due(job, loop)
-    train_loss, train_hits, seen = workers.total(run.loss_sum, run.hits, run.seen)
-    valid_loss, valid_accuracy = validate(job, loop)
+    with ExitStack() as watched:
+        for inputs, labels in timed(profiler, loop.source.train(run.epoch, mine)):
+            if (run.epoch, run.step) == (1, OPERATORS_FROM):
+                watched.enter_context(profiler.operators())
+            done = (run.epoch - 1 + run.step / len(batches)) / options.epochs
+            rate = set_rate(loop.optimizer, options.lr * 0.5 * (1 + math.cos(math.pi * done)))
+            train_step(job, loop, inputs, labels, len(batches[run.step]))
+            if (run.epoch, run.step) == (1, OPERATORS_TO):
+                watched.close()
+            if run.step < len(batches):
+                save_if_due(job, loop)
+    loss_sum, hits, seen = workers.total(run.loss_sum, run.hits, run.seen)
+    seconds = time.monotonic() - started
     record = EpochRecord(
-        run.epoch, train_loss / seen, train_hits / seen, valid_loss, valid_accuracy, rate,
-        time.monotonic() - started,
+        run.epoch, loss_sum / seen, hits / seen, *validate(job, loop), rate, seconds
     )  # fmt: skip
     run.end_epoch(record, loop.network)
-    job.say(
-        epoch_line(
-            record.epoch, record.train_loss, record.train_accuracy, valid_loss, valid_accuracy
-        )
-    )
+    job.say(epoch_line(*record.line))
+
+
+def train_step(
+    job: Job, loop: Loop, inputs: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> None:
+    """One step on this process's share of a batch."""
+    options, workers, profiler, run = job.options, job.workers, job.profiler, loop.run
+    draw = seeded(options.seed, _DROPOUT, run.epoch, run.step, workers.rank)
+    torch.default_generator.manual_seed(draw.initial_seed())
+    with profiler.phase("forward"), arithmetic(options):
+        logits = loop.model(inputs)
+        loss = loop.loss(logits, labels)
+    with profiler.phase("backward"):
+        loop.optimizer.zero_grad()
+        # The processes' gradients are averaged, though their shares may differ by one photo.
+        (loss * (len(labels) * workers.count / batch_size)).backward()
+    with profiler.phase("optimizer"):
+        loop.optimizer.step()
+        pull(loop.optimizer, loop.anchors, options.weight_decay)
+    run.add_step(loss.item(), count_hits(logits, labels), len(labels))
+    if not math.isfinite(run.loss_sum):
+        where = f"epoch {run.epoch}, step {run.step}"
+        raise JobError(f"the loss became {loss.item()} in {where}: lower --lr")
+    profiler.step("train", run.epoch, run.step, len(labels))
 
 
 @torch.no_grad()
@@ -228,15 +240,18 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> float:
 
 
 @torch.no_grad()
-def pull(anchors: Sequence[Anchor], share: float) -> None:
-    """Move what was pretrained back towards where it started, by this share of the way.
+def pull(optimizer: torch.optim.Optimizer, anchors: Anchors, strength: float) -> None:
+    """Move what was pretrained back towards where it started: by its rate times `strength`.
 
     This is L2-SP (Li et al., "Explicit inductive bias for transfer learning", 2018), decoupled from
     the gradient as AdamW decouples weight decay. With 0.3, rates from 0.003 to 0.1 end at the
     same accuracy on the dog photos; without it, a rate of 0.1 ends two points lower.
     """
-    for parameter, start in anchors:
-        parameter.lerp_(start, share)
+    for group in optimizer.param_groups:
+        share = min(1.0, group["lr"] * strength)
+        for parameter in group["params"]:
+            if parameter in anchors:
+                parameter.lerp_(anchors[parameter], share)
 
 
 def count_hits(logits: torch.Tensor, labels: torch.Tensor) -> int:

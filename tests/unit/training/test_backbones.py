@@ -58,7 +58,7 @@ def test_weights_from_a_file_build_the_backbone(
     suffix: str, resnet: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     path = tmp_path / f"resnet50{suffix}"
-    (torch.save if suffix == ".pth" else save_file)(resnet, path)  # type: ignore[operator]
+    (torch.save if suffix == ".pth" else save_file)(resnet, path)
     found = load_pretrained("resnet50", str(path))
     build_backbone("resnet50").load_state_dict(dict(found.tensors))
     assert found.classifier is not None

@@ -1,7 +1,6 @@
 """The cache of features: found again when it fits, refused or made anew when it does not."""
 
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def made(pretrained: Pretrained, data: DataSet, cache: Path) -> Features:
 
 
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Which (split, view) the backbone is run over."""
     seen: list[tuple[str, int]] = []
     run_pass = module.run_pass

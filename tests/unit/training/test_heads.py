@@ -50,9 +50,9 @@ def test_head_without_anything_to_start_from_stays_random(
 
 def test_only_what_was_pretrained_is_held_near_its_start() -> None:
     network = build_network(pretrained(None), (WIDTH, 3), "head", 0.0)
-    assert anchors(network, head_is_pretrained=False) == []
+    assert anchors(network, head_is_pretrained=False) == {}
     held = anchors(network, head_is_pretrained=True)
-    assert [parameter.shape for parameter, _ in held] == [(3, WIDTH), (3,)]
+    assert [parameter.shape for parameter in held] == [(3, WIDTH), (3,)]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
-from training import checkpoint
+from training import checkpoint, loop
 from training.batches import Batch, FeatureBatches, order
 from training.checkpoint import Run
 from training.errors import JobError
@@ -113,7 +114,7 @@ def test_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path: Path) -> 
         train(job(tmp_path, OPTIONS), Ending(10))
     path = tmp_path / "checkpoints" / checkpoint.FILE
     before = path.read_bytes()
-    other = Options(**{**OPTIONS.__dict__, "seed": 5})
+    other = replace(OPTIONS, seed=5)
     with pytest.raises(JobError, match="is of another run: its seed is 4, this job's is 5"):
         train(job(tmp_path, other))
     assert path.read_bytes() == before
@@ -128,7 +129,7 @@ def test_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_training_stops_when_it_no_longer_gets_better(tmp_path: Path) -> None:
-    options = Options(**{**OPTIONS.__dict__, "epochs": 60, "patience": 3})
+    options = replace(OPTIONS, epochs=60, patience=3)
     run = train(job(tmp_path, options))
     assert len(run.history) < options.epochs
     assert run.best is not None
@@ -159,3 +160,50 @@ def test_every_view_is_drawn() -> None:
         for i, row in enumerate(rows)
     ]
     assert set(views) == {0, 1, 2}
+
+
+class Fired:
+    """A debugger whose rule fires after some epochs."""
+
+    enabled = True
+
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs
+        self.closed = False
+
+    def mode(self, name: str) -> None:
+        pass
+
+    def should_stop(self) -> str | None:
+        self.left -= 1
+        return None if self.left else "Overfit"
+
+    def close(self, report_dir: Path | None = None) -> dict[str, str]:
+        self.closed = True
+        return {"Overfit": "IssuesFound"}
+
+
+def test_rule_that_fires_ends_the_training_with_the_best_epoch_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debugger = Fired(epochs=3)
+    monkeypatch.setattr(loop, "attach", lambda *_arguments, **_options: debugger)
+    run = train(job(tmp_path, replace(OPTIONS, debug=True, stop_on=("Overfit",))))
+    assert len(run.history) == 3
+    assert run.best_weights
+    assert debugger.closed
+    assert "stopped by the rule Overfit after epoch 3" in capsys.readouterr().out
+
+
+def test_strong_pull_keeps_pretrained_weights_where_they_were(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    start = build_network(pretrained(None), (WIDTH, 5, len(LABELS)), "head", 0.0).state_dict()
+    free, held = (
+        train(job(tmp_path / str(strength), replace(OPTIONS, weight_decay=strength)))
+        for strength in (0.0, 1.0)
+    )
+    moved = [
+        sum(float((run.best_weights[name] - tensor).norm()) for name, tensor in start.items())
+        for run in (free, held)
+    ]
+    assert moved[1] < 0.75 * moved[0]
