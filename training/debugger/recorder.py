@@ -17,7 +17,7 @@ Only in the first FIRST_STEPS train steps, because only PoorWeightInitialization
 
 - variance of each ReLU's input (`variance` of `..._relu_input_<call>`);
 - distance from the 5th to the 95th percentile of each weight matrix' gradient (`spread` of
-  `gradient/...`; from at most twice SPREAD_VALUES of its values, evenly chosen).
+  `gradient/...`), of the same values.
 
 Why samples: a head's step moves its parameters through memory some seven times, and is bound by
 that; reading every gradient once more costs 15 % of the step. A NaN that the sample misses is in
@@ -45,8 +45,7 @@ from training.debugger.writer import HEADER, define
 
 WEIGHTS_EVERY = 10
 FIRST_STEPS = 10  # PoorWeightInitialization's default `steps`
-SPREAD_VALUES = 16_384
-GRADIENT_VALUES, SLICES = 1 << 16, 16
+GRADIENT_VALUES, SLICES = 1 << 14, 16
 ACTIVATION_VALUES = 1 << 18
 FLUSH_STEPS = 64
 FLUSH_S = 0.5
@@ -179,9 +178,10 @@ class Recorder:
         for name, parameter in trained:
             gradient = parameter.grad
             assert gradient is not None  # chosen above  # noqa: S101
-            step.add(self.gradient_names[name], sample(gradient).abs().mean(dtype=torch.float32))
+            values = sample(gradient)
+            step.add(self.gradient_names[name], values.abs().mean(dtype=torch.float32))
             if step.mode_step < FIRST_STEPS and gradient.ndim > 1:
-                step.add(reduction("spread", f"gradient/{name}"), spread(gradient))
+                step.add(reduction("spread", f"gradient/{name}"), spread(values))
         if step.mode_step % WEIGHTS_EVERY == 0:
             norms = torch._foreach_norm([parameter for _, parameter in trained], 2)
             for (name, _), norm in zip(trained, norms, strict=True):
@@ -302,8 +302,7 @@ def sample(gradient: torch.Tensor) -> torch.Tensor:
     return rows[:, : GRADIENT_VALUES // SLICES]
 
 
-def spread(gradient: torch.Tensor) -> torch.Tensor:
-    """95th minus 5th percentile, of at most 2 x SPREAD_VALUES values, a scalar."""
-    values = gradient.reshape(-1)[:: max(1, gradient.numel() // SPREAD_VALUES)].float()
-    ends = torch.quantile(values, values.new_tensor([0.05, 0.95]))
+def spread(values: torch.Tensor) -> torch.Tensor:
+    """95th minus 5th percentile, a scalar."""
+    ends = torch.quantile(values.float(), torch.tensor([0.05, 0.95], device=values.device))
     return ends[1] - ends[0]
