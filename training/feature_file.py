@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from training.data.folders import Split
 from training.errors import JobError
@@ -74,7 +74,8 @@ def write(path: Path, features: Features) -> None:
         tensors[f"{name}.labels"] = split.labels
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"features": json.dumps(describe(features))})
+    # Not save_file, whose files only their owner may read.
+    partial.write_bytes(save(tensors, metadata={"features": json.dumps(describe(features))}))
     partial.replace(path)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.unit.training.shapes import draw_data_set
 from tests.unit.training.small import features
-from training import feature_file
 from training import features as module
 from training.backbones import Pretrained, load_pretrained
 from training.data.dataset import DataSet
@@ -183,6 +183,6 @@ def test_file_of_bf16_features_keeps_them_to_the_last_bit(tmp_path: Path) -> Non
 
 
 def test_reading_what_is_no_feature_file_is_refused(tmp_path: Path) -> None:
-    feature_file.save_file({"a": torch.zeros(1)}, tmp_path / FILE)
+    save_file({"a": torch.zeros(1)}, tmp_path / FILE)
     with pytest.raises(JobError, match="not features written by --features-only"):
         read(tmp_path / FILE)
