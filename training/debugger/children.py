@@ -16,7 +16,6 @@ from training.debugger.status import FINAL, Evaluation, read
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package `training`
 STALL_S = 30.0  # a writer that takes nothing for so long is given up
 PIPE_BYTES = 1 << 20
-F_SETPIPE_SZ = 1031  # Linux, fcntl.h; Python names it from 3.10 on Linux only
 
 
 def start(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -49,7 +48,7 @@ class Writer:
         if sys.platform == "linux":
             import fcntl
 
-            fcntl.fcntl(self.pipe, F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def send(self, frames: bytes) -> None:
         """Hand frames over; waits while the pipe is full.
