@@ -131,8 +131,17 @@ loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this mach
 
 .PHONY: test
 test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(MODEL) lint ## Lint, types, and all tests
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud
+
+# Two streams side by side, because much of a test against the cloud is waiting.
+.PHONY: test-code
+test-code:
 	@$(JOB)/python -m pytest tests/job
-	@$(PROJECT)/python -m pytest tests/unit tests/integration tests/e2e
+	@$(PROJECT)/python -m pytest tests/unit tests/integration/serving
+
+.PHONY: test-cloud
+test-cloud:
+	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/jobs tests/integration/local tests/integration/template tests/e2e
 
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests

@@ -53,7 +53,7 @@ print(json.dumps([request_members("{OUTPUT}", "{REGION}"), sdk]))
 def members() -> tuple[dict[str, Any], dict[str, Any]]:
     """Ours and the SDK's."""
     if not SDK.exists():
-        pytest.skip("the SageMaker SDK's environment is not built (make env-sdk)")
+        pytest.skip("the SageMaker SDK's environment is not built (make .venv/sdk/.stamp)")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": REGION}
     done = subprocess.run(
         [SDK, "-c", SCRIPT],
