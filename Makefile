@@ -137,11 +137,11 @@ test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(MODEL
 .PHONY: test-code
 test-code:
 	@$(JOB)/python -m pytest tests/job
-	@$(PROJECT)/python -m pytest tests/unit tests/integration/serving
+	@$(PROJECT)/python -m pytest tests/unit tests/integration/serving tests/integration/local
 
 .PHONY: test-cloud
 test-cloud:
-	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/jobs tests/integration/local tests/integration/template tests/e2e
+	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/jobs tests/integration/template tests/e2e
 
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests
