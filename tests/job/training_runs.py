@@ -28,7 +28,12 @@ class Place:
     def environ(self) -> dict[str, str]:
         """What SageMaker's toolkit would set, and nothing else that could matter."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SM_", "SAGEMAKER_"))}
-        return kept | {"SAGEMAKER_BASE_DIR": str(self.base), "SM_CHANNEL_DATA": str(self.data)}
+        return kept | {
+            "SAGEMAKER_BASE_DIR": str(self.base),
+            "SM_CHANNEL_DATA": str(self.data),
+            # Other work on the machine makes a team of threads wait in every layer.
+            "OMP_NUM_THREADS": "1",
+        }
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, str(PROGRAM), *SMALL, *arguments]
