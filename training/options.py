@@ -28,7 +28,7 @@ class Options:
     unfreeze: str = "head"
     epochs: int = 20
     batch_size: int = 64
-    lr: float = 0.01
+    lr: float = 0.03
     weight_decay: float = 0.3
     label_smoothing: float = 0.1
     dropout: float = 0.0

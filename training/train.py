@@ -1,7 +1,7 @@
 """Train a classifier of any folder-per-class data set: SageMaker script mode, torchrun, or bare.
 
-    python training/train.py --lr 0.01                              # bare
-    torchrun --nproc-per-node 2 training/train.py --lr 0.01         # several processes, on CPUs
+    python training/train.py --lr 0.03                              # bare
+    torchrun --nproc-per-node 2 training/train.py --lr 0.03         # several processes, on CPUs
     sagemaker_program=training/train.py                             # under SageMaker's toolkit
 
 Folders come from SM_CHANNEL_DATA, SM_CHANNEL_FEATURES (optional), SM_CHANNEL_WEIGHTS (optional),
