@@ -184,7 +184,7 @@ def test_cloud_answers_while_an_endpoint_starts(
 
     # WHEN a stack waits for it
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
-    wait_until(lambda: sagemaker.api.describe_endpoint(EndpointName=name))
+    wait_until(lambda: sagemaker.api.list_endpoints(NameContains=name)["Endpoints"])
 
     # THEN everything else answers meanwhile, stacks included
     def status() -> str:

@@ -175,7 +175,8 @@ def test_stopped_job_keeps_what_it_saved_after_sigterm(training: Training) -> No
 
 
 def test_job_over_its_run_time_is_stopped(training: Training) -> None:
-    job = training.run(PATIENT, StoppingCondition={"MaxRuntimeInSeconds": 2})
+    # Long enough for the script to have written its model, also on a busy machine.
+    job = training.run(PATIENT, StoppingCondition={"MaxRuntimeInSeconds": 10})
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert secondaries(job)[-3:] == ["Stopping", "Uploading", "MaxRuntimeExceeded"]
