@@ -75,7 +75,8 @@ def test_features_of_an_earlier_job_are_enough_to_train(
 @pytest.mark.parametrize("unfreeze", ["last-stage", "all"])
 def test_trained_backbone_is_in_the_package(unfreeze: str, new_place: NewPlace) -> None:
     place = new_place(unfreeze)
-    done = place.run("--unfreeze", unfreeze, "--epochs", "2", "--batch-size", "8", "--views", "2")
+    options = ("--epochs", "2", "--batch-size", "8", "--views", "2", "--lr", "0.01")
+    done = place.run("--unfreeze", unfreeze, *options)
     assert done.returncode == 0, done.stderr
     model = load(place.base / "model")
     assert model.manifest.dog_score is None
