@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from rich.console import Console
 from rich.progress import track
@@ -34,7 +34,7 @@ from benchmarks.report import DOGS, RESULTS, write
 from serving.images import decode
 from serving.model import Model, load
 from serving.package import unpack
-from serving.preprocess import preprocess
+from serving.preprocess import pixels
 from training.starter import DOG_THRESHOLD, build
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -82,7 +82,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         model = starter_model(Path(scratch))
         photos = list(wheel_photos(Path(scratch)))
-    torch.manual_seed(SEED)
     crops = [crop for photo in photos for crop in corner_crops(photo)]
     domestic = [path for path in dog_paths(folder) if not is_wild(path)]
     wild = [path for path in dog_paths(folder) if is_wild(path)]
@@ -187,11 +186,11 @@ def text(random: np.random.Generator) -> Image.Image:
 def score(model: Model, images: Iterable[Image.Image], total: int, what: str) -> list[float]:
     """Dog probabilities, in batches."""
     scores: list[float] = []
-    waiting: list[torch.Tensor] = []
+    waiting: list[NDArray[np.uint8]] = []
     for index, image in enumerate(track(images, f"scoring {what}", total=total), start=1):
-        waiting.append(preprocess(image, model.manifest.preprocess))
+        waiting.append(pixels(image, model.manifest.preprocess))
         if len(waiting) == BATCH or index == total:
-            predictions = model.predict(torch.stack(waiting))
+            predictions = model.predict(np.stack(waiting))
             scores += [one.dog_probability or 0.0 for one in predictions]
             waiting.clear()
     return scores

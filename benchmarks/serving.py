@@ -34,7 +34,6 @@ from statistics import median
 
 import httpx
 import numpy as np
-import torch
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -44,7 +43,7 @@ from benchmarks.report import DOGS, machine, write
 from serving.images import decode
 from serving.model import Model, load
 from serving.package import unpack
-from serving.preprocess import normalise, pixels
+from serving.preprocess import pixels
 from serving.settings import Settings
 from training.starter import build
 
@@ -133,15 +132,12 @@ def measure(model: Model, url: str, photos: list[bytes], count: int) -> Rounds:
     """Server and bare model in turns; the first round only warms up."""
     bodies = [batch_body(list(group)) for group in batches(photos)]
     spec = model.manifest.preprocess
-    tensors = [
-        normalise(torch.stack([pixels(decoded(photo), spec) for photo in group]), spec)
-        for group in batches(photos)
-    ]
+    pictures = np.stack([pixels(decoded(photo), spec) for photo in photos])
     rounds = Rounds([], [], [], [])
     for number in track(range(count + 1), "measuring", total=count + 1):
         results = (
             served_throughput(url, bodies),
-            bare_throughput(model, tensors),
+            bare_throughput(model, pictures),
             single_requests(url, photos),
             bare_singles(model, photos),
         )
@@ -185,10 +181,14 @@ def served_throughput(url: str, bodies: list[bytes]) -> float:
     return BATCH * BATCHES_A_ROUND / seconds
 
 
-def bare_throughput(model: Model, tensors: list[torch.Tensor]) -> float:
-    """Photos per second of forward passes on ready-made batches of ten."""
-    work = list(itertools.islice(itertools.cycle(tensors), BATCHES_A_ROUND))
-    return BATCH * BATCHES_A_ROUND / timed(lambda: [model.logits(batch) for batch in work])
+def bare_throughput(model: Model, pictures: np.ndarray) -> float:
+    """Photos per second of nothing but the network, each CPU busy with ready-made batches."""
+    size, threads = Settings.max_batch, Settings().thread_count()
+    groups = [pictures[at : at + size] for at in range(0, len(pictures) - size + 1, size)]
+    work = list(itertools.islice(itertools.cycle(groups), BATCH * BATCHES_A_ROUND // size))
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = timed(lambda: list(pool.map(model.backbone, work)))
+    return size * len(work) / seconds
 
 
 def single_requests(url: str, photos: list[bytes]) -> float:
@@ -207,7 +207,7 @@ def bare_singles(model: Model, photos: list[bytes]) -> float:
     spec = model.manifest.preprocess
 
     def predict(photo: bytes) -> None:
-        model.predict(normalise(pixels(decoded(photo), spec)[None], spec))
+        model.predict(pixels(decoded(photo), spec)[None], alone=True)
 
     return 1000 * median(timed(lambda: predict(photo)) for photo in photos[:SINGLES_A_ROUND])  # noqa: B023 - called at once
 
@@ -241,7 +241,7 @@ def report(rounds: Rounds, source: str, model: Model) -> None:
         "command": "python -m benchmarks.serving",
         "photos": source,
         "model": {"name": model.manifest.name, "version": model.manifest.version},
-        "machine": machine() | {"torch": version("torch")},
+        "machine": machine() | {"openvino": version("openvino")},
         "clients": CLIENTS,
         "batch": BATCH,
         "share_of_bare_throughput": round(share, 3),

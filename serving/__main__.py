@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = Settings.from_env()
-        model = load(options.model_dir, settings.thread_count())
+        model = load(options.model_dir, settings.thread_count(), settings.precision)
         listener = listen(options.host, options.port)
     except (PackageError, SettingsError, ListenError) as error:
         print(f"error: {error}", file=sys.stderr)

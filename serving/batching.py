@@ -1,18 +1,21 @@
-"""Joins the images of concurrent requests into one forward pass.
+"""Spreads the images of concurrent requests over lanes, each of which runs on a CPU of its own.
 
-Adaptive, with no waiting time to tune: a lone request runs at once; what arrives while a forward
-pass is running forms the next batch. One thread runs the model, so the event loop stays free and
-the next requests are read and decoded meanwhile.
+Adaptive, with no waiting time to tune: a lone image runs at once, with all CPUs to itself; under
+load each lane takes its share of what is waiting, and never more than a batch's worth, so all of
+them end at about the same time. No lane waits for another, nor for a batch to fill.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Taken = TypeVar("Taken", contravariant=True)
+Given = TypeVar("Given", covariant=True)
 
 
 class QueueFullError(Exception):
@@ -37,74 +40,91 @@ class Slots:
         self.taken -= count
 
 
-class _Group(Generic[Item, Result]):
-    """The images of one request; they stay together, so a request is never split."""
+class Run(Protocol[Taken, Given]):
+    """What a lane does with a batch: as many results as items, in the same order."""
+
+    def __call__(self, items: Sequence[Taken], /, *, alone: bool) -> Sequence[Given]:
+        """`alone`: nothing else runs or waits, so all CPUs are this item's."""
+
+
+class _Request(Generic[Item, Result]):
+    """One request's items, which may end up in different batches."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
+        self.results: list[Result | None] = [None] * len(items)
+        self.left = len(items)
+        self.largest_batch = 0
         self.answer: asyncio.Future[tuple[list[Result], int]] = (
             asyncio.get_running_loop().create_future()
         )
 
+    def take_result(self, index: int, result: Result, batch: int) -> None:
+        """Keep one result; the last one answers."""
+        self.results[index] = result
+        self.left -= 1
+        self.largest_batch = max(self.largest_batch, batch)
+        if not self.left and not self.answer.done():
+            self.answer.set_result((cast(list[Result], self.results), self.largest_batch))
+
 
 class Batcher(Generic[Item, Result]):
-    """Calls `run` with the items of one or more requests at a time, never concurrently.
+    """Calls `run` with items of one or more requests, in at most `lanes` threads at a time.
 
-    `run` takes a list of items and returns as many results in the same order. If it raises, all
-    requests of that batch get the exception and the next batch runs as usual.
+    If `run` raises, all requests with an item in that batch get the exception, and the next batch
+    runs as usual.
     """
 
-    def __init__(self, run: Callable[[list[Item]], Sequence[Result]], max_batch: int) -> None:
+    def __init__(self, run: Run[Item, Result], lanes: int, max_batch: int) -> None:
         self._run = run
+        self._lanes = lanes
         self._max_batch = max_batch
-        self._waiting: deque[_Group[Item, Result]] = deque()
-        self._worker: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="forward")
+        self._waiting: deque[tuple[_Request[Item, Result], int]] = deque()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
     async def submit(self, items: Sequence[Item]) -> tuple[list[Result], int]:
-        """One request's items -> its results and the number of items in the whole batch.
+        """One request's items -> its results, and the size of the largest batch they were in.
 
-        Cancelling the caller (a deadline) takes the request out of the queue; if its batch is
-        running already, the result is thrown away.
+        Cancelling the caller (a deadline) takes what is still waiting out of the queue; results of
+        what is running already are thrown away.
         """
-        group: _Group[Item, Result] = _Group(items)
-        self._waiting.append(group)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._drain())
-        return await group.answer
+        request: _Request[Item, Result] = _Request(items)
+        self._waiting.extend((request, index) for index in range(len(items)))
+        for _ in range(min(len(items), self._lanes - len(self._busy))):
+            lane = asyncio.create_task(self._drain())
+            self._busy.add(lane)
+            lane.add_done_callback(self._busy.discard)
+        return await request.answer
 
     def close(self) -> None:
-        """Let a running batch finish and end the thread."""
-        self._thread.shutdown(wait=True)
+        """Let running batches finish and end the threads."""
+        self._threads.shutdown(wait=True)
 
     async def _drain(self) -> None:
+        """One lane at work, until nothing waits."""
         loop = asyncio.get_running_loop()
-        while groups := self._next_batch():
-            items = [item for group in groups for item in group.items]
+        while batch := self._next_batch():
+            alone = len(batch) == len(self._busy) == 1 and not self._waiting
+            run = partial(
+                self._run, [request.items[index] for request, index in batch], alone=alone
+            )
             try:
-                results = list(await loop.run_in_executor(self._thread, self._run, items))
+                results = await loop.run_in_executor(self._threads, run)
             except Exception as error:  # noqa: BLE001 - handed to the requests, whatever it is
-                for group in groups:
-                    if not group.answer.done():
-                        group.answer.set_exception(error)
+                for request, _ in batch:
+                    if not request.answer.done():
+                        request.answer.set_exception(error)
                 continue
-            start = 0
-            for group in groups:
-                end = start + len(group.items)
-                if not group.answer.done():
-                    group.answer.set_result((results[start:end], len(items)))
-                start = end
+            for (request, index), result in zip(batch, results, strict=True):
+                request.take_result(index, result, len(batch))
 
-    def _next_batch(self) -> list[_Group[Item, Result]]:
-        """The oldest request, and those behind it while they fit; given-up ones are dropped."""
-        groups: list[_Group[Item, Result]] = []
-        size = 0
-        while self._waiting:
-            group = self._waiting[0]
-            if not group.answer.done():
-                if groups and size + len(group.items) > self._max_batch:
-                    break
-                groups.append(group)
-                size += len(group.items)
-            self._waiting.popleft()
-        return groups
+    def _next_batch(self) -> list[tuple[_Request[Item, Result], int]]:
+        """The oldest items, up to a lane's share; those of given-up requests are dropped."""
+        share = min(self._max_batch, -(-len(self._waiting) // self._lanes))
+        batch: list[tuple[_Request[Item, Result], int]] = []
+        while self._waiting and len(batch) < share:
+            request, index = self._waiting.popleft()
+            if not request.answer.done():
+                batch.append((request, index))
+        return batch

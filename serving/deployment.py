@@ -14,7 +14,7 @@ SETTINGS = Settings.from_env()
 
 def load_model() -> Model:
     """The package beside this code, verified."""
-    return load(MODEL_DIR, SETTINGS.thread_count())
+    return load(MODEL_DIR, SETTINGS.thread_count(), SETTINGS.precision)
 
 
 # `serve run` imports this module first (see serve_run.py) and ends if the package is bad. Then Ray

@@ -1,17 +1,17 @@
-"""From image bytes to predictions: decode in a thread pool, then the batched forward pass."""
+"""From image bytes to predictions: each lane decodes its images and runs the network on them."""
 
 import asyncio
 import io
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from serving.batching import Batcher, Slots
 from serving.images import ImageError, decode
 from serving.model import Model, Prediction
-from serving.preprocess import normalise, pixels
+from serving.preprocess import pixels
 from serving.settings import Settings
 
 Outcome = Prediction | ImageError
@@ -26,43 +26,44 @@ class Engine:
         self.slots = Slots(settings.max_in_flight)
         self._model = model
         self._max_pixels = settings.max_pixels
-        self._decoders = ThreadPoolExecutor(settings.thread_count(), thread_name_prefix="decode")
-        self._batcher: Batcher[torch.Tensor, Prediction] = Batcher(
-            self._forward, settings.max_batch
+        self._lanes = settings.thread_count()
+        self._max_batch = settings.max_batch
+        self._batcher: Batcher[Source, Outcome] = Batcher(
+            self._classify, self._lanes, settings.max_batch
         )
 
     async def warm_up(self) -> None:
-        """Send a blank picture through, so that the first caller does not pay for lazy set-up."""
+        """Run every size of batch in every lane, so that no caller pays for a first time."""
         blank = io.BytesIO()
         side = self.manifest.preprocess.resize
         Image.new("RGB", (side, side)).save(blank, "JPEG")
         await self.classify([blank.getvalue])
+        for size in range(1, self._max_batch + 1):
+            full = [[blank.getvalue] * size] * self._lanes
+            await asyncio.gather(
+                *(asyncio.to_thread(self._classify, batch, alone=False) for batch in full)
+            )
 
     async def classify(self, sources: Sequence[Source]) -> tuple[list[Outcome], int]:
-        """Images (as functions giving their bytes) -> outcomes in order, and the batch's size."""
-        loop = asyncio.get_running_loop()
-        decoded = await asyncio.gather(
-            *(loop.run_in_executor(self._decoders, self._decode, source) for source in sources)
-        )
-        good = [picture for picture in decoded if isinstance(picture, torch.Tensor)]
-        predictions, batch_size = await self._batcher.submit(good) if good else ([], 0)
-        remaining = iter(predictions)
-        outcomes = [
-            picture if isinstance(picture, ImageError) else next(remaining) for picture in decoded
-        ]
-        return outcomes, batch_size
+        """Images (as functions giving their bytes) -> outcomes in order, and the largest batch."""
+        return await self._batcher.submit(sources)
 
     def close(self) -> None:
         """End the threads; what runs finishes."""
-        self._decoders.shutdown(wait=True, cancel_futures=True)
         self._batcher.close()
 
-    def _decode(self, source: Source) -> torch.Tensor | ImageError:
+    def _classify(self, sources: Sequence[Source], *, alone: bool) -> list[Outcome]:
+        pictures = [self._decode(source) for source in sources]
+        good = [picture for picture in pictures if not isinstance(picture, ImageError)]
+        predictions = iter(self._model.predict(np.stack(good), alone=alone) if good else ())
+        return [
+            picture if isinstance(picture, ImageError) else next(predictions)
+            for picture in pictures
+        ]
+
+    def _decode(self, source: Source) -> NDArray[np.uint8] | ImageError:
         spec = self.manifest.preprocess
         try:
             return pixels(decode(source(), self._max_pixels, spec.resize), spec)
         except ImageError as error:
             return error
-
-    def _forward(self, pictures: list[torch.Tensor]) -> list[Prediction]:
-        return self._model.predict(normalise(torch.stack(pictures), self.manifest.preprocess))

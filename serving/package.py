@@ -14,6 +14,7 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Manifest:
         if self.head[-1] != len(self.labels):
             raise ValueError(f"{len(self.labels)} labels for a head of {self.head[-1]} outputs")
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Hash of all that decides a prediction: two models with one version answer alike."""
         content = {k: v for k, v in asdict(self).items() if k not in ("name", "origin")}

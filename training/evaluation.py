@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 
+from serving.images import ImageError
 from serving.model import Model, Prediction
-from serving.preprocess import normalise
+from serving.settings import Settings
 from training.data.dataset import DataSet
 from training.errors import JobError
 from training.feature_file import SplitFeatures
 from training.metrics import Answers
-from training.photos import Decoder, threads
-
-# As many as an endpoint joins in one pass (serving.settings.Settings.max_batch).
-_BATCH = 16
+from training.photos import picture, threads
 
 # Photos that go the whole way, to prove that the cached features are those of the package.
 _PROBES = 16
@@ -23,29 +21,24 @@ _TOLERANCE = 1e-3
 
 
 def from_features(model: Model, split: SplitFeatures) -> list[Prediction]:
-    """The package's own heads on cached features of its own backbone, computed as it computes."""
-    with torch.inference_mode():
-        features, network = split.views[0], model.classifier
-        dogs = network.dog_head(features) if network.dog_head else None
-        return model.answers(network.head(features), dogs)
+    """The package's own heads on cached features of its own backbone."""
+    return model.answers(split.views[0].numpy())
 
 
 def from_photos(model: Model, data: DataSet, names: Sequence[str]) -> list[Prediction]:
     """The package as an endpoint runs it: files, serving's preprocessing, whole forward passes."""
     paths = {name: path for path, name in data.names.items()}
     spec = model.manifest.preprocess
-    photos = [(paths[name], 0, name) for name in names]
-    sizes = [len(part) for part in torch.arange(len(photos)).split(_BATCH)]
-    predictions: list[Prediction] = []
-    with threads("decode") as pool:
-        decoder = Decoder(spec, pool)
-        for batch in decoder.batches(photos, sizes):
-            good = [picture for picture in batch if isinstance(picture, torch.Tensor)]
-            if len(good) < len(batch):
-                broken = next(one for one in batch if not isinstance(one, torch.Tensor))
-                raise JobError(f"a photo could be read before, and now cannot: {broken}")
-            predictions += model.predict(normalise(torch.stack(good), spec))
-    return predictions
+
+    def answer(part: Sequence[str]) -> list[Prediction]:
+        try:
+            return model.predict(np.stack([picture(paths[name], spec, 0, name) for name in part]))
+        except (ImageError, OSError) as error:
+            raise JobError(f"a photo could be read before, and now cannot: {error}") from error
+
+    parts = [names[at : at + Settings.max_batch] for at in range(0, len(names), Settings.max_batch)]
+    with threads("evaluate") as pool:
+        return [prediction for answers in pool.map(answer, parts) for prediction in answers]
 
 
 def check_features(

@@ -1,21 +1,20 @@
 """One view of one split through a frozen backbone, with every CPU busy.
 
-Each thread takes eight photos at a time all the way, from the file to the features, with forward
-passes that use that one thread. Measured on 2 cores with efficientnet_lite2 in bf16, that takes
-20 ms of CPU time a photo; decoding threads beside forward passes of two threads took 34 ms, and 110
-on a machine with other work, because a team of threads waits for its slowest member in every layer.
+The engine is the one that serves (serving/network.py), and as there each thread takes a few photos
+at a time all the way, from the file to the features, and never waits for another.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
-from torch import nn
 
 from serving.images import ImageError
-from serving.preprocess import PreprocessSpec, normalise
+from serving.network import Network
+from serving.preprocess import PreprocessSpec
+from serving.settings import Settings
 from training.data.dataset import DataSet
 from training.data.folders import Split
 from training.feature_file import SplitFeatures
@@ -23,14 +22,14 @@ from training.photos import check_skipped, picture, threads
 from training.progress import progress
 from training.workers import Workers
 
-_BATCH = 8
+_BATCH = Settings.max_batch
 
 
 @dataclass(frozen=True)
 class Frozen:
     """A backbone that stays as it is, ready to run, and how it wants its pictures."""
 
-    network: nn.Module
+    network: Network
     preprocess: PreprocessSpec
 
 
@@ -45,7 +44,7 @@ class Part:
 
 
 def run_pass(
-    frozen: Frozen, data: DataSet, split: Split, view: int, precision: str, workers: Workers
+    frozen: Frozen, data: DataSet, split: Split, view: int, workers: Workers
 ) -> SplitFeatures:
     """float32 features of one view, (1, n, features), each process computing its share.
 
@@ -58,16 +57,14 @@ def run_pass(
         threads("features") as pool,
         progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
     ):
-        work = partial(_part, frozen, data, split, view, precision)
+        work = partial(_part, frozen, data, split, view)
         for part, chunk in zip(pool.map(work, chunks), chunks, strict=True):
             parts.append(part)
             advance(len(chunk))
     return _merge(data, split, [part for parts in workers.gather(parts) for part in parts])
 
 
-def _part(
-    frozen: Frozen, data: DataSet, split: Split, view: int, precision: str, chunk: Sequence[int]
-) -> Part:
+def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequence[int]) -> Part:
     good, errors = {}, {}
     for position in chunk:
         path = data.splits[split][position].path
@@ -77,17 +74,8 @@ def _part(
             errors[position] = str(error)
     if not good:
         return Part([], torch.empty(0), errors)
-    batch = normalise(torch.stack(list(good.values())), frozen.preprocess)
-    return Part(list(good), forward(frozen.network, batch, precision), errors)
-
-
-@torch.inference_mode()
-def forward(network: nn.Module, batch: torch.Tensor, precision: str) -> torch.Tensor:
-    """float32 (N, 3, H, W) -> float32 (N, features), with convolutions in bf16 or float32."""
-    autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
-    with autocast:
-        features: torch.Tensor = network(batch)
-    return features.float()
+    (features,) = frozen.network(np.stack(list(good.values())))
+    return Part(list(good), torch.from_numpy(features.copy()), errors)
 
 
 def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
@@ -105,9 +93,3 @@ def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
         tuple(names[position] for position in kept),
         {names[at]: errors[at] for at in sorted(errors)},
     )
-
-
-def bf16_helps() -> bool:
-    """Whether this CPU multiplies bf16 itself; one that does not is slower with it than without."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import torch
 
-from serving import images, preprocess
-from serving.memory import keep_freed_memory
-from serving.model import build_backbone, optimised
+from serving import architectures, images, network, preprocess
+from serving.architectures import Weights
+from serving.network import backbone
+from serving.settings import Precision
 from training import photos
 from training.backbones import Pretrained
 from training.data.dataset import DataSet
@@ -34,12 +35,12 @@ from training.feature_file import FILE, Features, Key, read, write
 from training.feature_pass import Frozen, run_pass
 from training.workers import Workers
 
-# The code that makes a picture of a photo. Its hash is in the key, so a change there, however small
+# The code that makes features of a photo. Its hash is in the key, so a change there, however small
 # its effect, never meets features of the code before.
-_CODE = (images, preprocess, photos)
+_CODE = (images, preprocess, architectures, network, photos)
 
 
-def wanted_key(pretrained: Pretrained, precision: str, data_sha256: str) -> Key:
+def wanted_key(pretrained: Pretrained, precision: Precision, data_sha256: str) -> Key:
     """The key of features made now, here."""
     transform = asdict(pretrained.entry.preprocess)
     code = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in _CODE)).hexdigest()
@@ -90,7 +91,12 @@ def _from_archive(archive: Path) -> Features:
 
 
 def from_photos(
-    pretrained: Pretrained, data: DataSet, precision: str, views: int, cache: Path, workers: Workers
+    pretrained: Pretrained,
+    data: DataSet,
+    precision: Precision,
+    views: int,
+    cache: Path,
+    workers: Workers,
 ) -> Features:
     """Take the features from the local cache, and compute the views that it lacks.
 
@@ -145,22 +151,25 @@ def _compute(
     workers: Workers,
 ) -> Features:
     """The given views of train after the known ones; valid and test unless they are known."""
-    keep_freed_memory()
-    spec = pretrained.entry.preprocess
-    plain = build_backbone(pretrained.name)
-    plain.load_state_dict(dict(pretrained.tensors))
-    frozen = Frozen(optimised(plain, spec.crop), spec)
+    spec, threads = pretrained.entry.preprocess, photos.cpu_share()
+    weights = {name: tensor.numpy() for name, tensor in pretrained.tensors.items()}
+
+    def frozen(precision: Precision) -> Frozen:
+        network = backbone(pretrained.name, Weights(weights), spec, threads, precision)
+        return Frozen(network, spec)
+
     splits = dict(known.splits) if known else {}
     started = time.monotonic()
+    training, served = frozen(key.precision), frozen("float32")
     for view in views:
-        made = run_pass(frozen, data, "train", view, key.precision, workers)
+        made = run_pass(training, data, "train", view, workers)
         if "train" in splits:
             both = torch.cat([splits["train"].views, made.views])
             made = replace(made, views=both)
         splits["train"] = made
     for split in SPLITS[1:]:
         if split not in splits:
-            splits[split] = run_pass(frozen, data, split, 0, "float32", workers)
+            splits[split] = run_pass(served, data, split, 0, workers)
     if workers.first:
         print(f"features: computed in {time.monotonic() - started:.0f} s", flush=True)
     return Features(key, data.labels, {split: splits[split] for split in SPLITS})

@@ -9,14 +9,14 @@ epochs take it further than any head that starts at random.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import nn
 
-from serving.model import build_backbone, build_head
 from serving.package import DogScore
-from training.backbones import Pretrained
+from training.backbones import Pretrained, build_backbone
 from training.breeds import (
     DOG_THRESHOLD,
     FIRST_BREED,
@@ -37,7 +37,7 @@ Anchors = dict[nn.Parameter, torch.Tensor]
 class Network(nn.Module):
     """[backbone ->] dropout -> head. Without a backbone it takes features.
 
-    The names of its tensors are those of serving.model.Classifier. A backbone stays in evaluation
+    The names of its tensors are those of a model package. A backbone stays in evaluation
     mode also while it is trained: its batch norms keep the statistics of ImageNet, because those of
     small batches are noise, would differ from process to process, and are not what is served.
     """
@@ -60,6 +60,14 @@ class Network(nn.Module):
         if self.backbone:
             self.backbone.eval()
         return self
+
+
+def build_head(widths: Sequence[int]) -> nn.Sequential:
+    """Linear layers of the given widths with ReLU between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
 
 
 def build_network(

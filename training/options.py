@@ -5,8 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
+from serving import settings
+from serving.settings import Precision
 from training.backbones import REGISTRY
 from training.debugger import RULES
 from training.errors import JobError
@@ -14,7 +16,7 @@ from training.errors import JobError
 # Widths of the hidden layers between the features and the classes.
 HEADS: dict[str, tuple[int, ...]] = {"linear": (), "three-layer": (2048, 516)}
 UNFREEZE = ("head", "last-stage", "all")
-PRECISIONS = ("auto", "float32", "bf16")
+PRECISIONS = ("auto", *settings.PRECISIONS)
 DOG_SCORES = ("auto", "true", "false")
 
 
@@ -35,7 +37,7 @@ class Options:
     views: int = 1
     patience: int = 8
     seed: int = 0
-    precision: str = "auto"
+    precision: Literal["auto"] | Precision = "auto"
     dog_score: str = "auto"
     model_name: str = "breed-classifier"
     features_only: bool = False

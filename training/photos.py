@@ -18,7 +18,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from serving.images import ImageError, decode
@@ -38,7 +39,7 @@ RANDOM_VIEWS = 2
 SKIPPED_AT_MOST = 0.01
 
 
-def picture(path: Path, spec: PreprocessSpec, view: int, name: str) -> torch.Tensor:
+def picture(path: Path, spec: PreprocessSpec, view: int, name: str) -> NDArray[np.uint8]:
     """One photo -> uint8 (crop, crop, 3), as `serving.preprocess.pixels` gives it for view 0.
 
     Raises serving.images.ImageError for a file that serving would refuse, and OSError.
@@ -51,7 +52,9 @@ def picture(path: Path, spec: PreprocessSpec, view: int, name: str) -> torch.Ten
     return _random_square(upright_rgb(image), spec, random.Random(f"{view} {name}"))
 
 
-def _random_square(image: Image.Image, spec: PreprocessSpec, choose: random.Random) -> torch.Tensor:
+def _random_square(
+    image: Image.Image, spec: PreprocessSpec, choose: random.Random
+) -> NDArray[np.uint8]:
     short = min(image.size)
     side = max(1, round(short * math.sqrt(choose.uniform(LEAST_AREA, 1))))
     left, top = choose.randint(0, image.width - side), choose.randint(0, image.height - side)
@@ -63,18 +66,12 @@ def _random_square(image: Image.Image, spec: PreprocessSpec, choose: random.Rand
 
 @contextmanager
 def threads(name: str) -> Iterator[ThreadPoolExecutor]:
-    """A thread a CPU: Pillow and torch free Python's lock while they work.
-
-    Each uses one thread of torch's. With a team of them each, they would wait for one another.
-    """
-    ours = max(1, cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(ours, name, torch.set_num_threads, (1,))
+    """A thread a CPU: Pillow and OpenVINO free Python's lock while they work."""
+    pool = ThreadPoolExecutor(cpu_share(), name)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # part of the setting is the whole process's
 
 
 class Decoder:
@@ -86,12 +83,12 @@ class Decoder:
 
     def batches(
         self, photos: Sequence[tuple[Path, int, str]], sizes: Sequence[int]
-    ) -> Iterator[list[torch.Tensor | Exception]]:
+    ) -> Iterator[list[NDArray[np.uint8] | Exception]]:
         """(path, view, name) a photo -> batches of these sizes, in order.
 
         Raises nothing for a broken photo: what `picture` raised takes the picture's place.
         """
-        waiting: deque[Future[torch.Tensor | Exception]] = deque()
+        waiting: deque[Future[NDArray[np.uint8] | Exception]] = deque()
         coming = iter(photos)
         for size in sizes:
             # Two batches more than this one: the network never waits, and memory stays small.
@@ -99,7 +96,7 @@ class Decoder:
                 waiting.append(self._pool.submit(self._read, photo))
             yield [waiting.popleft().result() for _ in range(size)]
 
-    def _read(self, photo: tuple[Path, int, str]) -> torch.Tensor | Exception:
+    def _read(self, photo: tuple[Path, int, str]) -> NDArray[np.uint8] | Exception:
         path, view, name = photo
         try:
             return picture(path, self._spec, view, name)
@@ -110,6 +107,11 @@ class Decoder:
 def cpu_count() -> int:
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_share() -> int:
+    """This process's part of them, where several on this machine train together."""
+    return max(1, cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def check_skipped(split: str, total: int, errors: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from training.export import CAVEAT
 from training.feature_file import Features
 from training.metrics import Answers
 from training.options import Folders
+from training.photos import cpu_share
 
 PLOTS = "plots"
 
@@ -38,7 +39,8 @@ def evaluate(
     With a frozen backbone they come from the cached features, which were made by the very network
     that is served, and some photos go the whole way to prove it. Otherwise all photos do.
     """
-    model = load(package)
+    # In the precision of the cached features; an endpoint whose CPU is asked for bf16 differs.
+    model = load(package, cpu_share(), "float32")
     figures: dict[Split, Figures] = {}
     for split in SPLITS[1:]:
         found = features.splits[split]

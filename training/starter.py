@@ -63,7 +63,7 @@ def build(output: Path) -> Manifest:
         origin={
             "command": "python -m training.starter",
             "weights_from": pretrained.source,
-            "libraries": {name: version(name) for name in ("torch", "timm", "safetensors")},
+            "libraries": {name: version(name) for name in ("torch", "openvino", "safetensors")},
             "python": platform.python_version(),
         },
     )

@@ -39,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
+from serving.network import fastest_precision
 from serving.package import PackageError
 from training import checkpoint
 from training.backbones import Pretrained, load_pretrained
@@ -48,7 +49,6 @@ from training.data.errors import DataError
 from training.errors import JobError
 from training.export import Trained, export
 from training.feature_file import DESCRIPTION, FILE, Features, describe, write
-from training.feature_pass import bf16_helps
 from training.features import from_channel, from_photos
 from training.heads import anchors, build_network, dog_score, start_from_imagenet
 from training.interruption import Interruption
@@ -137,9 +137,7 @@ def find_features(job: Job, pretrained: Pretrained, data: DataSet | None) -> Fea
         return from_channel(folders.features, pretrained, views, data)
     if data is None:
         raise JobError("features can only be made from photos: add a channel named data")
-    precision = options.precision
-    if precision == "auto":
-        precision = "bf16" if bf16_helps() else "float32"
+    precision = fastest_precision() if options.precision == "auto" else options.precision
     return from_photos(pretrained, data, precision, views, folders.cache, job.workers)
 
 

@@ -13,7 +13,6 @@ from tests.integration.serving.hosts import (
     Container,
     Host,
     StartHost,
-    install_wheels,
     lay_out,
     ray_host,
     uvicorn_host,
@@ -32,16 +31,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package's wheels, installed."""
-    folder = tmp_path_factory.mktemp("wheels")
-    unpack(package, folder / "model")
-    install_wheels(folder / "model", folder / "site")
-    return folder / "site"
-
-
-@pytest.fixture(scope="session")
-def new_container(package: Path, site: Path) -> Iterator[Callable[[], Container]]:
+def new_container(package: Path) -> Iterator[Callable[[], Container]]:
     """Makes folders laid out like /opt/ml/model; short paths, which Ray's sockets need."""
     folders: list[Path] = []
 
@@ -49,7 +39,7 @@ def new_container(package: Path, site: Path) -> Iterator[Callable[[], Container]
         work = Path(tempfile.mkdtemp(prefix="serving-"))
         folders.append(work)
         unpack(package, work / "model")
-        return lay_out(work / "model", work, site)
+        return lay_out(work / "model", work)
 
     yield make
     for folder in folders:

@@ -1,7 +1,8 @@
 """The endpoint under its two hosts, started as in the container: only the package on the path.
 
 Both start from a folder laid out like /opt/ml/model, in an empty working directory, with the
-package's own code and the timm of its own wheel on PYTHONPATH. A `sitecustomize` in that path
+package's own code on PYTHONPATH; what the container's image or the package's wheels bring (they
+are for the image's Python) comes from the tests' environment. A `sitecustomize` in that path
 writes down every file of the repository that any of the processes opens.
 """
 
@@ -35,6 +36,7 @@ LIMITS = {
     "SERVING_MAX_INSTANCES": "10",
     "SERVING_MAX_IN_FLIGHT": "12",
     "SERVING_REQUEST_TIMEOUT_S": "8",
+    "SERVING_THREADS": "2",
 }
 
 SPY = '''
@@ -86,21 +88,12 @@ class Container:
         return [line for line in lines if not line.startswith("watching")]
 
 
-def install_wheels(model: Path, site: Path) -> None:
-    """Install what the package brings along, as the container's start-up does with pip."""
-    code = model / "code"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
-               "--target", str(site), "--find-links", str(code / "wheels"),
-               "-r", str(code / "requirements.txt")]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, text=True)
-
-
-def lay_out(model: Path, work: Path, site: Path) -> Container:
-    """A container for an unpacked package, whose wheels are installed in `site`."""
+def lay_out(model: Path, work: Path) -> Container:
+    """A container for an unpacked package."""
     spy = work / "spy"
     spy.mkdir()
     (spy / "sitecustomize.py").write_text(SPY)
-    return Container(model, work, work / "opened.txt", (spy, model, model / "code", site))
+    return Container(model, work, work / "opened.txt", (spy, model, model / "code"))
 
 
 @dataclass

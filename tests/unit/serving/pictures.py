@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save
+from torch import nn
 
-from serving.model import Classifier
 from serving.package import MANIFEST, WEIGHTS, DogScore, Manifest
 from serving.preprocess import PreprocessSpec
+from training.backbones import build_backbone
+from training.heads import build_head
 
 SPEC = PreprocessSpec(256, 224, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -45,11 +47,24 @@ def manifest_for(weights: bytes, labels: tuple[str, ...] = ("Beagle", "Pug")) ->
     )
 
 
+def random_model(manifest: Manifest) -> nn.ModuleDict:
+    """The manifest's model in PyTorch, with random weights and statistics as after training."""
+    torch.manual_seed(0)
+    score = manifest.dog_score
+    parts = {"backbone": build_backbone(manifest.backbone), "head": build_head(manifest.head)}
+    if score is not None:
+        parts["dog_head"] = nn.Linear(manifest.head[0], score.classes)
+    model = nn.ModuleDict(parts).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.get_buffer("running_mean"), -0.5, 0.5)
+            nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2)
+    return model
+
+
 def write_package(folder: Path) -> Manifest:
     """An unpacked package with random weights."""
-    torch.manual_seed(0)
-    classifier = Classifier(manifest_for(b""))
-    weights = save({name: value.contiguous() for name, value in classifier.state_dict().items()})
+    weights = save(random_model(manifest_for(b"")).state_dict())
     manifest = manifest_for(weights)
     (folder / WEIGHTS).write_bytes(weights)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

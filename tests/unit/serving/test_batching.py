@@ -1,8 +1,8 @@
-"""The batcher with a fake model: what is joined, kept apart, dropped, and how errors travel."""
+"""The batcher with a fake model: what is joined, spread, dropped, and how errors travel."""
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,15 +14,17 @@ from serving.batching import Batcher, QueueFullError, Slots
 
 
 class FakeModel:
-    """Doubles numbers; each pass waits until it is let through, and is written down."""
+    """Doubles numbers; each batch waits until it is let through, and is written down."""
 
     def __init__(self, free: bool = False) -> None:
         self.passes: list[list[int]] = []
+        self.alone: list[bool] = []
         self.started = threading.Semaphore(0)
         self.gate = threading.Semaphore(10_000 if free else 0)
 
-    def __call__(self, items: list[int]) -> list[int]:
-        self.passes.append(items)
+    def __call__(self, items: Sequence[int], *, alone: bool) -> list[int]:
+        self.passes.append(list(items))
+        self.alone.append(alone)
         self.started.release()
         assert self.gate.acquire(timeout=20)
         if 13 in items:
@@ -45,21 +47,54 @@ async def submitted(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return task
 
 
-def test_lone_request_runs_at_once_alone() -> None:
+def test_lone_image_has_all_cpus_and_two_have_a_lane_each() -> None:
     async def scenario() -> None:
         model = FakeModel(free=True)
-        batcher = Batcher(model, max_batch=4)
+        batcher = Batcher(model, lanes=2, max_batch=4)
         assert await batcher.submit([1]) == ([2], 1)
-        assert await batcher.submit([5, 6]) == ([10, 12], 2)
+        assert model.alone == [True]
+        assert await batcher.submit([5, 6]) == ([10, 12], 1)
+        assert sorted(model.passes) == [[1], [5], [6]]
         batcher.close()
 
     asyncio.run(scenario())
 
 
-def test_requests_arriving_during_a_pass_form_the_next_batch() -> None:
+def test_image_that_comes_while_another_runs_is_not_alone() -> None:
     async def scenario() -> None:
         model = FakeModel()
-        batcher = Batcher(model, max_batch=8)
+        batcher = Batcher(model, lanes=2, max_batch=4)
+        first = await submitted(batcher.submit([1]))
+        await model.running()
+        second = await submitted(batcher.submit([2]))
+        await model.running()
+        model.let_through()
+        await asyncio.gather(first, second)
+        assert model.alone == [True, False]
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_lanes_share_a_large_request_and_end_together() -> None:
+    async def scenario() -> None:
+        model = FakeModel(free=True)
+        batcher = Batcher(model, lanes=2, max_batch=4)
+        results, largest = await batcher.submit(list(range(20, 30)))
+        assert results == [2 * item for item in range(20, 30)]
+        assert largest == 4
+        # Four of ten, half of the six left, half of the three left, ...: the last ones are short.
+        assert sorted(map(len, model.passes), reverse=True) == [4, 3, 2, 1]
+        assert not any(model.alone[:-1])
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_requests_arriving_during_a_batch_form_the_next_one() -> None:
+    async def scenario() -> None:
+        model = FakeModel()
+        batcher = Batcher(model, lanes=1, max_batch=8)
         first = await submitted(batcher.submit([1]))
         await model.running()
         others = [await submitted(batcher.submit([n, n])) for n in (2, 3, 4)]
@@ -72,27 +107,27 @@ def test_requests_arriving_during_a_pass_form_the_next_batch() -> None:
     asyncio.run(scenario())
 
 
-def test_request_that_no_longer_fits_waits_whole_for_the_next_pass() -> None:
+def test_no_batch_is_larger_than_the_limit() -> None:
     async def scenario() -> None:
         model = FakeModel()
-        batcher = Batcher(model, max_batch=4)
+        batcher = Batcher(model, lanes=1, max_batch=4)
         tasks = [await submitted(batcher.submit([0]))]
         await model.running()
         tasks += [await submitted(batcher.submit([n] * n)) for n in (2, 3, 1, 6)]
         model.let_through()
         await asyncio.gather(*tasks)
-        assert model.passes == [[0], [2, 2], [3, 3, 3, 1], [6] * 6]
+        assert model.passes == [[0], [2, 2, 3, 3], [3, 1, 6, 6], [6] * 4]
         batcher.close()
 
     asyncio.run(scenario())
 
 
-def test_failing_pass_fails_its_requests_and_not_the_next() -> None:
+def test_failing_batch_fails_its_requests_and_not_the_next() -> None:
     async def scenario() -> None:
         model = FakeModel(free=True)
-        batcher = Batcher(model, max_batch=4)
+        batcher = Batcher(model, lanes=2, max_batch=4)
         with pytest.raises(ValueError, match="unlucky"):
-            await batcher.submit([13])
+            await batcher.submit([13, 14])
         assert await batcher.submit([1]) == ([2], 1)
         batcher.close()
 
@@ -102,7 +137,7 @@ def test_failing_pass_fails_its_requests_and_not_the_next() -> None:
 def test_request_given_up_while_waiting_never_runs() -> None:
     async def scenario() -> None:
         model = FakeModel()
-        batcher = Batcher(model, max_batch=4)
+        batcher = Batcher(model, lanes=1, max_batch=4)
         first = await submitted(batcher.submit([1]))
         await model.running()
         given_up = await submitted(batcher.submit([2]))
@@ -120,7 +155,7 @@ def test_request_given_up_while_waiting_never_runs() -> None:
 def test_request_given_up_while_running_leaves_the_others_their_results() -> None:
     async def scenario() -> None:
         model = FakeModel()
-        batcher = Batcher(model, max_batch=4)
+        batcher = Batcher(model, lanes=1, max_batch=4)
         first = await submitted(batcher.submit([1]))
         await model.running()
         pair = [await submitted(batcher.submit([n])) for n in (2, 3)]
@@ -136,15 +171,18 @@ def test_request_given_up_while_running_leaves_the_others_their_results() -> Non
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.lists(st.integers(20, 1000), min_size=1, max_size=6), max_size=20))
-def test_every_request_gets_its_own_results_in_order(requests: list[list[int]]) -> None:
+@given(
+    st.lists(st.lists(st.integers(20, 1000), min_size=1, max_size=12), max_size=20),
+    st.integers(1, 4),
+)
+def test_every_request_gets_its_own_results_in_order(requests: list[list[int]], lanes: int) -> None:
     async def scenario() -> None:
         model = FakeModel(free=True)
-        batcher = Batcher(model, max_batch=8)
+        batcher = Batcher(model, lanes, max_batch=8)
         answers = await asyncio.gather(*(batcher.submit(items) for items in requests))
         for items, (results, size) in zip(requests, answers, strict=True):
             assert results == [2 * item for item in items]
-            assert len(items) <= size <= 8
+            assert 1 <= size <= 8
         assert sorted(chain(*model.passes)) == sorted(chain(*requests))
         batcher.close()
 

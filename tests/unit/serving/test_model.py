@@ -1,120 +1,115 @@
-"""The model: top-k, the dog threshold, heads, and that the fast form computes the same."""
+"""The model: top-k, the dog threshold, and the graphs against PyTorch's networks."""
 
-import platform
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
-import serving
-from serving.memory import keep_freed_memory
-from serving.model import (
-    BACKBONES,
-    Classifier,
-    Model,
-    Prediction,
-    build_head,
-    optimised,
-)
+from serving.architectures import ARCHITECTURES, Weights
+from serving.model import Model, Prediction
+from serving.network import backbone, fastest_precision, heads
 from serving.package import DogScore, Manifest
-from tests.unit.serving.pictures import SPEC, manifest_for, write_package
+from serving.preprocess import PreprocessSpec
+from serving.settings import Precision
+from tests.unit.serving.pictures import SPEC, manifest_for, random_model
+from training.batches import normalised
 
 LABELS = tuple("ABCDEFG")
+WIDTH = 1280
 
 
-class FixedLogits(nn.Module):
-    """Stands in for a classifier whose outputs are known."""
-
-    def __init__(self, breeds: torch.Tensor, dogs: torch.Tensor | None) -> None:
-        super().__init__()
-        self.outputs = (breeds, dogs)
-
-    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return self.outputs
+def manifest(score: DogScore | None, head: tuple[int, ...] = (WIDTH, 7)) -> Manifest:
+    return Manifest("test", "efficientnet_lite0", LABELS, head, SPEC, score, "")
 
 
-def manifest(score: DogScore | None) -> Manifest:
-    return Manifest("test", "efficientnet_lite0", LABELS, (1280, 7), SPEC, score, "")
+def tensors(model: torch.nn.Module) -> dict[str, NDArray[np.float32]]:
+    return {name: value.numpy() for name, value in model.state_dict().items()}
 
 
-def predict(
-    breeds: torch.Tensor, dogs: torch.Tensor | None, score: DogScore | None
-) -> list[Prediction]:
-    classifier = FixedLogits(breeds, dogs)
-    model = Model(manifest(score), classifier)  # type: ignore[arg-type]  # a stand-in
-    return model.predict(torch.zeros(len(breeds), 3, 8, 8))
+def answers(breeds: list[list[float]], dogs: list[list[float]] | None) -> list[Prediction]:
+    """What is answered to features whose logits are these: the features are the logits."""
+    score = DogScore(len(dogs[0]), 1, 2, threshold=0.3) if dogs else None
+    told = manifest(score)
+    rows = np.zeros((len(breeds), WIDTH), np.float32)
+    rows[:, :7] = breeds
+    passing = {"head.0.weight": np.eye(7, WIDTH, dtype=np.float32),
+               "head.0.bias": np.zeros(7, np.float32)}  # fmt: skip
+    if dogs:
+        count = len(dogs[0])
+        rows[:, 7 : 7 + count] = dogs
+        passing["dog_head.weight"] = np.eye(count, WIDTH, 7, dtype=np.float32)
+        passing["dog_head.bias"] = np.zeros(count, np.float32)
+    compiled = heads(told, Weights(passing), threads=1)
+    return Model(told, compiled, compiled).answers(rows)
 
 
 def test_top_five_are_softmax_values_in_falling_order() -> None:
-    logits = torch.tensor([[0.0, 3, 1, 2, -1, -2, 5]])
-    (answer,) = predict(logits, None, None)
+    logits = [0.0, 3, 1, 2, -1, -2, 5]
+    (answer,) = answers([logits], None)
     assert [label for label, _ in answer.top] == ["G", "B", "D", "C", "A"]
     assert answer.label == "G"
     assert answer.confidence == answer.top[0][1]
-    assert answer.confidence == pytest.approx(logits.softmax(1)[0, 6].item(), abs=1e-6)
+    assert answer.confidence == pytest.approx(torch.tensor(logits).softmax(0)[6].item(), abs=2e-6)
     assert answer.dog_probability is None
 
 
 def test_dog_probability_is_the_softmax_mass_on_the_dog_classes() -> None:
-    dogs = torch.log(torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.1, 0.4]]))
-    dog, other = predict(torch.zeros(2, 7), dogs, DogScore(4, 1, 2, threshold=0.3))
-    assert dog.dog_probability == pytest.approx(0.5, abs=1e-6)
+    dogs = np.log([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.1, 0.4]]).tolist()
+    dog, other = answers([[0.0] * 7] * 2, dogs)
+    assert dog.dog_probability == pytest.approx(0.5, abs=2e-6)
     assert dog.label in LABELS
     assert other.label is None
-    assert other.dog_probability == pytest.approx(0.2, abs=1e-6)
-    assert other.confidence == pytest.approx(0.8, abs=1e-6)
+    assert other.dog_probability == pytest.approx(0.2, abs=2e-6)
+    assert other.confidence == pytest.approx(0.8, abs=2e-6)
     assert len(other.top) == 5
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_optimised_model_computes_what_the_plain_one_does(name: str) -> None:
-    torch.manual_seed(0)
-    width = 2048 if name == "resnet50" else 1280
-    classifier = Classifier(
-        Manifest("test", name, LABELS, (width, 16, 7), SPEC, DogScore(9, 1, 2, 0.5), "")
+def pictures(count: int, crop: int) -> NDArray[np.uint8]:
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, crop, crop, 3)).astype(np.uint8)
+
+
+def features(name: str, spec: PreprocessSpec, precision: Precision) -> tuple[torch.Tensor, ...]:
+    """(PyTorch's features, ours) of the same pictures by the same weights."""
+    told = replace(
+        manifest_for(b""), backbone=name, head=(ARCHITECTURES[name].features, 2), dog_score=None
     )
-    for module in classifier.modules():  # as after training, not as at birth
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.get_buffer("running_mean"), -0.5, 0.5)
-            nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2)
-    fast = optimised(classifier, crop=224)
-    batch = torch.randn(2, 3, 224, 224)
+    model = random_model(told)
+    weights = Weights(tensors(model))
+    network = backbone(name, weights.under("backbone."), spec, 2, precision)
+    heads(told, weights, 1)
+    weights.check_all_taken()
+    batch = pictures(3, spec.crop)
     with torch.inference_mode():
-        for plain, quick in zip(classifier.eval()(batch), fast(batch), strict=True):
-            torch.testing.assert_close(plain, quick, rtol=1e-3, atol=1e-3)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+        reference = model["backbone"](normalised(list(batch), spec))
+    (ours,) = network(batch)
+    (alone,) = network(batch, alone=True)
+    return reference, torch.from_numpy(ours.copy()), torch.from_numpy(alone.copy())
+
+
+@pytest.mark.parametrize("crop", [224, 260])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_graph_computes_what_pytorchs_network_does(name: str, crop: int) -> None:
+    spec = PreprocessSpec(crop, crop, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    reference, ours, alone = features(name, spec, "float32")
+    torch.testing.assert_close(ours, reference, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(alone, reference, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.skipif(fastest_precision() != "bf16", reason="this CPU has no bf16")
+def test_bf16_is_near() -> None:
+    reference, ours, _ = features("efficientnet_lite0", SPEC, "bf16")
+    assert not torch.equal(ours, reference)
+    assert torch.nn.functional.cosine_similarity(ours, reference).min() > 0.99
 
 
 def test_head_has_relu_between_its_layers_only() -> None:
-    kinds = [type(layer).__name__ for layer in build_head((8, 4, 2))]
-    assert kinds == ["Linear", "ReLU", "Linear"]
-
-
-def test_model_without_dog_score_has_no_dog_head() -> None:
-    assert Classifier(manifest(None)).dog_head is None
-    assert Classifier(manifest_for(b"")).dog_head is not None
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
-def test_loading_leaves_no_worker_threads_to_compete_with_the_forward_thread(
-    tmp_path: Path,
-) -> None:
-    write_package(tmp_path)
-    script = (
-        "import os, sys, torch; from pathlib import Path; from serving.model import load\n"
-        "def threads(): return len(os.listdir('/proc/self/task'))\n"
-        "before = threads(); load(Path(sys.argv[1]), threads=4)\n"
-        "print(threads() - before, torch.get_num_threads())"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
-        cwd=Path(serving.__path__[0]).parent, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ended.stdout.split() == ["0", "4"]
-
-
-def test_allocator_is_tuned_where_it_is_glibcs() -> None:
-    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    told = manifest(None, (WIDTH, 4, 7))
+    model = random_model(told)
+    rows = torch.randn(3, WIDTH)
+    (ours,) = heads(told, Weights(tensors(model)), 1)(rows.numpy())
+    with torch.inference_mode():
+        expected = model["head"](rows).softmax(1)
+    torch.testing.assert_close(torch.from_numpy(ours.copy()), expected, rtol=1e-4, atol=1e-5)

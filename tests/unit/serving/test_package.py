@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save
@@ -49,7 +50,7 @@ def replace_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], ob
 
 def test_package_in_order_is_loaded_and_predicts(folder: Path) -> None:
     model = load(folder)
-    (prediction,) = model.predict(torch.zeros(1, 3, 224, 224))
+    (prediction,) = model.predict(np.zeros((1, 224, 224, 3), np.uint8))
     assert {label for label, _ in prediction.top} == {"Beagle", "Pug"}
 
 
@@ -121,7 +122,7 @@ def test_weights_that_are_no_safetensors_are_refused(folder: Path) -> None:
         (lambda t: t.update(more=torch.zeros(1)), "tensor more does not belong"),
         (
             lambda t: t.update({"head.0.weight": torch.zeros(3, 1280)}),
-            r"tensor head.0.weight is \(3, 1280\) torch.float32, .*\(2, 1280\)",
+            r"tensor head.0.weight is \(3, 1280\) float32, .*\(2, 1280\)",
         ),
         (
             lambda t: t.update({"head.0.bias": torch.zeros(2, dtype=torch.float16)}),

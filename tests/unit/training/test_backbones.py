@@ -12,9 +12,9 @@ from moto import mock_aws
 from safetensors.torch import save_file
 from torchvision.models import ResNet50_Weights
 
-from serving.model import BACKBONES, build_backbone
+from serving.architectures import ARCHITECTURES
 from training import backbones
-from training.backbones import REGISTRY, load_pretrained
+from training.backbones import REGISTRY, build_backbone, load_pretrained
 from training.errors import JobError
 
 
@@ -38,7 +38,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_registry_has_every_backbone_that_serving_can_build() -> None:
-    assert REGISTRY.keys() == BACKBONES.keys()
+    assert REGISTRY.keys() == ARCHITECTURES.keys()
     for name, entry in REGISTRY.items():
         with torch.device("meta"):
             modules = dict(build_backbone(name).named_modules())

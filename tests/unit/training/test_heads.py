@@ -4,11 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from serving.model import build_head
 from tests.unit.training.small import LABELS, WIDTH, pretrained, split
 from training.errors import JobError
 from training.feature_file import SplitFeatures
-from training.heads import anchors, build_network, dog_score, start_from_imagenet
+from training.heads import (
+    anchors,
+    build_head,
+    build_network,
+    dog_score,
+    start_from_imagenet,
+)
 
 
 def classifier(*known: int) -> tuple[torch.Tensor, torch.Tensor]:
