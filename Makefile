@@ -153,7 +153,7 @@ benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in be
 	  case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; *) python=$(PROJECT);; esac; \
 	  $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory serving pipeline dog_threshold
+BENCHMARKS := function_import shrink batch_memory engines serving pipeline dog_threshold
 JOB_BENCHMARKS := hook_overhead usual_recipe
 
 .PHONY: lint

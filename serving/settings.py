@@ -33,8 +33,8 @@ class Settings:
     max_body_bytes: int = 6 * 1024 * 1024
     max_pixels: int = 50_000_000
     max_instances: int = 32
-    # Each pass runs on one CPU. There, the time an image takes falls up to about four images, and
-    # rises beyond, where the activations no longer fit its cache (benchmarks/engines.py).
+    # Each pass runs on one CPU. Up to about four images the time of each hardly changes; beyond, it
+    # rises, since the activations no longer fit that CPU's cache (benchmarks/engines.py).
     max_batch: int = 4
     max_in_flight: int = 128
     # Below the function's read time-out of 20 s, so that the answer is ours and not a cut line.
