@@ -80,8 +80,12 @@ def test_trained_backbone_is_in_the_package(unfreeze: str, new_place: NewPlace) 
     assert done.returncode == 0, done.stderr
     model = load(place.base / "model")
     assert model.manifest.dog_score is None
-    assert place.output("metrics.json")["test"]["top1"]["value"] >= 0.9
     history = place.history()
+    # What the package answers is what the network answered when it was trained.
+    best = max(epoch["validation_accuracy"] for epoch in history)
+    packaged = place.output("metrics.json")["valid"]["top1"]["value"]
+    assert packaged == pytest.approx(best, abs=1e-3)
+    assert best >= 0.75
     assert history[1]["train_loss"] < history[0]["train_loss"]
 
 
