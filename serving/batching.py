@@ -80,7 +80,8 @@ class Batcher(Generic[Item, Result]):
         self._lanes = lanes
         self._max_batch = max_batch
         self._waiting: deque[tuple[_Request[Item, Result], int]] = deque()
-        self._busy: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps weak references only
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
     async def submit(self, items: Sequence[Item]) -> tuple[list[Result], int]:
@@ -91,10 +92,11 @@ class Batcher(Generic[Item, Result]):
         """
         request: _Request[Item, Result] = _Request(items)
         self._waiting.extend((request, index) for index in range(len(items)))
-        for _ in range(min(len(items), self._lanes - len(self._busy))):
+        for _ in range(min(len(items), self._lanes - self._busy)):
+            self._busy += 1
             lane = asyncio.create_task(self._drain())
-            self._busy.add(lane)
-            lane.add_done_callback(self._busy.discard)
+            self._tasks.add(lane)
+            lane.add_done_callback(self._tasks.discard)
         return await request.answer
 
     def close(self) -> None:
@@ -105,7 +107,7 @@ class Batcher(Generic[Item, Result]):
         """One lane at work, until nothing waits."""
         loop = asyncio.get_running_loop()
         while batch := self._next_batch():
-            alone = len(batch) == len(self._busy) == 1 and not self._waiting
+            alone = len(batch) == self._busy == 1 and not self._waiting
             run = partial(
                 self._run, [request.items[index] for request, index in batch], alone=alone
             )
@@ -118,6 +120,8 @@ class Batcher(Generic[Item, Result]):
                 continue
             for (request, index), result in zip(batch, results, strict=True):
                 request.take_result(index, result, len(batch))
+        # In the same step as the look at the queue, so that what comes next finds the lane free.
+        self._busy -= 1
 
     def _next_batch(self) -> list[tuple[_Request[Item, Result], int]]:
         """The oldest items, up to a lane's share; those of given-up requests are dropped."""

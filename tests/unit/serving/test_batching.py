@@ -60,6 +60,21 @@ def test_lone_image_has_all_cpus_and_two_have_a_lane_each() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_request_right_after_an_answer_finds_a_free_lane(lanes: int) -> None:
+    async def one_after_the_other(batcher: Batcher[int, int], first: int) -> None:
+        for number in range(first, first + 20):
+            assert (await batcher.submit([number]))[0] == [2 * number]
+
+    async def scenario() -> None:
+        batcher = Batcher(FakeModel(free=True), lanes, max_batch=4)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(one_after_the_other(batcher, 100 * n) for n in range(1, 4)))
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
 def test_image_that_comes_while_another_runs_is_not_alone() -> None:
     async def scenario() -> None:
         model = FakeModel()
