@@ -14,8 +14,8 @@ import urllib3
 
 from local.settings import HOST, container_environment
 
-# SageMaker's own default is minutes because it also starts an instance; a laptop only imports
-# torch.
+# SageMaker's own default is minutes because it also starts an instance; a process here needs a
+# second or two.
 DEFAULT_START_TIMEOUT_S = 180.0
 _STOP_GRACE_S = 10.0
 _PING_TIMEOUT_S = 2.0
