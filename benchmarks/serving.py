@@ -52,7 +52,7 @@ from training.starter import build
 
 BATCH = 10
 CLIENTS = 3
-BATCHES_A_ROUND = 24
+BATCHES_A_ROUND = 48
 SINGLES_A_ROUND = 40
 
 
@@ -70,7 +70,7 @@ class Rounds:
 def main() -> int:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     count: int = parser.parse_args().rounds
     photos, source = sample_photos()
     with tempfile.TemporaryDirectory() as scratch:
