@@ -26,7 +26,11 @@ SECRET_KEY = "local"  # noqa: S105 - not a secret: the local cloud checks no sig
 
 # What a container on AWS would find in its environment too; the rest of the user's shell stays out
 # of it.
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "TMPDIR")
+# Where pip finds packages is known there as well.
+_PASSED_ON = (
+    "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "TMPDIR",
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "XDG_CACHE_HOME",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from serving.wire import (
 
 logger = logging.getLogger("serving")
 
-# How many images shared the forward pass: lets a caller and the tests see the batching at work.
+# The most images, good or bad, that ran together with one of the request's: shows the batching.
 BATCH_SIZE_HEADER = "X-Batch-Size"
 
 

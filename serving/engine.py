@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from serving.images import ImageError, decode
 from serving.model import Model, Prediction
 from serving.preprocess import pixels
 from serving.settings import Settings
+
+logger = logging.getLogger("serving")
 
 Outcome = Prediction | ImageError
 Source = Callable[[], bytes]
@@ -33,7 +36,7 @@ class Engine:
         )
 
     async def warm_up(self) -> None:
-        """Run every size of batch in every lane, so that no caller pays for a first time."""
+        """Run every size of batch, several at a time, so that no caller pays for a first one."""
         blank = io.BytesIO()
         side = self.manifest.preprocess.resize
         Image.new("RGB", (side, side)).save(blank, "JPEG")
@@ -67,3 +70,7 @@ class Engine:
             return pixels(decode(source(), self._max_pixels, spec.resize), spec)
         except ImageError as error:
             return error
+        except Exception:
+            # The others in this batch are not to blame, and sending it again would not help.
+            logger.exception("a picture was decoded but cannot be prepared")
+            return ImageError("CORRUPT", "the image cannot be prepared for the model")

@@ -13,7 +13,7 @@ from openvino import opset13 as ops
 from serving.architectures import ARCHITECTURES, Floats, Weights
 from serving.package import Manifest
 from serving.preprocess import PreprocessSpec, normalisation
-from serving.settings import Precision
+from serving.settings import Precision, cpu_count
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
@@ -45,10 +45,13 @@ class Network:
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
+            # A process with a part of the CPUs must leave the choice to the kernel: each such
+            # process would pin its threads to the same first ones.
+            "ENABLE_CPU_PINNING": threads >= cpu_count(),
         }
-        self._lanes = _Requests(
-            _core.compile_model(graph, "CPU", settings | {"NUM_STREAMS": threads})
-        )
+        # OpenVINO would otherwise leave out the second thread of each core.
+        lanes = settings | {"NUM_STREAMS": threads, "ENABLE_HYPER_THREADING": True}
+        self._lanes = _Requests(_core.compile_model(graph, "CPU", lanes))
         self._alone = _Requests(_core.compile_model(graph, "CPU", settings | {"NUM_STREAMS": 1}))
 
     def __call__(self, batch: NDArray[Any], *, alone: bool = False) -> list[Floats]:

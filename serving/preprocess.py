@@ -75,9 +75,10 @@ def pixels(image: Image.Image, spec: PreprocessSpec) -> NDArray[np.uint8]:
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Turn by the EXIF orientation and convert any mode to RGB, transparency on white."""
-    if image.mode == "RGB" and not image.getexif().get(_ORIENTATION):
-        return image  # nearly all of them; the steps below would copy it twice
-    image = ImageOps.exif_transpose(image)
+    if _orientation(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image  # as nearly all are; the last step would only copy it
     if image.mode.startswith("I") or image.mode == "F":
         image = _deep_to_grey(image)
     if image.has_transparency_data:
@@ -85,6 +86,14 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's value, 1 (upright) where there is none or the EXIF data is broken."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - Pillow raises almost anything, and the picture itself is fine
+        return 1
 
 
 def _scaled_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:

@@ -65,8 +65,9 @@ class Settings:
 
     def thread_count(self) -> int:
         """CPU threads for the forward pass."""
-        if self.threads:
-            return self.threads
-        if hasattr(os, "sched_getaffinity"):  # Linux: the CPUs this process may use
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return self.threads or cpu_count()
+
+
+def cpu_count() -> int:
+    """CPUs that this process may use; on other systems than Linux, all of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

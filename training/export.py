@@ -28,7 +28,7 @@ CAVEAT = (
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves; `run.best_weights` are named as in serving.model.Classifier."""
+    """What a training leaves; `run.best_weights` are named as in a model package."""
 
     run: Run
     widths: tuple[int, ...]

@@ -24,7 +24,7 @@ from PIL import Image
 
 from serving.images import ImageError, decode
 from serving.preprocess import PreprocessSpec, pixels, upright_rgb
-from serving.settings import Settings
+from serving.settings import Settings, cpu_count
 from training.errors import JobError
 
 # Random squares cover this share of the largest one at least. Inception's training (Szegedy et al.
@@ -104,13 +104,8 @@ class Decoder:
             return error
 
 
-def cpu_count() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def cpu_share() -> int:
-    """This process's part of them, where several on this machine train together."""
+    """This process's part of the CPUs, where several on this machine train together."""
     return max(1, cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 

@@ -72,7 +72,7 @@ def build(output: Path) -> Manifest:
 
 
 def starter_tensors(pretrained: Pretrained) -> dict[str, torch.Tensor]:
-    """The ImageNet weights under the names of serving.model.Classifier.
+    """The ImageNet weights under the names that a model package gives them.
 
     Raises JobError for weights that came without their ImageNet classifier.
     """

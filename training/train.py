@@ -57,6 +57,7 @@ from training.metric_lines import final_lines
 from training.options import HEADS, Folders, Options, job_name, parse
 from training.profiler import JobFacts, Profiler
 from training.report import evaluate, write_json, write_report
+from training.wheels import travelling_wheels
 from training.workers import Workers
 
 
@@ -85,6 +86,8 @@ def run_job(job: Job) -> None:
     """From the data set to the package and its figures."""
     options, folders = job.options, job.folders
     with job.profiler.phase("initialisation"):
+        if job.workers.first and not options.features_only:
+            travelling_wheels()  # if the package cannot be made, say so now and not after hours
         pretrained = load_pretrained(options.backbone, folders.given_weights(options.weights))
         data = open_data(folders)
     with job.profiler.phase("features"):

@@ -52,12 +52,21 @@ def travelling_wheels() -> dict[str, bytes]:
 
 def _content(wheel: Wheel, folder: Path) -> bytes:
     kept = folder / wheel.file
+    try:
+        return _kept_or_fetched(wheel, kept)
+    except OSError as error:
+        raise JobError(
+            f"{wheel.file} cannot be kept in {folder}: {error}. XDG_CACHE_HOME names another folder"
+        ) from error
+
+
+def _kept_or_fetched(wheel: Wheel, kept: Path) -> bytes:
     if kept.is_file():
         content = kept.read_bytes()
         if hashlib.sha256(content).hexdigest() == wheel.sha256:
             return content
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
         _download(wheel, Path(scratch))
         return (Path(scratch) / wheel.file).replace(kept).read_bytes()
 

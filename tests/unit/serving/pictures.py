@@ -59,6 +59,8 @@ def random_model(manifest: Manifest) -> nn.ModuleDict:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.get_buffer("running_mean"), -0.5, 0.5)
             nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0, which hides a path
+            nn.init.uniform_(module.bias, -0.5, 0.5)
     return model
 
 

@@ -1,5 +1,7 @@
 """The one preprocess function against the reference transform, and what else it must take."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,17 +73,25 @@ def test_every_mode_becomes_rgb_of_the_same_picture(mode: str) -> None:
 def test_transparency_becomes_white() -> None:
     clear = Image.new("RGBA", (8, 8), (200, 10, 10, 0))
     half = Image.new("LA", (8, 8), (0, 128))
+    colour = Image.new("RGB", (8, 8), (200, 10, 10))
+    colour.info["transparency"] = (200, 10, 10)
     palette = Image.new("P", (8, 8))
     palette.info["transparency"] = 0
     assert upright_rgb(clear).getpixel((0, 0)) == (255, 255, 255)
     assert upright_rgb(half).getpixel((0, 0)) == (127, 127, 127)
+    assert upright_rgb(colour).getpixel((0, 0)) == (255, 255, 255)
     assert upright_rgb(palette).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_broken_exif_is_no_exif() -> None:
+    data = encoded(picture(80, 60), "PNG", exif=b"Exif\0\0neither II nor MM")
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    assert np.array_equal(np.asarray(upright_rgb(image)), np.asarray(picture(80, 60)))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_16_bit_grey_keeps_its_shades(kind: str) -> None:
-    import io
-
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(4, axis=0)
     image = Image.open(io.BytesIO(encoded(Image.fromarray(ramp), kind)))
     shades = np.asarray(upright_rgb(image))[0, :, 0].astype(int)
