@@ -14,7 +14,6 @@ independent of each other.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from serving.images import decode
 from serving.model import Model, load
 from serving.package import unpack
 from serving.preprocess import pixels
+from serving.settings import cpu_count
 from training.starter import DOG_THRESHOLD, build
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -102,7 +102,7 @@ def starter_model(scratch: Path) -> Model:
     """The starter package, built and loaded as an endpoint would."""
     build(scratch / "model.tar.gz")
     unpack(scratch / "model.tar.gz", scratch / "model")
-    return load(scratch / "model", len(os.sched_getaffinity(0)))
+    return load(scratch / "model", cpu_count())
 
 
 def dog_paths(folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,19 +35,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.dog_threshold import dog_paths, starter_model
 from benchmarks.report import DOGS, ROOT, machine, write
 from serving.architectures import Weights
 from serving.images import decode
-from serving.model import Model
-from serving.network import backbone, heads
-from serving.package import DogScore, Manifest
+from serving.network import backbone
 from serving.preprocess import pixels
 from serving.settings import Precision, Settings
 from tests.photos import breed_of
 from training.backbones import REGISTRY, build_backbone, load_pretrained
 from training.batches import normalised
-from training.breeds import DOG_THRESHOLD, FIRST_BREED, IMAGENET_CLASSES, LAST_BREED, breed_labels
-from training.starter import starter_tensors
+from training.photos import portions
 
 BACKBONES = ("efficientnet_lite0", "resnet50")
 BATCHES = (1, 4, 10, 32)
@@ -87,7 +86,7 @@ def openvino_engine(
 ) -> tuple[Callable[[Pictures], Any], Run]:
     """serving.network: (pictures -> the same, pictures -> features)."""
     network = backbone(name, Weights(tensors(name)), REGISTRY[name].preprocess, threads, precision)
-    return lambda pictures: pictures, lambda batch: network(batch, alone=alone)[0].copy()
+    return lambda pictures: pictures, lambda batch: network(batch, alone=alone)[0]
 
 
 # Name -> how to build it, and whether as many passes run at a time as there are threads.
@@ -189,13 +188,10 @@ def tensors(name: str) -> dict[str, NDArray[np.float32]]:
 
 def agreement() -> list[dict[str, Any]]:
     """What each engine's starter model answers to the test photos."""
-    name = "efficientnet_lite0"
-    spec, labels = REGISTRY[name].preprocess, breed_labels()
-    score = DogScore(IMAGENET_CLASSES, FIRST_BREED, LAST_BREED, DOG_THRESHOLD)
-    manifest = Manifest("starter", name, labels, (1280, len(labels)), spec, score, "")
-    state = {key: value.numpy() for key, value in starter_tensors(load_pretrained(name)).items()}
-    model = Model(manifest, lambda batch: [batch], heads(manifest, Weights(state), 1))  # type: ignore[arg-type]  # only its heads are asked
-    paths = [path for path in sorted((DOGS / "test").glob("*/*.jpg")) if breed_of(path) in labels]
+    with tempfile.TemporaryDirectory() as scratch:
+        model = starter_model(Path(scratch))
+    name, spec = model.manifest.backbone, model.manifest.preprocess
+    paths = [path for path in dog_paths(DOGS / "test") if breed_of(path) in model.manifest.labels]
     pictures = np.stack(
         [
             pixels(decode(path.read_bytes(), Settings.max_pixels, spec.resize), spec)
@@ -205,11 +201,8 @@ def agreement() -> list[dict[str, Any]]:
     answers = {}
     for engine, (build, _) in ENGINES.items():
         prepare, run = build(name, Settings().thread_count())
-        parts = [
-            run(prepare(pictures[at : at + Settings.max_batch]))
-            for at in range(0, len(pictures), Settings.max_batch)
-        ]
-        answers[engine] = model.answers(np.concatenate(parts))
+        features = [run(prepare(pictures[part])) for part in portions(len(pictures))]
+        answers[engine] = model.answers(np.concatenate(features))
     reference = answers[REFERENCE]
     return [
         {

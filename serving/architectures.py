@@ -21,7 +21,7 @@ from openvino import opset13 as ops
 
 Floats = NDArray[np.float32]
 
-NORM_EPSILON = {"efficientnet": 1e-3, "resnet": 1e-5}
+_LITE_EPSILON, _RESNET_EPSILON = 1e-3, 1e-5  # of the batch norms
 
 # EfficientNet-Lite0's stages: blocks, kernel, stride of the first block, expansion, channels.
 # The wider and deeper ones multiply blocks (but for the first and last stage) and channels.
@@ -106,7 +106,7 @@ def _lite(width: float, depth: float) -> Architecture:
     def build(pictures: Node, weights: Weights) -> Node:
         def convolve(x: Node, part: _Convolution) -> Node:
             # "Same" padding as TensorFlow has it: what is odd goes to the right and the bottom.
-            return _convolve(x, part, weights, NORM_EPSILON["efficientnet"], "same_upper", 0)
+            return _convolve(x, part, weights, _LITE_EPSILON, "same_upper", 0)
 
         def relu6(x: Node) -> Node:
             return ops.clamp(x, 0.0, 6.0)
@@ -149,9 +149,7 @@ def _rounded(channels: float) -> int:
 
 def _resnet50(pictures: Node, weights: Weights) -> Node:
     def convolve(x: Node, part: _Convolution) -> Node:
-        return _convolve(
-            x, part, weights, NORM_EPSILON["resnet"], "explicit", (part.kernel - 1) // 2
-        )
+        return _convolve(x, part, weights, _RESNET_EPSILON, "explicit", (part.kernel - 1) // 2)
 
     x = ops.relu(convolve(pictures, _Convolution("conv1", "bn1", 3, 64, 7, 2)))
     x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)

@@ -28,11 +28,9 @@ class Engine:
         self.manifest = model.manifest
         self.slots = Slots(settings.max_in_flight)
         self._model = model
-        self._max_pixels = settings.max_pixels
-        self._lanes = settings.thread_count()
-        self._max_batch = settings.max_batch
+        self._settings = settings
         self._batcher: Batcher[Source, Outcome] = Batcher(
-            self._classify, self._lanes, settings.max_batch
+            self._classify, settings.thread_count(), settings.max_batch
         )
 
     async def warm_up(self) -> None:
@@ -41,8 +39,8 @@ class Engine:
         side = self.manifest.preprocess.resize
         Image.new("RGB", (side, side)).save(blank, "JPEG")
         await self.classify([blank.getvalue])
-        for size in range(1, self._max_batch + 1):
-            full = [[blank.getvalue] * size] * self._lanes
+        for size in range(1, self._settings.max_batch + 1):
+            full = [[blank.getvalue] * size] * self._settings.thread_count()
             await asyncio.gather(
                 *(asyncio.to_thread(self._classify, batch, alone=False) for batch in full)
             )
@@ -67,7 +65,7 @@ class Engine:
     def _decode(self, source: Source) -> NDArray[np.uint8] | ImageError:
         spec = self.manifest.preprocess
         try:
-            return pixels(decode(source(), self._max_pixels, spec.resize), spec)
+            return pixels(decode(source(), self._settings.max_pixels, spec.resize), spec)
         except ImageError as error:
             return error
         except Exception:

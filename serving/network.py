@@ -55,7 +55,7 @@ class Network:
         self._alone = _Requests(_core.compile_model(graph, "CPU", settings | {"NUM_STREAMS": 1}))
 
     def __call__(self, batch: NDArray[Any], *, alone: bool = False) -> list[Floats]:
-        """The input (N, ...) -> the outputs, each (N, ...)."""
+        """The input (N, ...) -> the outputs, each (N, ...) and the caller's own."""
         request = (self._alone if alone else self._lanes).of_this_thread()
         found = request.infer([np.ascontiguousarray(batch)], share_inputs=True)
         return list(found.values())

@@ -6,12 +6,11 @@ import numpy as np
 
 from serving.images import ImageError
 from serving.model import Model, Prediction
-from serving.settings import Settings
 from training.data.dataset import DataSet
 from training.errors import JobError
 from training.feature_file import SplitFeatures
 from training.metrics import Answers
-from training.photos import picture, threads
+from training.photos import picture, portions, threads
 
 # Photos that go the whole way, to prove that the cached features are those of the package.
 _PROBES = 16
@@ -36,8 +35,8 @@ def from_photos(model: Model, data: DataSet, names: Sequence[str]) -> list[Predi
         except (ImageError, OSError) as error:
             raise JobError(f"a photo could be read before, and now cannot: {error}") from error
 
-    parts = [names[at : at + Settings.max_batch] for at in range(0, len(names), Settings.max_batch)]
     with threads("evaluate") as pool:
+        parts = [names[part] for part in portions(len(names))]
         return [prediction for answers in pool.map(answer, parts) for prediction in answers]
 
 

@@ -14,15 +14,12 @@ import torch
 from serving.images import ImageError
 from serving.network import Network
 from serving.preprocess import PreprocessSpec
-from serving.settings import Settings
 from training.data.dataset import DataSet
 from training.data.folders import Split
 from training.feature_file import SplitFeatures
-from training.photos import check_skipped, picture, threads
+from training.photos import check_skipped, picture, portions, threads
 from training.progress import progress
 from training.workers import Workers
-
-_BATCH = Settings.max_batch
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def run_pass(
     Raises JobError when too many photos cannot be read.
     """
     mine = workers.share(range(len(data.splits[split])))
-    chunks = [mine[at : at + _BATCH] for at in range(0, len(mine), _BATCH)]
+    chunks = [mine[part] for part in portions(len(mine))]
     parts = []
     with (
         threads("features") as pool,
@@ -75,7 +72,7 @@ def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequenc
     if not good:
         return Part([], torch.empty(0), errors)
     (features,) = frozen.network(np.stack(list(good.values())))
-    return Part(list(good), torch.from_numpy(features.copy()), errors)
+    return Part(list(good), torch.from_numpy(features), errors)
 
 
 def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -154,22 +155,22 @@ def _compute(
     spec, threads = pretrained.entry.preprocess, photos.cpu_share()
     weights = {name: tensor.numpy() for name, tensor in pretrained.tensors.items()}
 
+    @cache
     def frozen(precision: Precision) -> Frozen:
         network = backbone(pretrained.name, Weights(weights), spec, threads, precision)
         return Frozen(network, spec)
 
     splits = dict(known.splits) if known else {}
     started = time.monotonic()
-    training, served = frozen(key.precision), frozen("float32")
     for view in views:
-        made = run_pass(training, data, "train", view, workers)
+        made = run_pass(frozen(key.precision), data, "train", view, workers)
         if "train" in splits:
             both = torch.cat([splits["train"].views, made.views])
             made = replace(made, views=both)
         splits["train"] = made
     for split in SPLITS[1:]:
         if split not in splits:
-            splits[split] = run_pass(served, data, split, 0, workers)
+            splits[split] = run_pass(frozen("float32"), data, split, 0, workers)
     if workers.first:
         print(f"features: computed in {time.monotonic() - started:.0f} s", flush=True)
     return Features(key, data.labels, {split: splits[split] for split in SPLITS})

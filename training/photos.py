@@ -74,6 +74,12 @@ def threads(name: str) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
+def portions(count: int) -> list[slice]:
+    """What a thread takes of `count` items: as many at a time as share a pass when serving."""
+    size = Settings.max_batch
+    return [slice(at, at + size) for at in range(0, count, size)]
+
+
 class Decoder:
     """Reads photos in threads, ahead of their use."""
 
