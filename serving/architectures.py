@@ -2,7 +2,7 @@
 
 Tensors have the names that timm and torchvision give them, so training (PyTorch) and serving share
 one file of weights without sharing a framework: PyTorch takes seconds to start, and runs ResNet50
-at four fifths and EfficientNet-Lite0 at a third of the speed (benchmarks/engines.py). A batch norm
+at four fifths and EfficientNet-Lite0 at a third of the speed (benchmarks/engines). A batch norm
 is folded into the convolution before it, which computes the same with less.
 
 Sources: EfficientNet-Lite is described in Google's TPU repository (efficientnet/lite), on top of

@@ -41,7 +41,7 @@ class Network:
     def __init__(
         self, inputs: Node, outputs: list[Node], threads: int, precision: Precision
     ) -> None:
-        graph = ov.Model([ops.result(output) for output in outputs], [inputs])
+        model = ov.Model([ops.result(output) for output in outputs], [inputs])
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
@@ -51,8 +51,8 @@ class Network:
         }
         # OpenVINO would otherwise leave out the second thread of each core.
         lanes = settings | {"NUM_STREAMS": threads, "ENABLE_HYPER_THREADING": True}
-        self._lanes = _Requests(_core.compile_model(graph, "CPU", lanes))
-        self._alone = _Requests(_core.compile_model(graph, "CPU", settings | {"NUM_STREAMS": 1}))
+        self._lanes = _Requests(_core.compile_model(model, "CPU", lanes))
+        self._alone = _Requests(_core.compile_model(model, "CPU", settings | {"NUM_STREAMS": 1}))
 
     def __call__(self, batch: NDArray[Any], *, alone: bool = False) -> list[Floats]:
         """The input (N, ...) -> the outputs, each (N, ...) and the caller's own."""
@@ -87,12 +87,18 @@ def backbone(
 
     Raises WeightsError for a tensor that is missing or has another shape.
     """
-    pictures = ops.parameter([-1, spec.crop, spec.crop, 3], ov.Type.u8)
-    scale, offset = normalisation(spec)
-    normal = ops.add(ops.multiply(ops.convert(pictures, "f32"), scale), offset)
-    channels_first = ops.transpose(normal, ops.constant([0, 3, 1, 2], ov.Type.i64))
-    features = ARCHITECTURES[name].build(channels_first, weights)
+    pictures, features = graph(name, weights, spec)
     return Network(pictures, [features], threads, precision)
+
+
+def graph(name: str, weights: Weights, spec: PreprocessSpec) -> tuple[Node, Node]:
+    """A backbone's entry and exit, as `backbone` compiles them."""
+    pictures = ops.parameter([-1, spec.crop, spec.crop, 3], ov.Type.u8)
+    # Channels first while they are bytes: three neighbours with a scale each are slow to multiply.
+    planes = ops.transpose(pictures, ops.constant([0, 3, 1, 2], ov.Type.i64))
+    scale, offset = (each[:, None, None] for each in normalisation(spec))
+    normal = ops.add(ops.multiply(ops.convert(planes, "f32"), scale), offset)
+    return pictures, ARCHITECTURES[name].build(normal, weights)
 
 
 def heads(manifest: Manifest, weights: Weights, threads: int) -> Network:
