@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from serving.batching import QueueFullError
+from serving.admission import QueueFullError
 from serving.engine import Engine
 from serving.images import ImageError
 from serving.model import Model
@@ -87,18 +87,18 @@ async def invocations(request: Request) -> Response:
 @contextlib.contextmanager
 def reserved_slots(engine: Engine) -> Iterator[Callable[[int], None]]:
     """One place before the body is read, more once it is known how many images it holds."""
-    reserved = 0
+    engine.admission.enter()
+    reserved = 1
 
     def reserve(count: int) -> None:
         nonlocal reserved
-        engine.slots.take(count - reserved)
+        engine.admission.take(count - reserved)
         reserved = count
 
-    reserve(1)
     try:
         yield reserve
     finally:
-        engine.slots.give_back(reserved)
+        engine.admission.give_back(reserved)
 
 
 async def _answer(

@@ -18,28 +18,6 @@ Taken = TypeVar("Taken", contravariant=True)
 Given = TypeVar("Given", covariant=True)
 
 
-class QueueFullError(Exception):
-    """More images are in flight than the server takes."""
-
-
-class Slots:
-    """Counts images in flight, from before a request's body is read until it is answered."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken = 0
-
-    def take(self, count: int) -> None:
-        """Reserve `count` places or raise QueueFullError."""
-        if self.taken + count > self.limit:
-            raise QueueFullError(f"{self.taken} images in flight, the limit is {self.limit}")
-        self.taken += count
-
-    def give_back(self, count: int) -> None:
-        """Return places that `take` reserved."""
-        self.taken -= count
-
-
 class Run(Protocol[Taken, Given]):
     """What a lane does with a batch: as many results as items, in the same order."""
 
@@ -54,6 +32,7 @@ class _Request(Generic[Item, Result]):
         self.items = items
         self.results: list[Result | None] = [None] * len(items)
         self.left = len(items)
+        self.begun = False
         self.largest_batch = 0
         self.answer: asyncio.Future[tuple[list[Result], int]] = (
             asyncio.get_running_loop().create_future()
@@ -81,6 +60,7 @@ class Batcher(Generic[Item, Result]):
         self._max_batch = max_batch
         self._waiting: deque[tuple[_Request[Item, Result], int]] = deque()
         self._busy = 0
+        self.unanswered = 0  # images that wait or run
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps weak references only
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
@@ -91,13 +71,23 @@ class Batcher(Generic[Item, Result]):
         what is running already are thrown away.
         """
         request: _Request[Item, Result] = _Request(items)
+        self.unanswered += len(items)
         self._waiting.extend((request, index) for index in range(len(items)))
         for _ in range(min(len(items), self._lanes - self._busy)):
             self._busy += 1
             lane = asyncio.create_task(self._drain())
             self._tasks.add(lane)
             lane.add_done_callback(self._tasks.discard)
-        return await request.answer
+        try:
+            return await request.answer
+        finally:
+            self.unanswered -= len(items)
+
+    def shed(self, error: Exception) -> None:
+        """Fail the requests of which nothing has begun."""
+        for request, _ in self._waiting:
+            if not request.begun and not request.answer.done():
+                request.answer.set_exception(error)
 
     def close(self) -> None:
         """Let running batches finish and end the threads."""
@@ -130,5 +120,6 @@ class Batcher(Generic[Item, Result]):
         while self._waiting and len(batch) < share:
             request, index = self._waiting.popleft()
             if not request.answer.done():
+                request.begun = True
                 batch.append((request, index))
         return batch

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.batching import Batcher, Slots
+from serving.admission import Admission
+from serving.batching import Batcher
 from serving.images import ImageError, decode
 from serving.model import Model, Prediction
 from serving.preprocess import pixels
@@ -26,12 +27,11 @@ class Engine:
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self.manifest = model.manifest
-        self.slots = Slots(settings.max_in_flight)
         self._model = model
         self._settings = settings
-        self._batcher: Batcher[Source, Outcome] = Batcher(
-            self._classify, settings.thread_count(), settings.max_batch
-        )
+        lanes = settings.thread_count()
+        self._batcher: Batcher[Source, Outcome] = Batcher(self._classify, lanes, settings.max_batch)
+        self.admission = Admission(settings.max_in_flight, lanes, self._batcher)
 
     async def warm_up(self) -> None:
         """Run every size of batch, several at a time, so that no caller pays for a first one."""

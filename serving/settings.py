@@ -10,7 +10,7 @@ SERVING_THREADS            0         CPU threads, a forward pass on each; 0 = al
 SERVING_PRECISION          float32   or bf16: twice as fast where the CPU has it (AMX, AVX-512
                                      BF16), slower elsewhere; changes about one answer in sixty,
                                      where two breeds are about equally likely
-                                     (benchmarks/engines.py)
+                                     (benchmarks/engines)
 """
 
 import os
@@ -34,7 +34,7 @@ class Settings:
     max_pixels: int = 50_000_000
     max_instances: int = 32
     # Each pass runs on one CPU. Up to about four images the time of each hardly changes; beyond, it
-    # rises, since the activations no longer fit that CPU's cache (benchmarks/engines.py).
+    # rises, since the activations no longer fit that CPU's cache (benchmarks/engines).
     max_batch: int = 4
     max_in_flight: int = 128
     # Below the function's read time-out of 20 s, so that the answer is ours and not a cut line.

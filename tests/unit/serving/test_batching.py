@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.batching import Batcher, QueueFullError, Slots
+from serving.batching import Batcher
 
 
 class FakeModel:
@@ -204,11 +204,24 @@ def test_every_request_gets_its_own_results_in_order(requests: list[list[int]], 
     asyncio.run(scenario())
 
 
-def test_slots_refuse_above_the_limit_and_take_again_after() -> None:
-    slots = Slots(3)
-    slots.take(2)
-    with pytest.raises(QueueFullError, match="2 images in flight, the limit is 3"):
-        slots.take(2)
-    slots.take(1)
-    slots.give_back(3)
-    slots.take(3)
+def test_shed_fails_what_has_not_begun_and_nothing_else() -> None:
+    async def scenario() -> None:
+        model = FakeModel()
+        batcher = Batcher(model, lanes=1, max_batch=2)
+        running = await submitted(batcher.submit([1, 2, 3]))  # one batch runs, one waits
+        await model.running()
+        waiting = [await submitted(batcher.submit([n])) for n in (4, 5)]
+        assert batcher.unanswered == 5
+        batcher.shed(ValueError("flooded"))
+        for task in waiting:
+            with pytest.raises(ValueError, match="flooded"):
+                await task
+        assert batcher.unanswered == 3
+        model.let_through()
+        assert await running == ([2, 4, 6], 2)
+        assert model.passes == [[1, 2], [3]]
+        assert batcher.unanswered == 0
+        assert await batcher.submit([7]) == ([14], 1)
+        batcher.close()
+
+    asyncio.run(scenario())
