@@ -39,11 +39,10 @@ class Engine:
         side = self.manifest.preprocess.resize
         Image.new("RGB", (side, side)).save(blank, "JPEG")
         await self.classify([blank.getvalue])
+        await asyncio.to_thread(self._model.warm_up, 1, alone=True)
         for size in range(1, self._settings.max_batch + 1):
-            full = [[blank.getvalue] * size] * self._settings.thread_count()
-            await asyncio.gather(
-                *(asyncio.to_thread(self._classify, batch, alone=False) for batch in full)
-            )
+            lanes = range(self._settings.thread_count())
+            await asyncio.gather(*(asyncio.to_thread(self._model.warm_up, size) for _ in lanes))
 
     async def classify(self, sources: Sequence[Source]) -> tuple[list[Outcome], int]:
         """Images (as functions giving their bytes) -> outcomes in order, and the largest batch."""

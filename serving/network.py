@@ -39,7 +39,13 @@ class Network:
     """
 
     def __init__(
-        self, inputs: Node, outputs: list[Node], threads: int, precision: Precision
+        self,
+        inputs: Node,
+        outputs: list[Node],
+        threads: int,
+        precision: Precision,
+        *,
+        pinned: bool = True,
     ) -> None:
         model = ov.Model([ops.result(output) for output in outputs], [inputs])
         settings = {
@@ -47,7 +53,7 @@ class Network:
             "INFERENCE_NUM_THREADS": threads,
             # A process with a part of the CPUs must leave the choice to the kernel: each such
             # process would pin its threads to the same first ones.
-            "ENABLE_CPU_PINNING": threads >= cpu_count(),
+            "ENABLE_CPU_PINNING": pinned and threads >= cpu_count(),
         }
         # OpenVINO would otherwise leave out the second thread of each core.
         lanes = settings | {"NUM_STREAMS": threads, "ENABLE_HYPER_THREADING": True}
@@ -82,13 +88,17 @@ def backbone(
     spec: PreprocessSpec,
     threads: int,
     precision: Precision,
+    *,
+    pinned: bool = True,
 ) -> Network:
     """uint8 (N, crop, crop, 3) as `pixels` makes them -> float32 (N, features).
 
-    Raises WeightsError for a tensor that is missing or has another shape.
+    Each lane keeps to a CPU of its own (`pinned`), unless another network runs beside this one,
+    whose lanes would keep to the same CPUs. Raises WeightsError for a tensor that is missing or has
+    another shape.
     """
     pictures, features = graph(name, weights, spec)
-    return Network(pictures, [features], threads, precision)
+    return Network(pictures, [features], threads, precision, pinned=pinned)
 
 
 def graph(name: str, weights: Weights, spec: PreprocessSpec) -> tuple[Node, Node]:

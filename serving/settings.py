@@ -7,10 +7,12 @@ SERVING_MAX_BATCH          4         most images in one forward pass, of one req
 SERVING_MAX_IN_FLIGHT      128       most images being decoded, waiting or running; more -> 429
 SERVING_REQUEST_TIMEOUT_S  15        a request that takes longer is answered 503
 SERVING_THREADS            0         CPU threads, a forward pass on each; 0 = all of this process
-SERVING_PRECISION          float32   or bf16: twice as fast where the CPU has it (AMX, AVX-512
-                                     BF16), slower elsewhere; changes about one answer in sixty,
-                                     where two breeds are about equally likely
-                                     (benchmarks/engines)
+SERVING_PRECISION          float32   or mixed: a quarter faster where the CPU has bf16 (AMX, AVX-512
+                                     BF16), the same elsewhere; a photo for which two breeds are
+                                     about equally likely is looked at again in float32, so labels
+                                     stay the same (benchmarks/serving);
+                                     or bf16: half as fast again, slower on other CPUs; changes
+                                     about one answer in sixty, of those photos
 """
 
 import os
@@ -18,8 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-Precision = Literal["float32", "bf16"]
-PRECISIONS = get_args(Precision)
+Precision = Literal["float32", "bf16"]  # of a network
+ServedPrecision = Precision | Literal["mixed"]
+PRECISIONS = (*get_args(Precision), "mixed")
 
 
 class SettingsError(ValueError):
@@ -40,7 +43,7 @@ class Settings:
     # Below the function's read time-out of 20 s, so that the answer is ours and not a cut line.
     request_timeout_s: int = 15
     threads: int = 0
-    precision: Precision = "float32"
+    precision: ServedPrecision = "float32"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -53,8 +56,8 @@ class Settings:
                 continue
             if field.name == "precision":
                 if text not in PRECISIONS:
-                    known = " or ".join(PRECISIONS)
-                    raise SettingsError(f"{name}={text!r}: expected {known}")
+                    known = ", ".join(PRECISIONS)
+                    raise SettingsError(f"{name}={text!r}: expected one of {known}")
                 values[field.name] = text
                 continue
             least = 0 if field.name == "threads" else 1

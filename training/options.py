@@ -5,9 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
-from serving import settings
 from serving.settings import Precision
 from training.backbones import REGISTRY
 from training.debugger import RULES
@@ -16,7 +15,7 @@ from training.errors import JobError
 # Widths of the hidden layers between the features and the classes.
 HEADS: dict[str, tuple[int, ...]] = {"linear": (), "three-layer": (2048, 516)}
 UNFREEZE = ("head", "last-stage", "all")
-PRECISIONS = ("auto", *settings.PRECISIONS)
+PRECISIONS = ("auto", *get_args(Precision))
 DOG_SCORES = ("auto", "true", "false")
 
 

@@ -1,6 +1,8 @@
 """The model: top-k, the dog threshold, and the graphs against PyTorch's networks."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from serving.architectures import ARCHITECTURES, Weights
-from serving.model import Model, Prediction
+from serving.model import Model, Prediction, load
 from serving.network import backbone, fastest_precision, heads
 from serving.package import DogScore, Manifest
 from serving.preprocess import PreprocessSpec
-from serving.settings import Precision
-from tests.unit.serving.pictures import SPEC, manifest_for, random_model
+from serving.settings import PRECISIONS, Precision, ServedPrecision
+from tests.unit.serving.pictures import SPEC, manifest_for, random_model, write_package
 from training.batches import normalised
 
 LABELS = tuple("ABCDEFG")
@@ -113,3 +115,70 @@ def test_head_has_relu_between_its_layers_only() -> None:
     with torch.inference_mode():
         expected = model["head"](rows).softmax(1)
     torch.testing.assert_close(torch.from_numpy(ours), expected, rtol=1e-4, atol=1e-5)
+
+
+class Echo:
+    """A network that gives back, for pictures numbered by their first byte, what it was told."""
+
+    def __init__(self, outputs: dict[int, list[float]]) -> None:
+        self.outputs = outputs
+        self.asked: list[int] = []
+
+    def __call__(self, batch: NDArray[np.uint8], *, alone: bool = False) -> list[NDArray[Any]]:
+        numbers = [int(picture[0, 0, 0]) for picture in batch]
+        self.asked += numbers
+        return [np.array([self.outputs[number] for number in numbers], np.float32)]
+
+
+def numbered(count: int) -> NDArray[np.uint8]:
+    """Pictures 0, 1, ... for an Echo."""
+    return np.stack([np.full((2, 2, 3), number, np.uint8) for number in range(count)])
+
+
+def test_close_answers_are_looked_at_again_and_only_those() -> None:
+    rough = {0: [0.80, 0.20], 1: [0.52, 0.48], 2: [0.30, 0.70], 3: [0.46, 0.54]}
+    exact = Echo({1: [0.49, 0.51], 3: [0.45, 0.55]})
+    told = replace(manifest(None), labels=("A", "B"), head=(2, 2))
+    model = Model(told, Echo(rough), lambda features: [features], exact)  # type: ignore[arg-type]
+    found = model.predict(numbered(4))
+    assert exact.asked == [1, 3]
+    assert [answer.label for answer in found] == ["A", "B", "B", "B"]
+    assert [answer.confidence for answer in found] == [0.8, 0.51, 0.7, 0.55]
+
+
+def test_answer_near_the_dog_threshold_is_looked_at_again() -> None:
+    told = replace(manifest(DogScore(3, 1, 2, 0.3)), labels=("A", "B"), head=(2, 2))
+    dogs = {0: 0.9, 1: 0.35, 2: 0.05}
+    exact = Echo({1: [0.8, 0.2, 0.25]})
+    rough = Echo({number: [0.9, 0.1, dog] for number, dog in dogs.items()})
+
+    def two_heads(features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [features[:, :2], features[:, 2]]
+
+    model = Model(told, rough, two_heads, exact)  # type: ignore[arg-type]
+    found = model.predict(numbered(3))
+    assert exact.asked == [1]
+    assert [answer.label for answer in found] == ["A", None, None]
+
+
+@pytest.mark.skipif(fastest_precision() != "bf16", reason="this CPU has no bf16")
+@pytest.mark.parametrize(("close", "same_as"), [(1.1, "float32"), (0.0, "bf16")])
+def test_mixed_package_is_bf16_with_float32_behind_it(
+    close: float, same_as: ServedPrecision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.model.CLOSE", close)
+    write_package(tmp_path)
+    batch = pictures(2, SPEC.crop)
+    answers = {p: load(tmp_path, 1, p).predict(batch) for p in PRECISIONS}
+    assert answers["float32"] != answers["bf16"]
+    assert answers["mixed"] == answers[same_as]
+
+
+def test_mixed_is_float32_where_the_cpu_has_no_bf16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.model.fastest_precision", lambda: "float32")
+    write_package(tmp_path)
+    mixed, batch = load(tmp_path, 1, "mixed"), pictures(2, SPEC.crop)
+    assert mixed.exact is None
+    assert mixed.predict(batch) == load(tmp_path, 1, "float32").predict(batch)
