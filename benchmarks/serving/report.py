@@ -1,0 +1,202 @@
+"""The serving benchmark's tables, its picture, and its JSON."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.report import RESULTS, machine, write
+from benchmarks.serving.contenders import OURS
+
+LIBRARIES = (
+    "openvino", "torch", "timm", "uvicorn", "starlette", "ray", "torchserve",
+    "sagemaker-inference", "sagemaker-pytorch-inference", "litserve", "fastapi", "aiohttp",
+)  # fmt: skip
+# Okabe and Ito's colours, told apart by nearly everyone.
+COLOURS = (
+    "#0072B2", "#56B4E9", "#999999", "#009E73", "#D55E00", "#E69F00", "#CC79A7", "#000000",
+)  # fmt: skip
+MARKS = "osP^Dv*x"
+
+
+def report(
+    results: Mapping[str, Any], source: str, rounds: int, settings: Sequence[tuple[str, str]]
+) -> None:
+    """Print everything and write serving.json and serving.svg."""
+    console = Console(width=150)
+    told = Table("contender", "settings", title="Contenders")
+    for row in settings:
+        told.add_row(*row)
+    console.print(told)
+    for name, result in results.items():
+        for table in tables(name, result):
+            console.print(table)
+        for line in summary(name, result):
+            console.print(line)
+    content = {
+        "command": "make benchmark-serving",
+        "photos": source,
+        "rounds": rounds,
+        "machine": machine() | {name: version(name) for name in LIBRARIES},
+        "settings": dict(settings),
+        "models": results,
+    }
+    write("serving", content)
+    plot(results).savefig(RESULTS / "serving.svg")
+
+
+def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
+    """Closed loop, open loop, overload, answers."""
+    bare = result["bare"]
+    closed = Table(
+        "", "start s", "MB", "clients", "images/s", "p50 ms", "p95", "p99", "CPU ms an image",
+        title=f"{name}: one photo a request, closed loop; bare model: "
+        f"{bare['passes_of_ten_images_s']:.0f} images/s in passes of ten, "
+        f"{bare['lanes_images_s']:.0f} in lanes, one photo {bare['single_ms']:.1f} ms",
+    )  # fmt: skip
+    opened = Table(
+        "", "requests/s", "p50 ms", "p95", "p99", "not answered",
+        title=f"{name}: open loop, latency since each request was due",
+    )  # fmt: skip
+    overloaded = Table(
+        "", "offered/s", "answered/s", "p50 ms", "p99", "p99 alone", "what came back",
+        "MB before", "most",
+        title=f"{name}: ten times what it answers 16 clients",
+    )  # fmt: skip
+    for contender, found in result["contenders"].items():
+        first = [contender, f"{found['start_s']:.1f}"]
+        levels = dict(found["closed"])
+        if "ten" in found:
+            levels["3, ten photos each"] = found["ten"]
+        for clients, level in levels.items():
+            closed.add_row(
+                *first, f"{level['memory_mb']:.0f}", clients, f"{level['images_s']:.1f}",
+                *latencies(level), f"{level['cpu_ms_an_image']:.1f}",
+            )  # fmt: skip
+            first = ["", ""]
+        closed.add_section()
+        for number, level in enumerate(found["open"]):
+            lost = {key: n for key, n in level["outcomes"].items() if key != "200"}
+            opened.add_row(
+                "" if number else contender, f"{level['rate']:.1f}", *latencies(level),
+                outcomes(lost),
+            )  # fmt: skip
+        opened.add_section()
+        over, alone = found["overload"], found["closed"]["1"]["p99_ms"]
+        overloaded.add_row(
+            contender, f"{over['offered_s']:.0f}", f"{over['answered_s']:.1f}", ms(over["p50_ms"]),
+            ms(over["p99_ms"]), ms(alone), outcomes(over["outcomes"]),
+            str(over["memory_mb"]["before"]), str(over["memory_mb"]["most"]),
+        )  # fmt: skip
+    made = [closed, opened, overloaded]
+    if result["answers"]:
+        answers = Table(
+            "", "first label as PyTorch's", "right", "largest change of its probability",
+            title=f"{name}: answers to {result['answers'][0]['n']} test photos",
+        )  # fmt: skip
+        for one in result["answers"]:
+            answers.add_row(
+                one["contender"], f"{one['first_label_agrees']:.1%}", f"{one['right']:.1%}",
+                f"{one['largest_difference']:.4f}",
+            )  # fmt: skip
+        made.append(answers)
+    return made
+
+
+def summary(name: str, result: Mapping[str, Any]) -> list[str]:
+    """What the goals ask for."""
+    contenders, bare = result["contenders"], result["bare"]
+    if OURS not in contenders:
+        return []
+    ours = contenders[OURS]
+    at_16, alone = ours["closed"]["16"]["images_s"], ours["closed"]["1"]
+    over = ours["overload"]
+    lines = [
+        f"{name}, 16 clients: {at_16 / bare['passes_of_ten_images_s']:.0%} of bare passes of ten, "
+        f"{at_16 / bare['lanes_images_s']:.0%} of bare lanes; in batches of ten from 3 clients "
+        f"{ours['ten']['images_s'] / bare['passes_of_ten_images_s']:.0%} and "
+        f"{ours['ten']['images_s'] / bare['lanes_images_s']:.0%}",
+        f"a lone request: {alone['p50_ms'] - bare['single_ms']:.1f} ms over decode + forward pass",
+        f"overload: p99 of the answers {over['p99_ms'] / alone['p99_ms']:.1f} x a lone client's",
+    ]
+    for other, found in contenders.items():
+        if other != OURS:
+            best = max(level["images_s"] for level in found["closed"].values())
+            most = max(level["images_s"] for level in ours["closed"].values())
+            lines.append(
+                f"images/s of ours over {other}: {at_16 / found['closed']['16']['images_s']:.1f} x "
+                f"at 16 clients, {most / best:.1f} x at the best of each"
+            )
+    return lines
+
+
+def latencies(level: Mapping[str, Any]) -> list[str]:
+    """p50, p95, p99."""
+    return [ms(level[f"p{p}_ms"]) for p in (50, 95, 99)]
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds, or none."""
+    return "-" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def outcomes(counts: Mapping[str, int]) -> str:
+    """Shares of all, or numbers where few."""
+    return ", ".join(f"{n} x {outcome}" for outcome, n in sorted(counts.items())) or "0"
+
+
+def plot(results: Mapping[str, Any]) -> Figure:
+    """A row a model: images a second by clients, and tail latency by rate."""
+    mpl.rcParams["svg.hashsalt"] = "serving"
+    figure = Figure(figsize=(11, 4.2 * len(results)), layout="constrained")
+    axes = figure.subplots(len(results), 2, squeeze=False)
+    for (left, right), (name, result) in zip(axes, results.items(), strict=True):
+        throughput(left, name, result)
+        tails(right, name, result)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def throughput(axis: Axes, name: str, result: Mapping[str, Any]) -> None:
+    """Images a second against clients."""
+    for (contender, found), colour, mark in zip(
+        result["contenders"].items(), COLOURS, MARKS, strict=False
+    ):
+        clients = [int(one) for one in found["closed"]]
+        rates = [level["images_s"] for level in found["closed"].values()]
+        width = 2.6 if contender == OURS else 1.3
+        axis.plot(clients, rates, color=colour, marker=mark, linewidth=width, label=contender)
+    limit = result["bare"]["lanes_images_s"]
+    axis.axhline(limit, color="grey", linestyle="--", linewidth=1, label="the bare model")
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(clients, [str(one) for one in clients])
+    axis.set_ylim(0)
+    axis.set_title(f"{name}: images a second", loc="left", fontsize=11)
+    axis.set_xlabel("clients, one photo a request")
+    tidy(axis)
+
+
+def tails(axis: Axes, name: str, result: Mapping[str, Any]) -> None:
+    """p99 against the rate at which requests come."""
+    for (_, found), colour, mark in zip(result["contenders"].items(), COLOURS, MARKS, strict=False):
+        known = [level for level in found["open"] if level["p99_ms"] is not None]
+        axis.plot(
+            [level["rate"] for level in known], [level["p99_ms"] for level in known],
+            color=colour, marker=mark, linewidth=1.3,
+        )  # fmt: skip
+    axis.set_yscale("log")
+    axis.set_title(f"{name}: p99 in ms, waiting included", loc="left", fontsize=11)
+    axis.set_xlabel("requests a second, at random moments")
+    tidy(axis)
+
+
+def tidy(axis: Axes) -> None:
+    """Lines that help to read, none that do not."""
+    axis.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
