@@ -1,4 +1,4 @@
-"""The engines that could run the network, side by side: `make benchmark NAME=engines`.
+"""The engines that could run the network, side by side: `make benchmark-engines`.
 
 For each backbone, engine and number of CPU threads: milliseconds of a pass an image at several
 batch sizes, seconds to load, and memory, each engine in a process of its own. Batches are

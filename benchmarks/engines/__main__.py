@@ -192,7 +192,7 @@ def report(
             )  # fmt: skip
         console.print(answers)
     content = {
-        "command": "make benchmark NAME=engines",
+        "command": "make benchmark-engines",
         "rounds": rounds,
         "seed": SEED,
         "photos": "DOGS_DATA; they descend from ImageNet, which the backbone has seen",
