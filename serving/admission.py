@@ -2,8 +2,9 @@
 
 A queue absorbs bursts, but one that stays full only makes everybody wait. So it may overflow for a
 moment; if it still does a quarter of a second later, what waits is answered 429 and, until the
-flood has passed, a request is let in only when a lane is free for it. Those that are answered then
-are answered as fast as ever, and the others know at once that they must come again.
+flood has passed, a request is let in only when a lane is free for it, but for one lane: saying no
+to a flood takes a CPU of its own. Those that are answered then are answered about as fast as ever,
+and the others know at once that they must come again.
 """
 
 import time
@@ -38,7 +39,7 @@ class Admission:
     ) -> None:
         self.limit = limit
         self.taken = 0
-        self._lanes = lanes
+        self._few = max(1, lanes - 1)
         self._work = work
         self._clock = clock
         self._first_refusal = self._last_refusal = float("-inf")
@@ -47,7 +48,7 @@ class Admission:
     def enter(self) -> None:
         """One place for a request whose body has not been read, or raise QueueFullError."""
         self._flood = self._flood and self._clock() - self._last_refusal <= CALM_S
-        if self._flood and self._work.unanswered >= self._lanes:
+        if self._flood and self._work.unanswered >= self._few:
             self._refuse("the server is flooded with requests; try again later")
         self.take(1)
 

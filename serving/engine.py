@@ -67,6 +67,8 @@ class Engine:
             return pixels(decode(source(), self._settings.max_pixels, spec.resize), spec)
         except ImageError as error:
             return error
+        except MemoryError:
+            raise
         except Exception:
             # The others in this batch are not to blame, and sending it again would not help.
             logger.exception("a picture was decoded but cannot be prepared")

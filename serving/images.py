@@ -50,7 +50,8 @@ def decode(data: bytes, max_pixels: int, short_side: int) -> Image.Image:
     A JPEG much larger than needed is decoded at 1/2, 1/4 or 1/8 of its size, never below twice
     `short_side`, so that the resize that follows still has enough to average over.
 
-    Raises ImageError: EMPTY, NOT_AN_IMAGE, UNSUPPORTED_FORMAT, TOO_MANY_PIXELS, CORRUPT.
+    Raises ImageError: EMPTY, NOT_AN_IMAGE, UNSUPPORTED_FORMAT, TOO_MANY_PIXELS, CORRUPT; and
+    MemoryError, which is no judgement on the image.
     """
     if not data:
         raise ImageError("EMPTY", "the image holds no bytes")
@@ -63,6 +64,8 @@ def decode(data: bytes, max_pixels: int, short_side: int) -> Image.Image:
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft(cast(str, None), (2 * short_side, 2 * short_side))
         image.load()
+    except MemoryError:  # the machine's, not the photo's: it may pass
+        raise
     except Exception as error:  # a broken file makes Pillow's plugins raise almost anything
         raise ImageError("CORRUPT", f"the image cannot be decoded: {error}") from error
     return image
@@ -79,5 +82,7 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("NOT_AN_IMAGE", "the bytes are not a picture") from error
     except Image.DecompressionBombError as error:
         raise ImageError("TOO_MANY_PIXELS", str(error)) from error
+    except MemoryError:
+        raise
     except Exception as error:  # as above: headers are parsed by the same plugins
         raise ImageError("CORRUPT", f"the image's header cannot be read: {error}") from error

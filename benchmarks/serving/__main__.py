@@ -34,13 +34,13 @@ from PIL import Image
 from rich.progress import Progress
 from safetensors.torch import save
 
-from benchmarks.report import DOGS
+from benchmarks.report import DOGS, RESULTS, write
 from benchmarks.serving.agreement import Answers
 from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import CONTENDERS, OURS, Contender, Server, batch_body, running
 from benchmarks.serving.load import Target, closed_loop, open_loop
 from benchmarks.serving.overload import overload
-from benchmarks.serving.report import report
+from benchmarks.serving.report import plot, report
 from serving.architectures import ARCHITECTURES
 from serving.model import load
 from serving.package import Manifest, unpack
@@ -76,9 +76,9 @@ def main() -> int:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
     parser.add_argument(
-        "--quick", action="store_true", help="one round, one model, about 4 minutes"
+        "--quick", action="store_true", help="one round, one model, about 5 minutes"
     )
-    parser.add_argument("--only", nargs="*", default=[], help="contenders whose name contains one")
+    parser.add_argument("--only", nargs="*", default=[], help="parts of names; writes no results")
     options = parser.parse_args()
     length = QUICK if options.quick else WHOLE
     chosen = [
@@ -101,7 +101,10 @@ def main() -> int:
                     progress.advance(task)
             size = (Path(scratch) / f"{name}.tar.gz").stat().st_size / 1e6
             results[name] = {"package_mb": round(size, 1)} | measure.result()
-    report(results, source, length.rounds, [(one.name, one.settings) for one in chosen])
+    content = report(results, source, length.rounds, [(one.name, one.settings) for one in chosen])
+    if not options.only:
+        write("serving", content)
+        plot(results).savefig(RESULTS / "serving.svg")
     return 0
 
 

@@ -29,6 +29,7 @@ from serving.settings import cpu_count
 
 START_TIMEOUT_S = 180
 CPUS = str(cpu_count())
+PYTHON = (sys.executable, "-m")
 OURS, TOOLKIT = "ours", "TorchServe + SageMaker toolkit"
 SAGEMAKER = "sagemaker_pytorch_serving_container"
 PEERS = "benchmarks.serving.peers"
@@ -48,13 +49,17 @@ class Launch:
     environment: Mapping[str, str]
 
 
+# Takes an unpacked package, a port, and an empty folder to work in.
+Launcher = Callable[[Path, int, Path], Launch]
+
+
 @dataclass(frozen=True)
 class Contender:
-    """One server. `launch` takes an unpacked package, a port and an empty folder to work in."""
+    """One server, and how it wants its photos."""
 
     name: str
     settings: str
-    launch: Callable[[Path, int, Path], Launch]
+    launch: Launcher
     path: str = "/invocations"
     encode: Callable[[bytes], bytes] = lambda photo: photo
     content_type: str = "image/jpeg"
@@ -75,18 +80,17 @@ class Server:
     process: psutil.Process
     start_s: float
 
-    def tree(self) -> list[psutil.Process]:
-        """Its processes."""
-        return [self.process, *self.process.children(recursive=True)]
-
     def cpu_s(self) -> float:
-        """CPU seconds of all of them so far."""
-        return sum(sum(one.cpu_times()[:2]) for one in self.tree())
+        """CPU seconds of its processes so far."""
+        return sum(sum(one.cpu_times()[:2]) for one in self._tree())
 
     def memory_mb(self) -> float:
-        """What they hold now; pages that several share are counted once."""
-        held: int = sum(one.memory_full_info().pss for one in self.tree())
+        """What its processes hold now; pages that several share are counted once."""
+        held: int = sum(one.memory_full_info().pss for one in self._tree())
         return held / 2**20
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
 
 
 def batch_body(photos: Sequence[bytes]) -> bytes:
@@ -99,18 +103,13 @@ def in_json(photo: bytes) -> bytes:
     return json.dumps({"b64": base64.b64encode(photo).decode()}).encode()
 
 
-def python(*arguments: str) -> list[str]:
-    return [sys.executable, *arguments]
-
-
-def ours(precision: str) -> Callable[[Path, int, Path], Launch]:
+def ours(precision: str) -> Launcher:
     """`python -m serving` with nothing but the package on the path, as on a laptop."""
 
     def launch(folder: Path, port: int, work: Path) -> Launch:
-        return Launch(
-            python("-m", "serving", "--model-dir", str(folder), "--port", str(port)),
-            {"PYTHONPATH": str(folder / "code"), "SERVING_PRECISION": precision},
-        )
+        command = [*PYTHON, "serving", "--model-dir", str(folder), "--port", str(port)]
+        code = str(folder / "code")
+        return Launch(command, {"PYTHONPATH": code, "SERVING_PRECISION": precision})
 
     return launch
 
@@ -130,9 +129,7 @@ def ours_on_ray(folder: Path, port: int, work: Path) -> Launch:
     return Launch([str(Path(sys.executable).parent / "serve"), "run", str(config)], environment)
 
 
-def torchserve(
-    properties: Mapping[str, str], environment: Mapping[str, str]
-) -> Callable[..., Launch]:
+def torchserve(properties: Mapping[str, str], environment: Mapping[str, str]) -> Launcher:
     """TorchServe as the toolkit starts it, from an unpacked model folder."""
 
     def launch(folder: Path, port: int, work: Path) -> Launch:
@@ -176,11 +173,11 @@ def torchserve(
     return launch
 
 
-def peer(module: str, environment: Mapping[str, str]) -> Callable[[Path, int, Path], Launch]:
+def peer(module: str, environment: Mapping[str, str]) -> Launcher:
     """One of the scripts in peers/."""
 
     def launch(folder: Path, port: int, work: Path) -> Launch:
-        command = python("-m", f"{PEERS}.{module}", str(folder), str(port))
+        command = [*PYTHON, f"{PEERS}.{module}", str(folder), str(port)]
         return Launch(command, {"PYTHONPATH": str(ROOT), **environment})
 
     return launch

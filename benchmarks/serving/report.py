@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import RESULTS, machine, write
-from benchmarks.serving.contenders import OURS
+from benchmarks.report import machine
+from benchmarks.serving.contenders import CONTENDERS, OURS
 
 LIBRARIES = (
     "openvino", "torch", "timm", "uvicorn", "starlette", "ray", "torchserve",
@@ -22,12 +22,18 @@ COLOURS = (
     "#0072B2", "#56B4E9", "#999999", "#009E73", "#D55E00", "#E69F00", "#CC79A7", "#000000",
 )  # fmt: skip
 MARKS = "osP^Dv*x"
+STYLES: dict[str, dict[str, Any]] = {
+    contender.name: {"color": colour, "marker": mark, "linewidth": 1.3}
+    for contender, colour, mark in zip(CONTENDERS, COLOURS, MARKS, strict=True)
+}
+STYLES[OURS]["linewidth"] = 2.6
+LOST_AT_MOST = 0.01  # beyond it, the latency of the rest says nothing
 
 
 def report(
     results: Mapping[str, Any], source: str, rounds: int, settings: Sequence[tuple[str, str]]
-) -> None:
-    """Print everything and write serving.json and serving.svg."""
+) -> dict[str, Any]:
+    """Print everything; returns what serving.json holds."""
     console = Console(width=150)
     told = Table("contender", "settings", title="Contenders")
     for row in settings:
@@ -38,7 +44,7 @@ def report(
             console.print(table)
         for line in summary(name, result):
             console.print(line)
-    content = {
+    return {
         "command": "make benchmark-serving",
         "photos": source,
         "rounds": rounds,
@@ -46,8 +52,6 @@ def report(
         "settings": dict(settings),
         "models": results,
     }
-    write("serving", content)
-    plot(results).savefig(RESULTS / "serving.svg")
 
 
 def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
@@ -135,6 +139,12 @@ def summary(name: str, result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def lost(level: Mapping[str, Any]) -> float:
+    """Share of the requests that were not answered with 200."""
+    counts: Mapping[str, int] = level["outcomes"]
+    return 1 - counts.get("200", 0) / sum(counts.values())
+
+
 def latencies(level: Mapping[str, Any]) -> list[str]:
     """p50, p95, p99."""
     return [ms(level[f"p{p}_ms"]) for p in (50, 95, 99)]
@@ -165,13 +175,10 @@ def plot(results: Mapping[str, Any]) -> Figure:
 
 def throughput(axis: Axes, name: str, result: Mapping[str, Any]) -> None:
     """Images a second against clients."""
-    for (contender, found), colour, mark in zip(
-        result["contenders"].items(), COLOURS, MARKS, strict=False
-    ):
+    for contender, found in result["contenders"].items():
         clients = [int(one) for one in found["closed"]]
         rates = [level["images_s"] for level in found["closed"].values()]
-        width = 2.6 if contender == OURS else 1.3
-        axis.plot(clients, rates, color=colour, marker=mark, linewidth=width, label=contender)
+        axis.plot(clients, rates, label=contender, **STYLES[contender])
     limit = result["bare"]["lanes_images_s"]
     axis.axhline(limit, color="grey", linestyle="--", linewidth=1, label="the bare model")
     axis.set_xscale("log", base=2)
@@ -184,15 +191,13 @@ def throughput(axis: Axes, name: str, result: Mapping[str, Any]) -> None:
 
 def tails(axis: Axes, name: str, result: Mapping[str, Any]) -> None:
     """p99 against the rate at which requests come."""
-    for (_, found), colour, mark in zip(result["contenders"].items(), COLOURS, MARKS, strict=False):
-        known = [level for level in found["open"] if level["p99_ms"] is not None]
-        axis.plot(
-            [level["rate"] for level in known], [level["p99_ms"] for level in known],
-            color=colour, marker=mark, linewidth=1.3,
-        )  # fmt: skip
+    for contender, found in result["contenders"].items():
+        known = [level for level in found["open"] if lost(level) <= LOST_AT_MOST]
+        rates, slowest = ([level[key] for level in known] for key in ("rate", "p99_ms"))
+        axis.plot(rates, slowest, **STYLES[contender])
     axis.set_yscale("log")
     axis.set_title(f"{name}: p99 in ms, waiting included", loc="left", fontsize=11)
-    axis.set_xlabel("requests a second, at random moments")
+    axis.set_xlabel("requests a second, at random moments; lines end where answers fail")
     tidy(axis)
 
 

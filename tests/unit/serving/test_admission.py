@@ -17,12 +17,12 @@ class Queue:
 
 
 class Door:
-    """An admission of ten places and two lanes, at a time of the test's own."""
+    """An admission of ten places and three lanes, at a time of the test's own."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.queue = Queue()
-        self.admission = Admission(10, 2, self.queue, lambda: self.now)
+        self.admission = Admission(10, 3, self.queue, lambda: self.now)
 
     def lets_in(self) -> bool:
         """Whether one more request may enter."""
@@ -73,7 +73,7 @@ def test_bursts_with_calm_between_them_are_no_flood() -> None:
     assert door.queue.sheds == []
 
 
-def test_flood_sheds_the_queue_once_and_then_fills_free_lanes_only() -> None:
+def test_flood_sheds_the_queue_once_and_then_fills_all_lanes_but_one() -> None:
     door = Door()
     door.flood()
     (error,) = door.queue.sheds
@@ -101,3 +101,12 @@ def test_flood_ends_after_calm() -> None:
     door.now += CALM_S * 1.01
     assert [door.lets_in() for _ in range(11)] == [True] * 10 + [False]
     assert len(door.queue.sheds) == 1
+
+
+def test_single_lane_goes_on_answering_in_a_flood() -> None:
+    door = Door()
+    door.admission = Admission(10, 1, door.queue, lambda: door.now)
+    door.flood()
+    assert door.lets_in()
+    door.queue.unanswered = 1
+    assert not door.lets_in()
