@@ -20,7 +20,8 @@ photos, with the settings that their tools recommend for CPUs like this.
 
 Every engine loads a file that was made before (`made` in the results: how long that took). load_s
 leaves out the import of torch and of openvino, which every process here has; it counts what an
-engine imports beyond, which is most of AOTInductor's. memory_mb leaves out the C++ compiler's.
+engine imports beyond, and what PyTorch's compiler does anew in an empty cache. memory_mb leaves
+out the C++ compiler's.
 
 For the backbone whose weights are at hand (efficientnet_lite0), also what the answers lose: the
 starter model's first labels on the test photos against PyTorch's in float32, and how many are

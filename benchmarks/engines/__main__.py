@@ -172,7 +172,7 @@ def report(
             row["backbone"], row["engine"], str(row["threads"]), *ms, f"{row['load_s']:.1f}",
             str(row["memory_mb"]),
         )  # fmt: skip
-    console = Console()
+    console = Console(width=110)  # so that no name is broken
     console.print(table)
     making = Table("backbone", "file", "s", "MB", title="Made before, once")
     for file in files:

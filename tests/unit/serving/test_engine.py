@@ -1,6 +1,7 @@
 """From bytes to outcomes: whose fault it is when a picture cannot be prepared."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def outcomes(folder: Path, photos: list[bytes]) -> list[Outcome]:
     write_package(folder)
     engine = Engine(load(folder), Settings(threads=1))
     try:
-        found, _ = asyncio.run(engine.classify([lambda photo=photo: photo for photo in photos]))
+        found, _ = asyncio.run(engine.classify([partial(bytes, photo) for photo in photos]))
         return found
     finally:
         engine.close()
