@@ -1,7 +1,7 @@
 """Which requests are let in: everybody up to a limit, and in a flood, who can be answered at once.
 
 A queue absorbs bursts, but one that stays full only makes everybody wait. So it may overflow for a
-moment; if it still does a quarter of a second later, what waits is answered 429 and, until the
+moment; if it still does a tenth of a second later, what waits is answered 429 and, until the
 flood has passed, a request is let in only when a lane is free for it, but for one lane: saying no
 to a flood takes a CPU of its own. Those that are answered then are answered about as fast as ever,
 and the others know at once that they must come again.
@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-# An overflow that lasts longer is no burst. A queue of SERVING_MAX_IN_FLIGHT needs about as long to
-# be worked off on the CPUs that it is meant for.
-BURST_S = 0.25
+# An overflow that lasts longer is no burst. Every answer of that time is late, and late answers
+# should be few even in a flood of a minute (benchmarks/serving).
+BURST_S = 0.1
 # Without a refusal for that long, the flood has passed.
 CALM_S = 1.0
 

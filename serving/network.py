@@ -1,6 +1,7 @@
 """The two parts of a model compiled for this machine's CPU: the backbone, and the heads."""
 
 from itertools import pairwise
+from pathlib import Path
 from threading import local
 from typing import Any
 
@@ -10,24 +11,41 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset13 as ops
 
-from serving.architectures import ARCHITECTURES, Floats, Weights
+from serving.architectures import ARCHITECTURES
+from serving.layers import Signal
 from serving.package import Manifest
 from serving.preprocess import PreprocessSpec, normalisation
-from serving.settings import Precision, cpu_count
+from serving.settings import FloatPrecision, Precision, cpu_count
+from serving.weights import Floats, Weights
 
-_HINTS = {"float32": "f32", "bf16": "bf16"}
+# Of what is not multiplied in int8 anyway.
+_HINTS = {"float32": "f32", "bf16": "bf16", "int8": "f32"}
+
+_CPU = Path("/proc/cpuinfo")
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 _core = ov.Core()
 
 
-def fastest_precision() -> Precision:
+def fastest_float() -> FloatPrecision:
     """bf16 where the CPU multiplies it itself (AMX, AVX-512 BF16), float32 everywhere else.
 
-    Elsewhere bf16 would be emulated, and slower. For training, where rounding does no harm;
-    what is served is float32 unless SERVING_PRECISION says otherwise.
+    Elsewhere bf16 would be emulated, and slower. For training, where rounding does no harm.
     """
     able = _core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in able else "float32"
+
+
+def multiplies_int8() -> bool:
+    """Whether the CPU adds up products of int8 in one instruction: x86 with VNNI or AMX, on Linux.
+
+    Without it int8 gains little, and AVX2's instructions for it overflow in 16 bits.
+    """
+    try:
+        text = _CPU.read_text(encoding="utf-8")
+    except FileNotFoundError:  # no Linux
+        return False
+    return not _INT8_FLAGS.isdisjoint(text.split())
 
 
 class Network:
@@ -97,18 +115,21 @@ def backbone(
     whose lanes would keep to the same CPUs. Raises WeightsError for a tensor that is missing or has
     another shape.
     """
-    pictures, features = graph(name, weights, spec)
+    pictures, features = graph(name, weights, spec, int8=precision == "int8")
     return Network(pictures, [features], threads, precision, pinned=pinned)
 
 
-def graph(name: str, weights: Weights, spec: PreprocessSpec) -> tuple[Node, Node]:
+def graph(
+    name: str, weights: Weights, spec: PreprocessSpec, *, int8: bool = False
+) -> tuple[Node, Node]:
     """A backbone's entry and exit, as `backbone` compiles them."""
     pictures = ops.parameter([-1, spec.crop, spec.crop, 3], ov.Type.u8)
     # Channels first while they are bytes: three neighbours with a scale each are slow to multiply.
     planes = ops.transpose(pictures, ops.constant([0, 3, 1, 2], ov.Type.i64))
-    scale, offset = (each[:, None, None] for each in normalisation(spec))
-    normal = ops.add(ops.multiply(ops.convert(planes, "f32"), scale), offset)
-    return pictures, ARCHITECTURES[name].build(normal, weights)
+    scale, offset = normalisation(spec)
+    scaled = ops.multiply(ops.convert(planes, "f32"), scale[:, None, None])
+    normal = Signal(ops.add(scaled, offset[:, None, None]), offset, 255 * scale + offset)
+    return pictures, ARCHITECTURES[name].build(normal, weights, int8)
 
 
 def heads(manifest: Manifest, weights: Weights, threads: int) -> Network:

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from serving.settings import Precision
+from serving.settings import FloatPrecision
 from training.data.folders import Split
 from training.errors import JobError
 
@@ -26,7 +26,7 @@ class Key:
     backbone: str
     weights_sha256: str
     transform: Mapping[str, Any]
-    precision: Precision
+    precision: FloatPrecision
     code_sha256: str
     data_sha256: str
 

@@ -23,10 +23,10 @@ from pathlib import Path
 
 import torch
 
-from serving import architectures, images, network, preprocess
-from serving.architectures import Weights
+from serving import architectures, images, layers, network, preprocess
 from serving.network import backbone
-from serving.settings import Precision
+from serving.settings import FloatPrecision
+from serving.weights import Weights
 from training import photos
 from training.backbones import Pretrained
 from training.data.dataset import DataSet
@@ -38,10 +38,10 @@ from training.workers import Workers
 
 # The code that makes features of a photo. Its hash is in the key, so a change there, however small
 # its effect, never meets features of the code before.
-_CODE = (images, preprocess, architectures, network, photos)
+_CODE = (images, preprocess, layers, architectures, network, photos)
 
 
-def wanted_key(pretrained: Pretrained, precision: Precision, data_sha256: str) -> Key:
+def wanted_key(pretrained: Pretrained, precision: FloatPrecision, data_sha256: str) -> Key:
     """The key of features made now, here."""
     transform = asdict(pretrained.entry.preprocess)
     code = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in _CODE)).hexdigest()
@@ -94,7 +94,7 @@ def _from_archive(archive: Path) -> Features:
 def from_photos(
     pretrained: Pretrained,
     data: DataSet,
-    precision: Precision,
+    precision: FloatPrecision,
     views: int,
     cache: Path,
     workers: Workers,
@@ -156,7 +156,7 @@ def _compute(
     weights = {name: tensor.numpy() for name, tensor in pretrained.tensors.items()}
 
     @cache
-    def frozen(precision: Precision) -> Frozen:
+    def frozen(precision: FloatPrecision) -> Frozen:
         network = backbone(pretrained.name, Weights(weights), spec, threads, precision)
         return Frozen(network, spec)
 

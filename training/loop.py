@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from serving.network import fastest_precision
+from serving.network import fastest_float
 from training import checkpoint
 from training.batches import Batch, Source, order
 from training.checkpoint import EpochRecord, Run, seeded
@@ -233,7 +233,7 @@ def arithmetic(options: Options) -> torch.autocast:
     the gradients of depthwise convolutions have no fast bf16 kernel. So `auto` takes bf16 for the
     last stage only. A head alone is too small to gain, and the debugger cannot see through it.
     """
-    helps = options.unfreeze == "last-stage" and fastest_precision() == "bf16"
+    helps = options.unfreeze == "last-stage" and fastest_float() == "bf16"
     wanted = options.precision == "bf16" or (options.precision == "auto" and helps)
     usable = wanted and not options.frozen and not options.debug
     return torch.autocast("cpu", torch.bfloat16, enabled=usable)

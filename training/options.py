@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
-from serving.settings import Precision
+from serving.settings import FloatPrecision
 from training.backbones import REGISTRY
 from training.debugger import RULES
 from training.errors import JobError
@@ -15,7 +15,7 @@ from training.errors import JobError
 # Widths of the hidden layers between the features and the classes.
 HEADS: dict[str, tuple[int, ...]] = {"linear": (), "three-layer": (2048, 516)}
 UNFREEZE = ("head", "last-stage", "all")
-PRECISIONS = ("auto", *get_args(Precision))
+PRECISIONS = ("auto", *get_args(FloatPrecision))
 DOG_SCORES = ("auto", "true", "false")
 
 
@@ -36,7 +36,7 @@ class Options:
     views: int = 1
     patience: int = 8
     seed: int = 0
-    precision: Literal["auto"] | Precision = "auto"
+    precision: Literal["auto"] | FloatPrecision = "auto"
     dog_score: str = "auto"
     model_name: str = "breed-classifier"
     features_only: bool = False

@@ -39,7 +39,7 @@ def evaluate(
     With a frozen backbone they come from the cached features, which were made by the very network
     that is served, and some photos go the whole way to prove it. Otherwise all photos do.
     """
-    # In the precision of the cached features; an endpoint whose CPU is asked for bf16 differs.
+    # An endpoint in mixed precision may give one photo in a thousand another label.
     model = load(package, cpu_share(), "float32")
     figures: dict[Split, Figures] = {}
     for split in SPLITS[1:]:

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from serving.network import fastest_precision
+from serving.network import fastest_float
 from serving.package import PackageError
 from training import checkpoint
 from training.backbones import Pretrained, load_pretrained
@@ -140,7 +140,7 @@ def find_features(job: Job, pretrained: Pretrained, data: DataSet | None) -> Fea
         return from_channel(folders.features, pretrained, views, data)
     if data is None:
         raise JobError("features can only be made from photos: add a channel named data")
-    precision = fastest_precision() if options.precision == "auto" else options.precision
+    precision = fastest_float() if options.precision == "auto" else options.precision
     return from_photos(pretrained, data, precision, views, folders.cache, job.workers)
 
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks.report import DOGS
-from serving.architectures import Weights
 from serving.network import graph
+from serving.weights import Weights
 from tests.photos import dog_photos
 from training.backbones import REGISTRY, build_backbone, load_pretrained
 from training.batches import normalised

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -31,6 +31,7 @@ from serving.network import Network, backbone
 from serving.settings import Precision
 from training.backbones import REGISTRY
 
+PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
 BATCHES = (1, 4, 10, 32)
 SECONDS_A_POINT = 0.3
 LEAST_PASSES = 1  # after the one that sets up; a round is short, and there are several
@@ -112,7 +113,7 @@ def onnxruntime(name: str, threads: int, made: Path, *, file: str, lanes: bool) 
 def openvino(
     name: str, threads: int, made: Path, *, precision: Precision | None, lanes: bool
 ) -> Built:
-    """serving.network, its backbone or (precision None) the quantised one."""
+    """serving.network, its backbone or (precision None) the one that NNCF quantised."""
     if precision:
         spec = REGISTRY[name].preprocess
         network = backbone(name, load_weights(made), spec, threads, precision)
@@ -137,8 +138,8 @@ for _lanes in (False, True):
         ENGINES[f"onnxruntime {_kind}{_suffix}"] = Engine(
             partial(onnxruntime, file=_file, lanes=_lanes), _file, _lanes, one_thread=not _lanes
         )
-    for _precision in (*get_args(Precision), None):
-        ENGINES[f"openvino {_precision or 'int8'}{_suffix}"] = Engine(
+    for _precision in (*PRECISIONS, None):
+        ENGINES[f"openvino {_precision or 'int8 by NNCF'}{_suffix}"] = Engine(
             partial(openvino, precision=_precision, lanes=_lanes),
             WEIGHTS if _precision else OPENVINO_INT8,
             _lanes,

@@ -63,7 +63,6 @@ class Contender:
     path: str = "/invocations"
     encode: Callable[[bytes], bytes] = lambda photo: photo
     content_type: str = "image/jpeg"
-    needs_real_weights: bool = False  # answers by chance would not be as sure as real ones
     takes_batches: bool = False  # as the function sends them, see `batch_body`
 
     def target(self, url: str, photos: Sequence[bytes]) -> Target:
@@ -194,13 +193,6 @@ CONTENDERS = (
         "ours, mixed",
         "the same with SERVING_PRECISION=mixed",
         ours("mixed"),
-        needs_real_weights=True,
-        takes_batches=True,
-    ),
-    Contender(
-        "ours, bf16",
-        "the same with SERVING_PRECISION=bf16",
-        ours("bf16"),
         takes_batches=True,
     ),
     Contender(

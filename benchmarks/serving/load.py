@@ -22,20 +22,29 @@ TIMEOUT_S = 20
 
 @dataclass
 class Sample:
-    """What came back: outcomes by HTTP status or kind of failure, seconds of the answers (200)."""
+    """What came back: outcomes by HTTP status or kind of failure, seconds of the answers (200).
 
+    `dues` has, for each of these, when it was due, on the clock that `started` is on.
+    """
+
+    started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
+    dues: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
         """Answers (200) a second."""
         return len(self.latencies) / self.seconds
 
-    def percentiles_ms(self) -> dict[str, float | None]:
-        """Milliseconds within which 50, 95, 99 % of the answers came (nearest rank)."""
-        ordered = sorted(self.latencies)
+    def percentiles_ms(self, since: float = 0.0) -> dict[str, float | None]:
+        """Milliseconds within which 50, 95, 99 % of the answers came (nearest rank).
+
+        Without those to requests that were due in the first `since` seconds.
+        """
+        pairs = zip(self.latencies, self.dues, strict=True)
+        ordered = sorted(latency for latency, due in pairs if due >= self.started + since)
         return {
             f"p{p}_ms": round(1000 * ordered[ceil(p * len(ordered) / 100) - 1], 2)
             if ordered
@@ -57,14 +66,14 @@ async def closed_loop(target: Target, clients: int, seconds: float) -> Sample:
     """`clients` at a time for about `seconds`: until then new requests start, and all end."""
     sample, bodies = Sample(), itertools.cycle(target.bodies)
     async with session() as http:
-        started = time.perf_counter()
+        sample.started = time.perf_counter()
 
         async def client() -> None:
-            while (due := time.perf_counter()) - started < seconds:
+            while (due := time.perf_counter()) - sample.started < seconds:
                 await send(http, target, next(bodies), due, sample)
 
         await asyncio.gather(*(client() for _ in range(clients)))
-        sample.seconds = time.perf_counter() - started
+        sample.seconds = time.perf_counter() - sample.started
     return sample
 
 
@@ -72,10 +81,10 @@ async def open_loop(target: Target, rate: float, seconds: float, seed: int) -> S
     """`rate` requests a second on average for `seconds`, at random (Poisson) moments."""
     sample, bodies = Sample(), itertools.cycle(target.bodies)
     async with session() as http:
-        started = time.perf_counter()
+        sample.started = time.perf_counter()
         waiting = set()
         for moment in moments(rate, seconds, seed):
-            due = started + moment
+            due = sample.started + moment
             if (early := due - time.perf_counter()) > 0:
                 await asyncio.sleep(early)
             task = asyncio.create_task(send(http, target, next(bodies), due, sample))
@@ -83,7 +92,7 @@ async def open_loop(target: Target, rate: float, seconds: float, seed: int) -> S
             task.add_done_callback(waiting.discard)
         if waiting:
             await asyncio.wait(waiting)
-        sample.seconds = time.perf_counter() - started
+        sample.seconds = time.perf_counter() - sample.started
     return sample
 
 
@@ -122,3 +131,4 @@ async def send(
         sample.outcomes[str(response.status)] += 1
         if response.status == 200:
             sample.latencies.append(time.perf_counter() - due)
+            sample.dues.append(due)

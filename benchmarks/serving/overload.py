@@ -10,6 +10,7 @@ from benchmarks.serving.load import Target, open_loop
 FACTOR = 10
 SEED = 1
 MEMORY_EVERY_S = 2.0
+NOTICED_S = 1.0  # by then the queue is full, and the server should know what is happening
 
 
 def overload(server: Server, target: Target, usual: float, seconds: float) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def overload(server: Server, target: Target, usual: float, seconds: float) -> di
         "answered_s": round(sample.rate, 1),
         "outcomes": dict(sample.outcomes),
         **sample.percentiles_ms(),
+        "noticed": sample.percentiles_ms(since=NOTICED_S),
         "memory_mb": {
             "before": round(memory[0]),
             "most": round(max(memory)),

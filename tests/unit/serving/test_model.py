@@ -1,21 +1,25 @@
 """The model: top-k, the dog threshold, and the graphs against PyTorch's networks."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 from numpy.typing import NDArray
+from openvino import opset13 as ops
 
-from serving.architectures import ARCHITECTURES, Weights
+from serving.architectures import ARCHITECTURES
 from serving.model import Model, Prediction, load
-from serving.network import backbone, fastest_precision, heads
+from serving.network import backbone, fastest_float, graph, heads, multiplies_int8
 from serving.package import DogScore, Manifest
-from serving.preprocess import PreprocessSpec
-from serving.settings import PRECISIONS, Precision, ServedPrecision
-from tests.unit.serving.pictures import SPEC, manifest_for, random_model, write_package
+from serving.preprocess import PreprocessSpec, pixels
+from serving.settings import Precision
+from serving.weights import Weights
+from tests.unit.serving.pictures import SPEC, manifest_for, picture, random_model, write_package
 from training.batches import normalised
 
 LABELS = tuple("ABCDEFG")
@@ -100,11 +104,92 @@ def test_graph_computes_what_pytorchs_network_does(name: str, crop: int) -> None
     torch.testing.assert_close(alone, reference, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.skipif(fastest_precision() != "bf16", reason="this CPU has no bf16")
+@pytest.mark.skipif(fastest_float() != "bf16", reason="this CPU has no bf16")
 def test_bf16_is_near() -> None:
     reference, ours, _ = features("efficientnet_lite0", SPEC, "bf16")
     assert not torch.equal(ours, reference)
     assert torch.nn.functional.cosine_similarity(ours, reference).min() > 0.99
+
+
+def varied(count: int) -> NDArray[np.uint8]:
+    """Pictures of patches of colour, which differ more than noise does."""
+    return np.stack([pixels(picture(seed=seed), SPEC) for seed in range(count)])
+
+
+@cache
+def settled(name: str) -> dict[str, NDArray[np.float32]]:
+    """Weights of a random backbone whose batch norms have seen the pictures, as after training."""
+    told = replace(manifest_for(b""), backbone=name, head=(ARCHITECTURES[name].features, 2))
+    network = random_model(told)["backbone"]
+    norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean of all passes
+    network.train()
+    with torch.inference_mode():
+        network(normalised(list(varied(16)), SPEC))
+    return {f"backbone.{key}": value for key, value in tensors(network).items()}
+
+
+def both(name: str, weights: dict[str, NDArray[np.float32]]) -> tuple[NDArray[np.float32], ...]:
+    """The backbone's features of some pictures in float32, and in int8."""
+    precisions: tuple[Precision, ...] = ("float32", "int8")
+    networks = (
+        backbone(name, Weights(weights).under("backbone."), SPEC, 1, one) for one in precisions
+    )
+    return tuple(network(varied(16))[0] for network in networks)
+
+
+def alike(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """The least cosine between a picture's features and those of the reference.
+
+    With bounds that are a twelfth of what they should be, it is about 0.7, and with 16 times as
+    much 0.9: networks of random weights make much of a little rounding.
+    """
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(reference, axis=1)
+    return float(((ours * reference).sum(1) / lengths).min())
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_int8_is_near_without_a_photo_to_calibrate_on(name: str) -> None:
+    exact, rounded = both(name, settled(name))
+    assert not np.array_equal(exact, rounded)
+    assert alike(rounded, exact) > 0.94
+
+
+def test_channel_that_is_switched_off_does_no_harm_in_int8() -> None:
+    weights = dict(settled("efficientnet_lite0"))
+    for part in ("weight", "bias"):
+        changed = weights[f"backbone.bn1.{part}"].copy()
+        changed[:3] = 0
+        weights[f"backbone.bn1.{part}"] = changed
+    exact, rounded = both("efficientnet_lite0", weights)
+    assert alike(rounded, exact) > 0.94
+
+
+@pytest.mark.skipif(not multiplies_int8(), reason="this CPU has no instruction for int8")
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50"])
+def test_every_convolution_multiplies_integers(name: str) -> None:
+    entry, features = graph(name, Weights(settled(name)).under("backbone."), SPEC, int8=True)
+    network = ov.compile_model(ov.Model([ops.result(features)], [entry]), "CPU")
+    steps = [one.get_rt_info() for one in network.get_runtime_model().get_ops()]
+    types = [
+        one["runtimePrecision"].astype(str)
+        for one in steps
+        if one["layerType"].astype(str) == "Convolution"
+    ]
+    assert types
+    assert set(types) <= {"u8", "i8"}
+
+
+def test_cpu_that_multiplies_int8_is_known_by_its_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.network._CPU", tmp_path / "cpuinfo")
+    assert not multiplies_int8()
+    for flags, able in (("sse avx2 avx512f", False), ("sse avx512_vnni", True), ("avx_vnni", True)):
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags} clflush\n")
+        assert multiplies_int8() == able
 
 
 def test_head_has_relu_between_its_layers_only() -> None:
@@ -161,24 +246,24 @@ def test_answer_near_the_dog_threshold_is_looked_at_again() -> None:
     assert [answer.label for answer in found] == ["A", None, None]
 
 
-@pytest.mark.skipif(fastest_precision() != "bf16", reason="this CPU has no bf16")
-@pytest.mark.parametrize(("close", "same_as"), [(1.1, "float32"), (0.0, "bf16")])
-def test_mixed_package_is_bf16_with_float32_behind_it(
-    close: float, same_as: ServedPrecision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("again", [True, False])
+def test_mixed_package_is_int8_with_float32_behind_it(
+    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.model.CLOSE", close)
+    monkeypatch.setattr("serving.model.multiplies_int8", lambda: True)
+    monkeypatch.setattr("serving.model.CLOSE", 1.1 if again else 0.0)
     write_package(tmp_path)
     batch = pictures(2, SPEC.crop)
-    answers = {p: load(tmp_path, 1, p).predict(batch) for p in PRECISIONS}
-    assert answers["float32"] != answers["bf16"]
-    assert answers["mixed"] == answers[same_as]
+    mixed, exact = (load(tmp_path, 1, p).predict(batch) for p in ("mixed", "float32"))
+    assert (mixed == exact) == again
 
 
-def test_mixed_is_float32_where_the_cpu_has_no_bf16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_mixed_is_float32_where_the_cpu_is_not_made_for_int8_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("serving.model.fastest_precision", lambda: "float32")
+    monkeypatch.setattr("serving.model.multiplies_int8", lambda: False)
     write_package(tmp_path)
     mixed, batch = load(tmp_path, 1, "mixed"), pictures(2, SPEC.crop)
     assert mixed.exact is None
+    assert "float32 instead of mixed" in caplog.text
     assert mixed.predict(batch) == load(tmp_path, 1, "float32").predict(batch)
