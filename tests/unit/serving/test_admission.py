@@ -36,7 +36,7 @@ class Door:
         """Overflow for longer than a burst, with everything still unanswered; then all leave."""
         while self.lets_in():
             self.queue.unanswered += 1
-        self.now += BURST_S
+        self.now += BURST_S * 1.01
         assert not self.lets_in()
         self.admission.give_back(10)
         self.queue.unanswered = 0
