@@ -102,7 +102,7 @@ def page(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
     )
     yield from assumptions(speeds, cpus)
     yield from instances(speeds)
-    yield from serverless(speeds)
+    yield from serverless(speeds, cpus)
 
 
 def assumptions(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
@@ -128,7 +128,7 @@ def assumptions(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
         yield (
             "- `Precision=mixed` multiplies it by "
             f"{' and '.join(f'{gain:.2f}' for gain in gains)} where the CPU has VNNI, as measured "
-            "here (12 to 15 % of the photos are looked at again). AMX, which ml.c7i has and this "
+            "here (about one photo in eight is looked at again). AMX, which ml.c7i has and this "
             "machine has not, may do more. ml.c5 and ml.m5 are of several generations; those "
             "without VNNI answer in float32 alone."
         )
@@ -165,7 +165,7 @@ def row(instance: Instance, name: str, images_s: float) -> str:
     )
 
 
-def serverless(speeds: Sequence[Speed]) -> Iterator[str]:
+def serverless(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
     """When paying by the request is cheaper."""
     yield ""
     yield "## When serverless is cheaper"
@@ -184,7 +184,7 @@ def serverless(speeds: Sequence[Speed]) -> Iterator[str]:
     for one in speeds:
         ways = {
             "in bursts, ten a request": 1 / (one.images_s_a_cpu * VCPU * SERVERLESS_CPUS),
-            "one by one": one.lone_s / VCPU,
+            "one by one": one.lone_s / VCPU * cpus / SERVERLESS_CPUS,
         }
         for way, seconds in ways.items():
             usd = seconds * MEMORY_GB * USD_A_GB_S + KB_A_PHOTO / 1e6 * USD_A_GB_DATA

@@ -3,8 +3,11 @@
 A queue absorbs bursts, but one that stays full only makes everybody wait. So it may overflow for a
 moment; if it still does a tenth of a second later, what waits is answered 429 and, until the
 flood has passed, a request is let in only when a lane is free for it, but for one lane: saying no
-to a flood takes a CPU of its own. Those that are answered then are answered about as fast as ever,
-and the others know at once that they must come again.
+takes CPU time, too. Those that are answered then are answered about as fast as ever, and the others
+know at once that they must come again.
+
+The flood has passed when no more are refused than let in: without a queue, that many are refused
+when as many come as can be answered.
 """
 
 import time
@@ -14,8 +17,8 @@ from typing import Protocol
 # An overflow that lasts longer is no burst. Every answer of that time is late, and late answers
 # should be few even in a flood of a minute (benchmarks/serving).
 BURST_S = 0.1
-# Without a refusal for that long, the flood has passed.
-CALM_S = 1.0
+# How long requests are counted before it is judged whether the flood has passed.
+JUDGED_S = 1.0
 
 
 class QueueFullError(Exception):
@@ -42,32 +45,55 @@ class Admission:
         self._few = max(1, lanes - 1)
         self._work = work
         self._clock = clock
-        self._first_refusal = self._last_refusal = float("-inf")
+        self._full_since: float | None = None  # since when it refuses, and is at least half full
         self._flood = False
+        self._came = self._refused = 0  # in a flood, since _counted_since
+        self._counted_since = 0.0
 
     def enter(self) -> None:
         """One place for a request whose body has not been read, or raise QueueFullError."""
-        self._flood = self._flood and self._clock() - self._last_refusal <= CALM_S
-        if self._flood and self._work.unanswered >= self._few:
-            self._refuse("the server is flooded with requests; try again later")
-        self.take(1)
+        if self._flood and self._clock() - self._counted_since >= JUDGED_S:
+            self._judge()
+        self._came += 1
+        self._take(1)
 
     def take(self, count: int) -> None:
-        """More places for a request that has entered, or raise QueueFullError."""
-        if self.taken + count > self.limit:
-            self._refuse(f"{self.taken} images in flight, the limit is {self.limit}")
-        self.taken += count
+        """As many more places, now that a request's body is here, or raise QueueFullError.
+
+        None more is a question, too: in a flood, others may have come while the body did.
+        """
+        self._take(count)
 
     def give_back(self, count: int) -> None:
         """Return places."""
         self.taken -= count
+        if self.taken < self.limit / 2:
+            self._full_since = None
+
+    def _take(self, count: int) -> None:
+        if self._flood and self._work.unanswered >= self._few:
+            self._refuse("the server is flooded with requests; try again later")
+        if self.taken + count > self.limit:
+            self._refuse(f"{self.taken} images in flight, the limit is {self.limit}")
+        self.taken += count
 
     def _refuse(self, message: str) -> None:
         now, error = self._clock(), QueueFullError(message)
-        if now - self._last_refusal > CALM_S:
-            self._first_refusal = now
-        self._last_refusal = now
-        if not self._flood and now - self._first_refusal >= BURST_S:
-            self._flood = True
-            self._work.shed(error)
+        self._refused += 1
+        if not self._flood:
+            self._full_since = now if self._full_since is None else self._full_since
+            if now - self._full_since >= BURST_S:
+                self._flood, self._full_since = True, None
+                self._count_anew()
+                self._work.shed(error)
         raise error
+
+    def _judge(self) -> None:
+        # Requests may have stopped coming long ago, just after a second of refusals.
+        stale = self._clock() - self._counted_since >= 2 * JUDGED_S
+        self._flood = not stale and self._refused > self._came / 2
+        self._count_anew()
+
+    def _count_anew(self) -> None:
+        self._counted_since = self._clock()
+        self._came = self._refused = 0

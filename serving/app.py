@@ -86,7 +86,7 @@ async def invocations(request: Request) -> Response:
 
 @contextlib.contextmanager
 def reserved_slots(engine: Engine) -> Iterator[Callable[[int], None]]:
-    """One place before the body is read, more once it is known how many images it holds."""
+    """One place before the body is read, the others when it is known how many images it holds."""
     engine.admission.enter()
     reserved = 1
 
@@ -114,6 +114,7 @@ async def _answer(
         answer = {"model": model_json(engine.manifest), "predictions": predictions}
     elif content_type.startswith("image/") or content_type == "application/x-image":
         body = await read_body(request, settings.max_body_bytes)
+        reserve(1)
         (outcome,), batch = await engine.classify([lambda: body])
         if isinstance(outcome, ImageError):
             return _error(HTTPStatus.UNPROCESSABLE_ENTITY, outcome.code, outcome.message)

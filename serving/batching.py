@@ -78,15 +78,17 @@ class Batcher(Generic[Item, Result]):
             lane = asyncio.create_task(self._drain())
             self._tasks.add(lane)
             lane.add_done_callback(self._tasks.discard)
-        try:
-            return await request.answer
-        finally:
-            self.unanswered -= len(items)
+        return await request.answer
 
     def shed(self, error: Exception) -> None:
         """Fail the requests of which nothing has begun."""
-        for request, _ in self._waiting:
-            if not request.begun and not request.answer.done():
+        everything, self._waiting = self._waiting, deque()
+        for request, index in everything:
+            if request.begun:
+                self._waiting.append((request, index))
+                continue
+            self.unanswered -= 1
+            if not request.answer.done():
                 request.answer.set_exception(error)
 
     def close(self) -> None:
@@ -108,6 +110,8 @@ class Batcher(Generic[Item, Result]):
                     if not request.answer.done():
                         request.answer.set_exception(error)
                 continue
+            finally:
+                self.unanswered -= len(batch)
             for (request, index), result in zip(batch, results, strict=True):
                 request.take_result(index, result, len(batch))
         # In the same step as the look at the queue, so that what comes next finds the lane free.
@@ -119,7 +123,9 @@ class Batcher(Generic[Item, Result]):
         batch: list[tuple[_Request[Item, Result], int]] = []
         while self._waiting and len(batch) < share:
             request, index = self._waiting.popleft()
-            if not request.answer.done():
-                request.begun = True
-                batch.append((request, index))
+            if request.answer.done():
+                self.unanswered -= 1
+                continue
+            request.begun = True
+            batch.append((request, index))
         return batch

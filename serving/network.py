@@ -132,7 +132,7 @@ def graph(
     return pictures, ARCHITECTURES[name].build(normal, weights, int8)
 
 
-def heads(manifest: Manifest, weights: Weights, threads: int) -> Network:
+def heads(manifest: Manifest, weights: Weights, threads: int, *, pinned: bool = True) -> Network:
     """float32 (N, features) -> probabilities (N, breeds), and dog probabilities (N,) if any.
 
     Always in float32: they cost nothing beside the backbone. Raises WeightsError as above.
@@ -150,7 +150,7 @@ def heads(manifest: Manifest, weights: Weights, threads: int) -> Network:
         breeds = ops.constant(np.arange(score.first, score.last + 1))
         mass = ops.gather(classes, breeds, ops.constant(1))
         outputs.append(ops.reduce_sum(mass, ops.constant([1])))
-    return Network(features, outputs, threads, "float32")
+    return Network(features, outputs, threads, "float32", pinned=pinned)
 
 
 def _linear(x: Node, weights: Weights, name: str, inputs: int, outputs: int) -> Node:

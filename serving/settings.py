@@ -8,10 +8,11 @@ SERVING_MAX_IN_FLIGHT      128       most images being decoded, waiting or runni
 SERVING_REQUEST_TIMEOUT_S  15        a request that takes longer is answered 503
 SERVING_THREADS            0         CPU threads, a forward pass on each; 0 = all of this process
 SERVING_PRECISION          float32   or mixed: int8, and once more in float32 where the answer is
-                                     close. About twice as fast where the CPU multiplies int8
-                                     itself (VNNI, AMX), float32 alone elsewhere. Labels stay the
-                                     same but for about one in a thousand, confidences move a
-                                     little (benchmarks/serving)
+                                     close. Half as fast again or more where the CPU multiplies
+                                     int8 itself (VNNI, AMX), float32 alone elsewhere. Of the
+                                     starter model's labels about one in a thousand changes, and
+                                     confidences move a little (benchmarks/serving); a backbone
+                                     that was trained may differ more
 """
 
 import os

@@ -7,20 +7,19 @@ contender of contenders.py in turns, several rounds, a new process each time:
 - closed loop, 1 to 64 clients, one photo a request: images a second, p50, p95, p99, CPU seconds an
   image, memory; for ours also batches of ten, as the function sends them;
 - open loop at fixed rates, requests at random moments: latency since each was due;
-- overload, ten times what it answers 16 clients: what comes back, how fast, and memory;
 - whether its answers are those of the others (starter model, all test photos).
 Beside them the limit: the model called directly in this process (bare.py).
 
 Clients, server and bare model share this machine's CPUs, so no server can reach the limit. All
 serve the same package and share one decoder and preprocess function; settings are printed. Photos:
 DOGS_DATA (default ../shared/dogs beside the repository), else generated pictures.
+Contenders come in the same order in each round; answers and the open loop are of the first one. A
+p99 is the slowest of few answers where a server is slow. Overload is in flood.py.
 Writes benchmarks/results/serving.json and serving.svg.
 """
 
 import argparse
 import asyncio
-import hashlib
-import io
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,42 +28,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
 from rich.progress import Progress
-from safetensors.torch import save
-from torch import nn
 
-from benchmarks.report import DOGS, RESULTS, write
+from benchmarks.report import RESULTS, write
 from benchmarks.serving.agreement import Answers
 from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import CONTENDERS, OURS, Contender, Server, batch_body, running
 from benchmarks.serving.load import Target, closed_loop, open_loop
-from benchmarks.serving.overload import overload
+from benchmarks.serving.packages import package, real, sample_photos
 from benchmarks.serving.report import plot, report
-from serving.architectures import ARCHITECTURES
-from serving.images import decode
-from serving.model import CLOSE, load
-from serving.network import backbone
-from serving.package import Manifest, unpack
-from serving.preprocess import PreprocessSpec, pixels
+from serving.model import load
 from serving.settings import Settings
-from serving.weights import Weights
-from training import starter
-from training.archive import write_package
-from training.backbones import REGISTRY, build_backbone
-from training.batches import normalised
-from training.breeds import breed_labels
-from training.heads import build_head
 
 CLIENTS = (1, 4, 16, 64)
 BATCH_CLIENTS = 3
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # open-loop rates, of the bare model's
 GIVEN_UP_MS = 1000  # a median beyond it: the rate is too high for this contender
 SEED = 0
-UNSURE = 0.13  # share of the photos at which the starter model looks again, see serving.model.CLOSE
 
 
 @dataclass(frozen=True)
@@ -74,11 +54,10 @@ class Length:
     models: tuple[str, ...]
     rounds: int
     level_s: float
-    overload_s: float  # of ours; the others' is a sixth
 
 
-WHOLE = Length(("efficientnet_lite0", "resnet50"), rounds=3, level_s=2.5, overload_s=60)
-QUICK = Length(("efficientnet_lite0",), rounds=1, level_s=2, overload_s=12)
+WHOLE = Length(("efficientnet_lite0", "resnet50"), rounds=3, level_s=2.5)
+QUICK = Length(("efficientnet_lite0",), rounds=1, level_s=2)
 
 
 def main() -> int:
@@ -116,100 +95,6 @@ def main() -> int:
     return 0
 
 
-def sample_photos() -> tuple[list[bytes], str]:
-    """A hundred encoded photos and where they come from."""
-    paths = sorted((DOGS / "test").glob("*/*.jpg"))[::8][:100]
-    if paths:
-        return [path.read_bytes() for path in paths], "dog photos (DOGS_DATA), 224 x 224 JPEG"
-    generator = np.random.default_rng(SEED)
-    encoded = []
-    for _ in range(100):
-        buffer = io.BytesIO()
-        noise = Image.fromarray(generator.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-        noise.resize((224, 224), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-        encoded.append(buffer.getvalue())
-    return encoded, "generated pictures, 224 x 224 JPEG"
-
-
-def real(name: str) -> bool:
-    """Whether this backbone's weights are those of ImageNet, and not random."""
-    return name == starter.BACKBONE
-
-
-def package(name: str, scratch: Path, photos: Sequence[bytes]) -> Path:
-    """An unpacked package of a backbone."""
-    archive = scratch / f"{name}.tar.gz"
-    if real(name):
-        starter.build(archive)
-    else:
-        torch.manual_seed(SEED)
-        labels = breed_labels()
-        head = (ARCHITECTURES[name].features, len(labels))
-        network, classifier = build_backbone(name), build_head(head)
-        pictures = decoded(photos, REGISTRY[name].preprocess)
-        settle(network, pictures, name)
-        make_sure(classifier, rough_features(network, pictures, name))
-        modules = {"backbone.": network, "head.": classifier}
-        weights = save(
-            {
-                p + key: value
-                for p, one in modules.items()
-                for key, value in one.state_dict().items()
-            }
-        )
-        digest = hashlib.sha256(weights).hexdigest()
-        spec = REGISTRY[name].preprocess
-        write_package(
-            archive, Manifest(f"{name}-random", name, labels, head, spec, None, digest), weights
-        )
-    unpack(archive, scratch / name)
-    return scratch / name
-
-
-def decoded(photos: Sequence[bytes], spec: PreprocessSpec) -> list[NDArray[np.uint8]]:
-    """What the network gets of each photo: (crop, crop, 3)."""
-    return [pixels(decode(one, Settings.max_pixels, spec.resize), spec) for one in photos]
-
-
-@torch.no_grad()
-def settle(network: nn.Module, pictures: Sequence[NDArray[np.uint8]], name: str) -> None:
-    """Let the batch norms of random weights know some pictures, as after training."""
-    for norm in (one for one in network.modules() if isinstance(one, nn.BatchNorm2d)):
-        nn.init.ones_(norm.weight)  # timm starts some at 0, as if their blocks were not there
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean of all passes
-    network.train()
-    for at in range(0, len(pictures), BATCH):
-        network(normalised(pictures[at : at + BATCH], REGISTRY[name].preprocess))
-    network.eval()
-
-
-def rough_features(
-    network: nn.Module, pictures: Sequence[NDArray[np.uint8]], name: str
-) -> torch.Tensor:
-    """What the endpoint computes in int8: (N, features)."""
-    tensors = {key: value.numpy() for key, value in network.state_dict().items()}
-    int8 = backbone(name, Weights(tensors), REGISTRY[name].preprocess, 1, "int8")
-    return torch.from_numpy(int8(np.stack(pictures))[0])
-
-
-@torch.no_grad()
-def make_sure(head: nn.Sequential, features: torch.Tensor) -> None:
-    """A random head that is as often unsure of these as the starter model's is of dogs.
-
-    So mixed precision looks again at as many.
-    """
-    (last,) = head
-    assert isinstance(last, nn.Linear)
-    last.bias.copy_(-(last.weight @ features.mean(0)))
-    while True:
-        best = head(features).softmax(1).topk(2).values
-        if (best[:, 0] - best[:, 1] < CLOSE).float().mean() <= UNSURE:
-            return
-        last.weight.mul_(1.1)
-        last.bias.mul_(1.1)
-
-
 class Measurement:
     """One model's figures, gathered turn by turn."""
 
@@ -225,7 +110,7 @@ class Measurement:
         self._answers = Answers(model.manifest.labels if real(model.manifest.backbone) else ())
 
     def turn(self, contender: Contender, number: int) -> None:
-        """One contender in one round; open loop, overload and answers in the first one only."""
+        """One contender in one round; open loop and answers in the first one only."""
         if contender.name == OURS or not self._limits:
             self._limits.append(self._limit())
         with running(contender, self._folder, self._photos[0]) as server:
@@ -238,12 +123,7 @@ class Measurement:
             self._rounds[contender.name].append(found)
             if number == 0:
                 self._answers.ask(server.url, contender)
-                usual = found["closed"]["16"]["images_s"]
-                seconds = self._length.overload_s / (1 if contender.name == OURS else 6)
-                self._once[contender.name] = {
-                    "open": self._open(target),
-                    "overload": overload(server, target, usual, seconds),
-                }
+                self._once[contender.name] = {"open": self._open(target)}
 
     def result(self) -> dict[str, Any]:
         """Medians over the rounds, and every round."""

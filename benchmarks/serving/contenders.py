@@ -1,7 +1,9 @@
 """The servers that are compared: how each is started, spoken to, and what it was set to.
 
 Settings are what each one's documentation advises for a CPU: one worker a CPU with one thread
-each where a server runs one request a worker at a time, batching where it can batch.
+each where a server runs one request a worker at a time, batching where it can batch. Ours run
+OpenVINO, the others PyTorch, as their users do: engine and server are compared together
+(benchmarks/engines has the engines alone).
 """
 
 import base64
@@ -30,7 +32,7 @@ from serving.settings import cpu_count
 START_TIMEOUT_S = 180
 CPUS = str(cpu_count())
 PYTHON = (sys.executable, "-m")
-OURS, TOOLKIT = "ours", "TorchServe + SageMaker toolkit"
+OURS, MIXED, TOOLKIT = "ours", "ours, mixed", "TorchServe + SageMaker toolkit"
 SAGEMAKER = "sagemaker_pytorch_serving_container"
 PEERS = "benchmarks.serving.peers"
 
@@ -190,7 +192,7 @@ CONTENDERS = (
         takes_batches=True,
     ),
     Contender(
-        "ours, mixed",
+        MIXED,
         "the same with SERVING_PRECISION=mixed",
         ours("mixed"),
         takes_batches=True,

@@ -18,6 +18,7 @@ import aiohttp
 
 # A caller gives up then, as the function's read time-out has it.
 TIMEOUT_S = 20
+TOO_MANY = 429
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Sample:
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     dues: list[float] = field(default_factory=list)
+    refusals: list[float] = field(default_factory=list)  # seconds of those with 429
 
     @property
     def rate(self) -> float:
@@ -44,13 +46,25 @@ class Sample:
         Without those to requests that were due in the first `since` seconds.
         """
         pairs = zip(self.latencies, self.dues, strict=True)
-        ordered = sorted(latency for latency, due in pairs if due >= self.started + since)
-        return {
-            f"p{p}_ms": round(1000 * ordered[ceil(p * len(ordered) / 100) - 1], 2)
-            if ordered
-            else None
-            for p in (50, 95, 99)
-        }
+        return percentiles_ms([took for took, due in pairs if due >= self.started + since])
+
+    def refusals_ms(self) -> dict[str, float | None]:
+        """The same of the refusals (429)."""
+        return percentiles_ms(self.refusals)
+
+    def answered_within(self, seconds: float) -> int:
+        """Answers (200) that had come so many seconds after the start."""
+        pairs = zip(self.latencies, self.dues, strict=True)
+        return sum(due + took <= self.started + seconds for took, due in pairs)
+
+
+def percentiles_ms(seconds: Sequence[float]) -> dict[str, float | None]:
+    """Milliseconds below which 50, 95, 99 % are, None where there are none."""
+    ordered = sorted(seconds)
+    return {
+        f"p{p}_ms": round(1000 * ordered[ceil(p * len(ordered) / 100) - 1], 2) if ordered else None
+        for p in (50, 95, 99)
+    }
 
 
 @dataclass(frozen=True)
@@ -132,3 +146,5 @@ async def send(
         if response.status == 200:
             sample.latencies.append(time.perf_counter() - due)
             sample.dues.append(due)
+        elif response.status == TOO_MANY:
+            sample.refusals.append(time.perf_counter() - due)

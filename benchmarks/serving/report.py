@@ -55,7 +55,7 @@ def report(
 
 
 def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
-    """Closed loop, open loop, overload, answers."""
+    """Closed loop, open loop, answers."""
     bare = result["bare"]
     closed = Table(
         "", "start s", "MB", "clients", "images/s", "p50 ms", "p95", "p99", "CPU ms an image",
@@ -66,11 +66,6 @@ def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
     opened = Table(
         "", "requests/s", "p50 ms", "p95", "p99", "not answered",
         title=f"{name}: open loop, latency since each request was due",
-    )  # fmt: skip
-    overloaded = Table(
-        "", "offered/s", "answered/s", "p50 ms", "p99", "p99 after 1 s", "p99 alone",
-        "what came back", "MB before", "most",
-        title=f"{name}: ten times what it answers 16 clients",
     )  # fmt: skip
     for contender, found in result["contenders"].items():
         first = [contender, f"{found['start_s']:.1f}"]
@@ -91,14 +86,7 @@ def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
                 outcomes(lost),
             )  # fmt: skip
         opened.add_section()
-        over, alone = found["overload"], found["closed"]["1"]["p99_ms"]
-        overloaded.add_row(
-            contender, f"{over['offered_s']:.0f}", f"{over['answered_s']:.1f}", ms(over["p50_ms"]),
-            ms(over["p99_ms"]), ms(over["noticed"]["p99_ms"]), ms(alone),
-            outcomes(over["outcomes"]),
-            str(over["memory_mb"]["before"]), str(over["memory_mb"]["most"]),
-        )  # fmt: skip
-    made = [closed, opened, overloaded]
+    made = [closed, opened]
     if result["answers"]:
         answers = Table(
             "", "first label as PyTorch's", "right", "largest change of its probability",
@@ -120,15 +108,12 @@ def summary(name: str, result: Mapping[str, Any]) -> list[str]:
         return []
     ours = contenders[OURS]
     at_16, alone = ours["closed"]["16"]["images_s"], ours["closed"]["1"]
-    over = ours["overload"]
     lines = [
         f"{name}, 16 clients: {at_16 / bare['passes_of_ten_images_s']:.0%} of bare passes of ten, "
         f"{at_16 / bare['lanes_images_s']:.0%} of bare lanes; in batches of ten from 3 clients "
         f"{ours['ten']['images_s'] / bare['passes_of_ten_images_s']:.0%} and "
         f"{ours['ten']['images_s'] / bare['lanes_images_s']:.0%}",
         f"a lone request: {alone['p50_ms'] - bare['single_ms']:.1f} ms over decode + forward pass",
-        f"overload: p99 of the answers {over['p99_ms'] / alone['p99_ms']:.1f} x a lone client's, "
-        f"without the first second {over['noticed']['p99_ms'] / alone['p99_ms']:.1f} x",
     ]
     for other, found in contenders.items():
         if other != OURS:
@@ -182,7 +167,7 @@ def throughput(axis: Axes, name: str, result: Mapping[str, Any]) -> None:
         rates = [level["images_s"] for level in found["closed"].values()]
         axis.plot(clients, rates, label=contender, **STYLES[contender])
     limit = result["bare"]["lanes_images_s"]
-    axis.axhline(limit, color="grey", linestyle="--", linewidth=1, label="the bare model")
+    axis.axhline(limit, color="grey", linestyle="--", linewidth=1, label="the bare model, float32")
     axis.set_xscale("log", base=2)
     axis.set_xticks(clients, [str(one) for one in clients])
     axis.set_ylim(0)

@@ -1,8 +1,11 @@
 """Who is let in, with a clock and a queue that the test moves."""
 
+from heapq import heappop, heappush
+from random import Random
+
 import pytest
 
-from serving.admission import BURST_S, CALM_S, Admission, QueueFullError
+from serving.admission import BURST_S, JUDGED_S, Admission, QueueFullError
 
 
 class Queue:
@@ -64,12 +67,12 @@ def test_burst_loses_only_what_does_not_fit() -> None:
     assert door.lets_in()
 
 
-def test_bursts_with_calm_between_them_are_no_flood() -> None:
+def test_bursts_that_are_worked_off_between_them_are_no_flood() -> None:
     door = Door()
     for _ in range(5):
         assert [door.lets_in() for _ in range(11)] == [True] * 10 + [False]
         door.admission.give_back(10)
-        door.now += CALM_S * 1.01
+        door.now += BURST_S * 1.01
     assert door.queue.sheds == []
 
 
@@ -80,7 +83,7 @@ def test_flood_sheds_the_queue_once_and_then_fills_all_lanes_but_one() -> None:
     assert isinstance(error, QueueFullError)
     for unanswered, expected in ((0, True), (1, True), (2, False), (5, False), (1, True)):
         door.queue.unanswered = unanswered
-        door.now += CALM_S / 10
+        door.now += JUDGED_S / 10
         assert door.lets_in() is expected
     assert len(door.queue.sheds) == 1
 
@@ -92,15 +95,67 @@ def test_request_that_was_let_in_brings_all_its_images_also_in_a_flood() -> None
     door.admission.take(9)
 
 
-def test_flood_ends_after_calm() -> None:
+def test_request_whose_body_came_too_late_is_refused_in_a_flood() -> None:
+    door = Door()
+    door.flood()
+    assert [door.lets_in() for _ in range(5)] == [True] * 5  # their bodies are on the way
+    door.queue.unanswered = 2
+    with pytest.raises(QueueFullError, match="flooded"):
+        door.admission.take(0)
+
+
+def test_flood_is_over_when_requests_stop_coming() -> None:
     door = Door()
     door.flood()
     door.queue.unanswered = 2
-    door.now += CALM_S
     assert not door.lets_in()
-    door.now += CALM_S * 1.01
+    door.now += JUDGED_S * 60
     assert [door.lets_in() for _ in range(11)] == [True] * 10 + [False]
     assert len(door.queue.sheds) == 1
+
+
+def refused_shares(lanes: int, load: float, seconds: int) -> list[float]:
+    """What share is refused in each second after a flood, of requests at random moments.
+
+    Each takes 10 ms of one lane; `load` is how much comes, as a share of what the lanes can answer.
+    """
+    door = Door()
+    door.admission = Admission(128, lanes, door.queue, lambda: door.now)
+    while door.lets_in():
+        door.queue.unanswered += 1
+    door.now += BURST_S * 1.01
+    assert not door.lets_in()
+    door.admission.give_back(128)
+    door.queue.unanswered, start = 0, door.now
+    random, ends = Random(0), [start] * lanes  # when each lane is free
+    leaving: list[float] = []
+    came, refused = [0] * seconds, [0] * seconds
+    while (second := int(door.now - start)) < seconds:
+        while leaving and leaving[0] <= door.now:
+            heappop(leaving)
+            door.admission.give_back(1)
+            door.queue.unanswered -= 1
+        came[second] += 1
+        if door.lets_in():
+            door.queue.unanswered += 1
+            end = max(heappop(ends), door.now) + 0.01
+            heappush(leaving, end)
+            heappush(ends, end)
+        else:
+            refused[second] += 1
+        door.now += random.expovariate(load * lanes / 0.01)
+    return [no / all_ for no, all_ in zip(refused, came, strict=True)]
+
+
+@pytest.mark.parametrize("lanes", [2, 4, 8])
+@pytest.mark.parametrize("load", [0.2, 0.4])
+def test_flood_ends_although_requests_go_on_at_an_ordinary_rate(lanes: int, load: float) -> None:
+    assert refused_shares(lanes, load, seconds=5)[3:] == [0, 0]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 8])
+def test_flood_of_ten_times_as_much_stays_one(lanes: int) -> None:
+    assert min(refused_shares(lanes, 10, seconds=5)[1:]) > 0.8
 
 
 def test_single_lane_goes_on_answering_in_a_flood() -> None:

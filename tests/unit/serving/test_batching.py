@@ -225,3 +225,22 @@ def test_shed_fails_what_has_not_begun_and_nothing_else() -> None:
         batcher.close()
 
     asyncio.run(scenario())
+
+
+def test_what_runs_for_nobody_is_unanswered_until_its_lane_is_free() -> None:
+    async def scenario() -> None:
+        model = FakeModel()
+        batcher = Batcher(model, lanes=1, max_batch=1)
+        running = await submitted(batcher.submit([1]))
+        await model.running()
+        waiting = await submitted(batcher.submit([2]))
+        for task in (running, waiting):
+            task.cancel()
+        await asyncio.wait([running, waiting])
+        assert batcher.unanswered == 2
+        model.let_through()
+        assert await batcher.submit([3]) == ([6], 1)
+        assert batcher.unanswered == 0
+        batcher.close()
+
+    asyncio.run(scenario())

@@ -150,6 +150,7 @@ def alike(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
     return float(((ours * reference).sum(1) / lengths).min())
 
 
+@pytest.mark.skipif(not multiplies_int8(), reason="without it, sums may overflow")
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_int8_is_near_without_a_photo_to_calibrate_on(name: str) -> None:
     exact, rounded = both(name, settled(name))
@@ -157,6 +158,7 @@ def test_int8_is_near_without_a_photo_to_calibrate_on(name: str) -> None:
     assert alike(rounded, exact) > 0.94
 
 
+@pytest.mark.skipif(not multiplies_int8(), reason="without it, sums may overflow")
 def test_channel_that_is_switched_off_does_no_harm_in_int8() -> None:
     weights = dict(settled("efficientnet_lite0"))
     for part in ("weight", "bias"):
@@ -233,9 +235,9 @@ def test_close_answers_are_looked_at_again_and_only_those() -> None:
 
 def test_answer_near_the_dog_threshold_is_looked_at_again() -> None:
     told = replace(manifest(DogScore(3, 1, 2, 0.3)), labels=("A", "B"), head=(2, 2))
-    dogs = {0: 0.9, 1: 0.35, 2: 0.05}
     exact = Echo({1: [0.8, 0.2, 0.25]})
-    rough = Echo({number: [0.9, 0.1, dog] for number, dog in dogs.items()})
+    # The last is surely no dog, so its breeds do not matter.
+    rough = Echo({0: [0.9, 0.1, 0.9], 1: [0.9, 0.1, 0.35], 2: [0.5, 0.5, 0.05]})
 
     def two_heads(features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [features[:, :2], features[:, 2]]
