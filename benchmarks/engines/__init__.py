@@ -11,7 +11,7 @@ itself, in its graph.
     AOTInductor   the same compiled ahead, for any batch size, into a package that is loaded
     onnxruntime   float32 as exported by PyTorch; int8 by its own static quantisation (QDQ, each
                   channel with its own scale)
-    openvino      serving.network in float32, bf16 and int8, which needs no photo to calibrate on;
+    openvino      serving.network in float32, bf16 and the int8 of serving.layers (uncalibrated);
                   int8 by NNCF's post-training quantisation of the same graph
 
 "Lanes" is as many passes at a time as there are threads, one thread each, which is how serving runs

@@ -139,7 +139,8 @@ for _lanes in (False, True):
             partial(onnxruntime, file=_file, lanes=_lanes), _file, _lanes, one_thread=not _lanes
         )
     for _precision in (*PRECISIONS, None):
-        ENGINES[f"openvino {_precision or 'int8 by NNCF'}{_suffix}"] = Engine(
+        _label = {"int8": "int8, uncalibrated", None: "int8"}.get(_precision, _precision)
+        ENGINES[f"openvino {_label}{_suffix}"] = Engine(
             partial(openvino, precision=_precision, lanes=_lanes),
             WEIGHTS if _precision else OPENVINO_INT8,
             _lanes,

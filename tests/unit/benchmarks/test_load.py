@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from benchmarks.serving.load import Sample, Target, closed_loop, moments, open_loop
+from benchmarks.serving.load import Sample, Target, closed_loop, moments, open_loop, percentiles_ms
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -86,7 +86,16 @@ def test_moments_are_those_of_a_poisson_process() -> None:
 
 
 def test_percentiles_are_nearest_ranks_in_milliseconds() -> None:
-    sample = Sample(latencies=[n / 1000 for n in range(200, 0, -1)])
-    assert sample.percentiles_ms() == {"p50_ms": 100, "p95_ms": 190, "p99_ms": 198}
-    assert Sample(latencies=[0.5]).percentiles_ms() == {f"p{p}_ms": 500 for p in (50, 95, 99)}
-    assert Sample().percentiles_ms() == {f"p{p}_ms": None for p in (50, 95, 99)}
+    many = percentiles_ms([n / 1000 for n in range(200, 0, -1)])
+    assert many == {"p50_ms": 100, "p95_ms": 190, "p99_ms": 198}
+    assert percentiles_ms([0.5]) == {f"p{p}_ms": 500 for p in (50, 95, 99)}
+    assert percentiles_ms([]) == {f"p{p}_ms": None for p in (50, 95, 99)}
+
+
+def test_first_seconds_are_left_out_by_when_a_request_was_due_and_late_answers_by_their_end() -> (
+    None
+):
+    sample = Sample(started=50, latencies=[3, 0.5, 1.5], dues=[50.9, 51, 52])
+    assert sample.percentiles_ms()["p99_ms"] == 3000
+    assert sample.percentiles_ms(since=1)["p99_ms"] == 1500
+    assert [sample.answered_within(seconds) for seconds in (1, 2, 3.6, 4)] == [0, 1, 2, 3]
