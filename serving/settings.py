@@ -8,11 +8,12 @@ SERVING_MAX_IN_FLIGHT      128       most images being decoded, waiting or runni
 SERVING_REQUEST_TIMEOUT_S  15        a request that takes longer is answered 503
 SERVING_THREADS            0         CPU threads, a forward pass on each; 0 = all of this process
 SERVING_PRECISION          float32   or mixed: int8, and once more in float32 where the answer is
-                                     close. Half as fast again or more where the CPU multiplies
-                                     int8 itself (VNNI, AMX), float32 alone elsewhere. Of the
-                                     starter model's labels about one in a thousand changes, and
-                                     confidences move a little (benchmarks/serving); a backbone
-                                     that was trained may differ more
+                                     close. A third faster (EfficientNet-Lite0) to twice as fast
+                                     (ResNet50) where the CPU multiplies int8 itself (VNNI, AMX),
+                                     float32 alone elsewhere. Of the starter model's labels about
+                                     one in a thousand changes, and confidences move a little
+                                     (benchmarks/serving); with a backbone that was trained it may
+                                     be more
 """
 
 import os
