@@ -37,16 +37,17 @@ class Instance:
     int8: bool = False
 
 
+SMALLEST = Instance("ml.c5.large", 2, 0.102)
+DEFAULT = Instance("ml.m5.2xlarge", 8, 0.461)  # the template's
 INSTANCES = (
-    Instance("ml.c5.large", 2, 0.102),
+    SMALLEST,
     Instance("ml.c5.xlarge", 4, 0.204),
     Instance("ml.c6i.xlarge", 4, 0.204, int8=True),
     Instance("ml.c7i.large", 2, 0.1071, int8=True),
     Instance("ml.c7i.xlarge", 4, 0.2142, int8=True),
     Instance("ml.m5.large", 2, 0.115),
-    Instance("ml.m5.2xlarge", 8, 0.461),
+    DEFAULT,
 )
-DEFAULT = "ml.m5.2xlarge"
 # Serverless inference: USD a GB and second, USD a GB sent in or out, and how it is set up.
 USD_A_GB_S, USD_A_GB_DATA = 0.0000200, 0.016
 MEMORY_GB, SERVERLESS_CPUS = 4, 2
@@ -59,7 +60,7 @@ class Speed:
 
     backbone: str
     images_s_a_cpu: float
-    mixed_gain: float | None
+    mixed_gain: float
     lone_s: float
 
     def on(self, instance: Instance) -> float:
@@ -80,12 +81,11 @@ def main() -> int:
 
 def speed(backbone: str, contenders: Mapping[str, Any], cpus: int) -> Speed:
     """What the benchmark says about a backbone."""
-    mixed = contenders.get("ours, mixed")
-    host = contenders[HOST]
+    host, ours, mixed = (contenders[name] for name in (HOST, "ours", "ours, mixed"))
     return Speed(
         backbone,
         host["ten"]["images_s"] / cpus,
-        mixed["ten"]["images_s"] / contenders["ours"]["ten"]["images_s"] if mixed else None,
+        mixed["ten"]["images_s"] / ours["ten"]["images_s"],
         host["closed"]["1"]["p50_ms"] / 1000,
     )
 
@@ -123,15 +123,13 @@ def assumptions(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
         "`make benchmark-serving` on the instance itself replaces it."
     )
     yield "- Throughput grows with the vCPUs: every lane has a CPU of its own and shares nothing."
-    gains = [one.mixed_gain for one in speeds if one.mixed_gain]
-    if gains:
-        yield (
-            "- `Precision=mixed` multiplies it by "
-            f"{' and '.join(f'{gain:.2f}' for gain in gains)} where the CPU has VNNI, as measured "
-            "here (about one photo in eight is looked at again). AMX, which ml.c7i has and this "
-            "machine has not, may do more. ml.c5 and ml.m5 are of several generations; those "
-            "without VNNI answer in float32 alone."
-        )
+    gains = " and ".join(f"{one.mixed_gain:.2f}" for one in speeds)
+    yield (
+        f"- `Precision=mixed` multiplies it by {gains} where the CPU has VNNI, as measured here "
+        "(about one photo in eight is looked at again). AMX, which ml.c7i has and this machine has "
+        "not, may do more. ml.c5 and ml.m5 are of several generations; those without VNNI answer "
+        "in float32 alone."
+    )
     yield (
         f"- Serverless: {MEMORY_GB} GB come with {SERVERLESS_CPUS} such vCPUs (AWS does not say), "
         f"{USD_A_GB_S:.7f} USD a GB and second, {USD_A_GB_DATA} USD a GB of data, {KB_A_PHOTO} KB "
@@ -152,7 +150,7 @@ def instances(speeds: Sequence[Speed]) -> Iterator[str]:
         yield "|---|---|---|---|---|---|"
         for instance in INSTANCES:
             yield row(instance, instance.name, one.on(instance))
-            if instance.int8 and one.mixed_gain:
+            if instance.int8:
                 yield row(instance, f"{instance.name}, mixed", one.on(instance) * one.mixed_gain)
 
 
@@ -177,7 +175,7 @@ def serverless(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
     yield ""
     yield (
         "| backbone, and how photos come | USD a million photos | "
-        + " | ".join(f"instead of {one.name}" for one in (INSTANCES[0], default()))
+        + " | ".join(f"instead of {one.name}" for one in (SMALLEST, DEFAULT))
         + " |"
     )
     yield "|---|---|---|---|"
@@ -189,8 +187,7 @@ def serverless(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
         for way, seconds in ways.items():
             usd = seconds * MEMORY_GB * USD_A_GB_S + KB_A_PHOTO / 1e6 * USD_A_GB_DATA
             even = [
-                instance.usd_an_hour * HOURS_A_MONTH / usd / 1e6
-                for instance in (INSTANCES[0], default())
+                instance.usd_an_hour * HOURS_A_MONTH / usd / 1e6 for instance in (SMALLEST, DEFAULT)
             ]
             counts = " | ".join(f"{millions:.1f} million" for millions in even)
             yield f"| {one.backbone}, {way} | {1e6 * usd:.2f} | {counts} |"
@@ -199,15 +196,9 @@ def serverless(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
         "What it costs instead is time: after a pause a serverless endpoint starts anew, and Ray "
         "takes most of a minute. Photos wait in the queue meanwhile and none is lost, but their "
         "rows come a minute later. So: serverless for a trickle and to try, the smallest instance "
-        f"for answers within a second at any time, {DEFAULT} (the template's default) where "
+        f"for answers within a second at any time, {DEFAULT.name} (the template's default) where "
         "thousands come at once and one machine must answer them in seconds."
     )
-
-
-def default() -> Instance:
-    """The template's."""
-    (found,) = (instance for instance in INSTANCES if instance.name == DEFAULT)
-    return found
 
 
 if __name__ == "__main__":

@@ -52,30 +52,27 @@ class Admission:
 
     def enter(self) -> None:
         """One place for a request whose body has not been read, or raise QueueFullError."""
-        if self._flood and self._clock() - self._counted_since >= JUDGED_S:
+        if self._flood:
             self._judge()
         self._came += 1
-        self._take(1)
+        self.take(1)
 
     def take(self, count: int) -> None:
         """As many more places, now that a request's body is here, or raise QueueFullError.
 
         None more is a question, too: in a flood, others may have come while the body did.
         """
-        self._take(count)
+        if self._flood and self._work.unanswered >= self._few:
+            self._refuse("the server is flooded with requests; try again later")
+        if self.taken + count > self.limit:
+            self._refuse(f"{self.taken} images in flight, the limit is {self.limit}")
+        self.taken += count
 
     def give_back(self, count: int) -> None:
         """Return places."""
         self.taken -= count
         if self.taken < self.limit / 2:
             self._full_since = None
-
-    def _take(self, count: int) -> None:
-        if self._flood and self._work.unanswered >= self._few:
-            self._refuse("the server is flooded with requests; try again later")
-        if self.taken + count > self.limit:
-            self._refuse(f"{self.taken} images in flight, the limit is {self.limit}")
-        self.taken += count
 
     def _refuse(self, message: str) -> None:
         now, error = self._clock(), QueueFullError(message)
@@ -89,8 +86,11 @@ class Admission:
         raise error
 
     def _judge(self) -> None:
+        counted_s = self._clock() - self._counted_since
+        if counted_s < JUDGED_S:
+            return
         # Requests may have stopped coming long ago, just after a second of refusals.
-        stale = self._clock() - self._counted_since >= 2 * JUDGED_S
+        stale = counted_s >= 2 * JUDGED_S
         self._flood = not stale and self._refused > self._came / 2
         self._count_anew()
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from serving import architectures, images, layers, network, preprocess
+from serving import weights as weights_code
 from serving.network import backbone
 from serving.settings import FloatPrecision
 from serving.weights import Weights
@@ -38,7 +39,7 @@ from training.workers import Workers
 
 # The code that makes features of a photo. Its hash is in the key, so a change there, however small
 # its effect, never meets features of the code before.
-_CODE = (images, preprocess, layers, architectures, network, photos)
+_CODE = (images, preprocess, weights_code, layers, architectures, network, photos)
 
 
 def wanted_key(pretrained: Pretrained, precision: FloatPrecision, data_sha256: str) -> Key:

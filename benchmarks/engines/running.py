@@ -31,7 +31,12 @@ from serving.network import Network, backbone
 from serving.settings import Precision
 from training.backbones import REGISTRY
 
-PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
+PRECISIONS: dict[str, Precision | None] = {
+    "float32": "float32",
+    "bf16": "bf16",
+    "int8, uncalibrated": "int8",
+    "int8": None,  # NNCF's
+}
 BATCHES = (1, 4, 10, 32)
 SECONDS_A_POINT = 0.3
 LEAST_PASSES = 1  # after the one that sets up; a round is short, and there are several
@@ -138,8 +143,7 @@ for _lanes in (False, True):
         ENGINES[f"onnxruntime {_kind}{_suffix}"] = Engine(
             partial(onnxruntime, file=_file, lanes=_lanes), _file, _lanes, one_thread=not _lanes
         )
-    for _precision in (*PRECISIONS, None):
-        _label = {"int8": "int8, uncalibrated", None: "int8"}.get(_precision, _precision)
+    for _label, _precision in PRECISIONS.items():
         ENGINES[f"openvino {_label}{_suffix}"] = Engine(
             partial(openvino, precision=_precision, lanes=_lanes),
             WEIGHTS if _precision else OPENVINO_INT8,

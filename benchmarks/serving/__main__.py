@@ -35,7 +35,7 @@ from benchmarks.serving.agreement import Answers
 from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import CONTENDERS, OURS, Contender, Server, batch_body, running
 from benchmarks.serving.load import Target, closed_loop, open_loop
-from benchmarks.serving.packages import package, real, sample_photos
+from benchmarks.serving.packages import MODELS, package, real, sample_photos
 from benchmarks.serving.report import plot, report
 from serving.model import load
 from serving.settings import Settings
@@ -56,8 +56,8 @@ class Length:
     level_s: float
 
 
-WHOLE = Length(("efficientnet_lite0", "resnet50"), rounds=3, level_s=2.5)
-QUICK = Length(("efficientnet_lite0",), rounds=1, level_s=2)
+WHOLE = Length(MODELS, rounds=3, level_s=2.5)
+QUICK = Length(MODELS[:1], rounds=1, level_s=2)
 
 
 def main() -> int:

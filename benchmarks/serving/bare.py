@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serving.images import decode
 from serving.model import Model
-from serving.preprocess import pixels
+from serving.preprocess import PreprocessSpec, pixels
 from serving.settings import Settings
 
 BATCH = 10
@@ -24,7 +24,8 @@ class Bare:
     def __init__(self, model: Model, photos: Sequence[bytes]) -> None:
         self._model = model
         self._photos = photos
-        self._pictures = np.stack([self._decoded(photo) for photo in photos])
+        self._spec = model.manifest.preprocess
+        self._pictures = np.stack([decoded(photo, self._spec) for photo in photos])
         self._threads = Settings().thread_count()
 
     def passes_of_ten(self, seconds: float) -> float:
@@ -50,17 +51,18 @@ class Bare:
         times = []
         for photo in self._photos[:SINGLES]:
             started = time.perf_counter()
-            self._model.predict(self._decoded(photo)[None], alone=True)
+            self._model.predict(decoded(photo, self._spec)[None], alone=True)
             times.append(time.perf_counter() - started)
         return median(times)
-
-    def _decoded(self, photo: bytes) -> NDArray[np.uint8]:
-        spec = self._model.manifest.preprocess
-        return pixels(decode(photo, Settings.max_pixels, spec.resize), spec)
 
     def _groups(self, size: int) -> list[NDArray[np.uint8]]:
         whole = len(self._pictures) // size * size
         return [self._pictures[at : at + size] for at in range(0, whole, size)]
+
+
+def decoded(photo: bytes, spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """What the network gets of a photo: (crop, crop, 3)."""
+    return pixels(decode(photo, Settings.max_pixels, spec.resize), spec)
 
 
 def rate(call: Callable[[], object], seconds: float) -> float:

@@ -24,12 +24,10 @@ from rich.table import Table
 
 from benchmarks.report import machine, write
 from benchmarks.serving.contenders import CONTENDERS, MIXED, OURS, TOOLKIT, Server, running
-from benchmarks.serving.load import Target, closed_loop, open_loop
-from benchmarks.serving.packages import package, real, sample_photos
+from benchmarks.serving.load import Target, closed_loop, open_loop, percentiles_ms
+from benchmarks.serving.packages import MODELS, package, real, sample_photos
 from benchmarks.serving.report import ms, outcomes
-from training import starter
 
-MODELS = (starter.BACKBONE, "resnet50")
 FACTOR, RECOVERY = 10, 0.6
 LONE_S, USUAL_S, RECOVERY_S = 10.0, 4.0, 10.0
 NOTICED_S = 1.0  # by then the queue is full, and the server should know what is happening
@@ -94,7 +92,7 @@ def measure(server: Server, target: Target, seconds: float) -> dict[str, Any]:
         "outcomes": dict(flood.outcomes),
         **flood.percentiles_ms(),
         "noticed": flood.percentiles_ms(since=NOTICED_S),
-        "refusals": flood.refusals_ms(),
+        "refusals": percentiles_ms(flood.refusals),
         "memory_mb": {"before": round(memory[0]), "most": round(max(memory))},
         "after": {"outcomes": dict(after.outcomes), **after.percentiles_ms()},
     }

@@ -48,10 +48,6 @@ class Sample:
         pairs = zip(self.latencies, self.dues, strict=True)
         return percentiles_ms([took for took, due in pairs if due >= self.started + since])
 
-    def refusals_ms(self) -> dict[str, float | None]:
-        """The same of the refusals (429)."""
-        return percentiles_ms(self.refusals)
-
     def answered_within(self, seconds: float) -> int:
         """Answers (200) that had come so many seconds after the start."""
         pairs = zip(self.latencies, self.dues, strict=True)
@@ -78,9 +74,9 @@ class Target:
 
 async def closed_loop(target: Target, clients: int, seconds: float) -> Sample:
     """`clients` at a time for about `seconds`: until then new requests start, and all end."""
-    sample, bodies = Sample(), itertools.cycle(target.bodies)
+    bodies = itertools.cycle(target.bodies)
     async with session() as http:
-        sample.started = time.perf_counter()
+        sample = Sample()
 
         async def client() -> None:
             while (due := time.perf_counter()) - sample.started < seconds:
@@ -93,9 +89,9 @@ async def closed_loop(target: Target, clients: int, seconds: float) -> Sample:
 
 async def open_loop(target: Target, rate: float, seconds: float, seed: int) -> Sample:
     """`rate` requests a second on average for `seconds`, at random (Poisson) moments."""
-    sample, bodies = Sample(), itertools.cycle(target.bodies)
+    bodies = itertools.cycle(target.bodies)
     async with session() as http:
-        sample.started = time.perf_counter()
+        sample = Sample()
         waiting = set()
         for moment in moments(rate, seconds, seed):
             due = sample.started + moment

@@ -13,15 +13,14 @@ from safetensors.torch import save
 from torch import nn
 
 from benchmarks.report import DOGS
-from benchmarks.serving.bare import BATCH
+from benchmarks.serving.bare import BATCH, decoded
 from serving.architectures import ARCHITECTURES
-from serving.images import decode
 from serving.model import CLOSE
 from serving.network import backbone
 from serving.package import Manifest, unpack
-from serving.preprocess import PreprocessSpec, pixels
-from serving.settings import Settings
+from serving.preprocess import PreprocessSpec
 from serving.weights import Weights
+from tests.networks import norms, settle
 from training import starter
 from training.archive import write_package
 from training.backbones import REGISTRY, build_backbone
@@ -29,6 +28,7 @@ from training.batches import normalised
 from training.breeds import breed_labels
 from training.heads import build_head
 
+MODELS = (starter.BACKBONE, "resnet50")
 SEED = 0
 UNSURE = 0.13  # share of the photos at which the starter model looks again, see serving.model.CLOSE
 
@@ -61,11 +61,10 @@ def package(name: str, scratch: Path, photos: Sequence[bytes]) -> Path:
     else:
         torch.manual_seed(SEED)
         labels = breed_labels()
-        head = (ARCHITECTURES[name].features, len(labels))
-        network, classifier = build_backbone(name), build_head(head)
-        pictures = decoded(photos, REGISTRY[name].preprocess)
-        settle(network, pictures, name)
-        make_sure(classifier, rough_features(network, pictures, name))
+        head, spec = (ARCHITECTURES[name].features, len(labels)), REGISTRY[name].preprocess
+        pictures = [decoded(photo, spec) for photo in photos]
+        network, classifier = random_backbone(name, pictures, spec), build_head(head)
+        make_sure(classifier, rough_features(network, name, pictures, spec))
         modules = {"backbone.": network, "head.": classifier}
         weights = save(
             {
@@ -75,7 +74,6 @@ def package(name: str, scratch: Path, photos: Sequence[bytes]) -> Path:
             }
         )
         digest = hashlib.sha256(weights).hexdigest()
-        spec = REGISTRY[name].preprocess
         write_package(
             archive, Manifest(f"{name}-random", name, labels, head, spec, None, digest), weights
         )
@@ -83,30 +81,24 @@ def package(name: str, scratch: Path, photos: Sequence[bytes]) -> Path:
     return scratch / name
 
 
-def decoded(photos: Sequence[bytes], spec: PreprocessSpec) -> list[NDArray[np.uint8]]:
-    """What the network gets of each photo: (crop, crop, 3)."""
-    return [pixels(decode(one, Settings.max_pixels, spec.resize), spec) for one in photos]
-
-
-@torch.no_grad()
-def settle(network: nn.Module, pictures: Sequence[NDArray[np.uint8]], name: str) -> None:
-    """Let the batch norms of random weights know some pictures, as after training."""
-    for norm in (one for one in network.modules() if isinstance(one, nn.BatchNorm2d)):
+def random_backbone(
+    name: str, pictures: Sequence[NDArray[np.uint8]], spec: PreprocessSpec
+) -> nn.Module:
+    """Random weights whose batch norms know the pictures."""
+    network = build_backbone(name)
+    for norm in norms(network):
         nn.init.ones_(norm.weight)  # timm starts some at 0, as if their blocks were not there
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean of all passes
-    network.train()
-    for at in range(0, len(pictures), BATCH):
-        network(normalised(pictures[at : at + BATCH], REGISTRY[name].preprocess))
-    network.eval()
+    starts = range(0, len(pictures), BATCH)
+    settle(network, (normalised(pictures[at : at + BATCH], spec) for at in starts))
+    return network.eval()
 
 
 def rough_features(
-    network: nn.Module, pictures: Sequence[NDArray[np.uint8]], name: str
+    network: nn.Module, name: str, pictures: Sequence[NDArray[np.uint8]], spec: PreprocessSpec
 ) -> torch.Tensor:
     """What the endpoint computes in int8: (N, features)."""
     tensors = {key: value.numpy() for key, value in network.state_dict().items()}
-    int8 = backbone(name, Weights(tensors), REGISTRY[name].preprocess, 1, "int8")
+    int8 = backbone(name, Weights(tensors), spec, 1, "int8")
     return torch.from_numpy(int8(np.stack(pictures))[0])
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from serving.package import MANIFEST, WEIGHTS, DogScore, Manifest
 from serving.preprocess import PreprocessSpec
+from tests.networks import norms
 from training.backbones import build_backbone
 from training.heads import build_head
 
@@ -55,12 +56,11 @@ def random_model(manifest: Manifest) -> nn.ModuleDict:
     if score is not None:
         parts["dog_head"] = nn.Linear(manifest.head[0], score.classes)
     model = nn.ModuleDict(parts).eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.get_buffer("running_mean"), -0.5, 0.5)
-            nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)  # timm starts some at 0, which hides a path
-            nn.init.uniform_(module.bias, -0.5, 0.5)
+    for norm in norms(model):
+        nn.init.uniform_(norm.get_buffer("running_mean"), -0.5, 0.5)
+        nn.init.uniform_(norm.get_buffer("running_var"), 0.5, 2)
+        nn.init.uniform_(norm.weight, 0.5, 1.5)  # timm starts some at 0, which hides a path
+        nn.init.uniform_(norm.bias, -0.5, 0.5)
     return model
 
 

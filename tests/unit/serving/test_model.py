@@ -19,6 +19,7 @@ from serving.package import DogScore, Manifest
 from serving.preprocess import PreprocessSpec, pixels
 from serving.settings import Precision
 from serving.weights import Weights
+from tests.networks import settle
 from tests.unit.serving.pictures import SPEC, manifest_for, picture, random_model, write_package
 from training.batches import normalised
 
@@ -121,13 +122,7 @@ def settled(name: str) -> dict[str, NDArray[np.float32]]:
     """Weights of a random backbone whose batch norms have seen the pictures, as after training."""
     told = replace(manifest_for(b""), backbone=name, head=(ARCHITECTURES[name].features, 2))
     network = random_model(told)["backbone"]
-    norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean of all passes
-    network.train()
-    with torch.inference_mode():
-        network(normalised(list(varied(16)), SPEC))
+    settle(network, [normalised(list(varied(16)), SPEC)])
     return {f"backbone.{key}": value for key, value in tensors(network).items()}
 
 
