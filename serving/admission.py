@@ -6,8 +6,8 @@ flood has passed, a request is let in only when a lane is free for it, but for o
 takes CPU time, too. Those that are answered then are answered about as fast as ever, and the others
 know at once that they must come again.
 
-The flood has passed when no more are refused than let in: without a queue, that many are refused
-when as many come as can be answered.
+The flood has passed when no larger share is refused than would be without a queue if only as many
+came as can be answered (Erlang's loss formula).
 """
 
 import time
@@ -43,6 +43,7 @@ class Admission:
         self.limit = limit
         self.taken = 0
         self._few = max(1, lanes - 1)
+        self._ordinary = lost_share(lanes, self._few)
         self._work = work
         self._clock = clock
         self._full_since: float | None = None  # since when it refuses, and is at least half full
@@ -91,9 +92,21 @@ class Admission:
             return
         # Requests may have stopped coming long ago, just after a second of refusals.
         stale = counted_s >= 2 * JUDGED_S
-        self._flood = not stale and self._refused > self._came / 2
+        self._flood = not stale and self._refused > self._ordinary * self._came
         self._count_anew()
 
     def _count_anew(self) -> None:
         self._counted_since = self._clock()
         self._came = self._refused = 0
+
+
+def lost_share(load: float, places: int) -> float:
+    """Of requests that come at random moments and don't wait, how many find all places taken.
+
+    `load` is how many come, on average, in the time that one takes. A. K. Erlang's formula B (1917),
+    by its usual recurrence over the places.
+    """
+    share = 1.0
+    for place in range(1, places + 1):
+        share = load * share / (place + load * share)
+    return share

@@ -4,7 +4,8 @@ SERVING_MAX_BODY_BYTES     6291456   largest request body (SageMaker takes 6 MB)
 SERVING_MAX_PIXELS         50000000  largest picture, width x height, judged from its header
 SERVING_MAX_INSTANCES      32        most images in one request
 SERVING_MAX_BATCH          4         most images in one forward pass, of one request or of several
-SERVING_MAX_IN_FLIGHT      128       most images being decoded, waiting or running; more -> 429
+SERVING_MAX_IN_FLIGHT      0         most images being decoded, waiting or running; more -> 429.
+                                     0 = 32 a thread, and two of the largest requests at least
 SERVING_REQUEST_TIMEOUT_S  15        a request that takes longer is answered 503
 SERVING_THREADS            0         CPU threads, a forward pass on each; 0 = all of this process
 SERVING_PRECISION          float32   or mixed: int8, and once more in float32 where the answer is
@@ -25,6 +26,7 @@ FloatPrecision = Literal["float32", "bf16"]
 Precision = FloatPrecision | Literal["int8"]  # of a network
 ServedPrecision = Literal["float32", "mixed"]
 PRECISIONS = get_args(ServedPrecision)
+ZERO_CHOOSES = ("max_in_flight", "threads")
 
 
 class SettingsError(ValueError):
@@ -33,7 +35,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits of one endpoint process; every number is positive (threads: 0 or more)."""
+    """Limits of one endpoint process; every number is positive, or see above for 0."""
 
     max_body_bytes: int = 6 * 1024 * 1024
     max_pixels: int = 50_000_000
@@ -41,7 +43,7 @@ class Settings:
     # Each pass runs on one CPU. Up to about four images the time of each hardly changes; beyond, it
     # rises, since the activations no longer fit that CPU's cache (benchmarks/engines).
     max_batch: int = 4
-    max_in_flight: int = 128
+    max_in_flight: int = 0
     # Below the function's read time-out of 20 s, so that the answer is ours and not a cut line.
     request_timeout_s: int = 15
     threads: int = 0
@@ -62,7 +64,7 @@ class Settings:
                     raise SettingsError(f"{name}={text!r}: expected one of {known}")
                 values[field.name] = text
                 continue
-            least = 0 if field.name == "threads" else 1
+            least = 0 if field.name in ZERO_CHOOSES else 1
             if not text.isascii() or not text.isdigit() or int(text) < least:
                 raise SettingsError(f"{name}={text!r}: expected a whole number of at least {least}")
             values[field.name] = int(text)
@@ -71,6 +73,10 @@ class Settings:
     def thread_count(self) -> int:
         """CPU threads for the forward pass."""
         return self.threads or cpu_count()
+
+    def in_flight_limit(self) -> int:
+        """Images in flight: 0.4 s (EfficientNet-Lite0) to 3 s (ResNet50) of work."""
+        return self.max_in_flight or max(32 * self.thread_count(), 2 * self.max_instances)
 
 
 def cpu_count() -> int:

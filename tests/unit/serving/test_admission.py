@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from serving.admission import BURST_S, JUDGED_S, Admission, QueueFullError
+from serving.admission import BURST_S, JUDGED_S, Admission, QueueFullError, lost_share
 
 
 class Queue:
@@ -147,8 +147,8 @@ def refused_shares(lanes: int, load: float, seconds: int) -> list[float]:
     return [no / all_ for no, all_ in zip(refused, came, strict=True)]
 
 
-@pytest.mark.parametrize("lanes", [2, 4, 8])
-@pytest.mark.parametrize("load", [0.2, 0.4])
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8])
+@pytest.mark.parametrize("load", [0.2, 0.8])
 def test_flood_ends_although_requests_go_on_at_an_ordinary_rate(lanes: int, load: float) -> None:
     assert refused_shares(lanes, load, seconds=5)[3:] == [0, 0]
 
@@ -156,6 +156,13 @@ def test_flood_ends_although_requests_go_on_at_an_ordinary_rate(lanes: int, load
 @pytest.mark.parametrize("lanes", [1, 2, 8])
 def test_flood_of_ten_times_as_much_stays_one(lanes: int) -> None:
     assert min(refused_shares(lanes, 10, seconds=5)[1:]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("load", "places", "share"), [(1, 1, 1 / 2), (2, 1, 2 / 3), (2, 2, 2 / 5), (10, 10, 0.2146)]
+)
+def test_lost_share_is_erlangs(load: float, places: int, share: float) -> None:
+    assert lost_share(load, places) == pytest.approx(share, abs=1e-4)
 
 
 def test_single_lane_goes_on_answering_in_a_flood() -> None:
