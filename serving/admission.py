@@ -103,7 +103,7 @@ class Admission:
 def lost_share(load: float, places: int) -> float:
     """Of requests that come at random moments and don't wait, how many find all places taken.
 
-    `load` is how many come, on average, in the time that one takes. A. K. Erlang's formula B (1917),
+    `load` is how many come, on average, in the time that one takes. A. K. Erlang's formula of 1917,
     by its usual recurrence over the places.
     """
     share = 1.0

@@ -264,7 +264,12 @@ CONTENDERS = (
     Contender(
         "FastAPI, model in the handler",
         f"one process, PyTorch's own {CPUS} threads, eager float32, FastAPI's thread pool",
-        peer("fastapi_app", {}),
+        peer("fastapi_app", {"PEER_ENGINE": "torch"}),
+    ),
+    Contender(
+        "FastAPI, our engine in the handler",
+        f"the same with OpenVINO, its {CPUS} threads on each photo: our engine without our server",
+        peer("fastapi_app", {"PEER_ENGINE": "openvino"}),
     ),
 )  # fmt: skip
 
