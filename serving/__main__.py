@@ -5,6 +5,7 @@ on standard error says why), 2 for a wrong argument.
 """
 
 import argparse
+import asyncio
 import logging
 import signal
 import socket
@@ -48,8 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
         create_app(lambda: model, settings),
         lifespan="on",
         log_config=None,
-        loop="uvloop",
-        http="httptools",
         access_log=False,
         # Longer than callers keep idle connections: one that the server closes just as a request
         # leaves would be a lost request.
@@ -57,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         # Requests in flight end by their own deadline; beyond that there is nothing to wait for.
         timeout_graceful_shutdown=settings.request_timeout_s + 1,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
     return 0
 
 
