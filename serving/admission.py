@@ -1,7 +1,7 @@
 """Which requests are let in: everybody up to a limit, and in a flood, who can be answered at once.
 
 A queue absorbs bursts, but one that stays full only makes everybody wait. So it may overflow for a
-moment; if it still does a tenth of a second later, what waits is answered 429 and, until the
+moment; if it still does a twentieth of a second later, what waits is answered 429 and, until the
 flood has passed, a request is let in only when a lane is free for it, but for one lane: saying no
 takes CPU time, too. Those that are answered then are answered about as fast as ever, and the others
 know at once that they must come again.
@@ -16,7 +16,7 @@ from typing import Protocol
 
 # An overflow that lasts longer is no burst. Every answer of that time is late, and late answers
 # should be few even in a flood of a minute (benchmarks/serving).
-BURST_S = 0.1
+BURST_S = 0.05
 # How long requests are counted before it is judged whether the flood has passed.
 JUDGED_S = 1.0
 
@@ -35,13 +35,19 @@ class Work(Protocol):
 
 
 class Admission:
-    """Counts images in flight, from before a request's body is read until it is answered."""
+    """Counts requests and their images, from before a body is read until it is answered."""
 
     def __init__(
-        self, limit: int, lanes: int, work: Work, clock: Callable[[], float] = time.monotonic
+        self,
+        images: int,
+        requests: int,
+        lanes: int,
+        work: Work,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.limit = limit
-        self.taken = 0
+        """At most so many `images` of at most so many `requests`."""
+        self.images = self.requests = 0
+        self._most_images, self._most_requests = images, requests
         self._few = max(1, lanes - 1)
         self._ordinary = lost_share(lanes, self._few)
         self._work = work
@@ -52,27 +58,34 @@ class Admission:
         self._counted_since = 0.0
 
     def enter(self) -> None:
-        """One place for a request whose body has not been read, or raise QueueFullError."""
+        """A place for a request whose body has not been read, or raise QueueFullError.
+
+        It counts as one image until it is known how many there are.
+        """
         if self._flood:
             self._judge()
         self._came += 1
+        if self.requests >= self._most_requests:
+            self._refuse(f"{self.requests} requests in flight, which is the limit")
         self.take(1)
+        self.requests += 1
 
     def take(self, count: int) -> None:
-        """As many more places, now that a request's body is here, or raise QueueFullError.
+        """Places for so many more images of a request that is in, or raise QueueFullError.
 
-        None more is a question, too: in a flood, others may have come while the body did.
+        None more is a question, too: in a flood, others may have come while its body did.
         """
         if self._flood and self._work.unanswered >= self._few:
             self._refuse("the server is flooded with requests; try again later")
-        if self.taken + count > self.limit:
-            self._refuse(f"{self.taken} images in flight, the limit is {self.limit}")
-        self.taken += count
+        if self.images + count > self._most_images:
+            self._refuse(f"{self.images} images in flight, the limit is {self._most_images}")
+        self.images += count
 
-    def give_back(self, count: int) -> None:
-        """Return places."""
-        self.taken -= count
-        if self.taken < self.limit / 2:
+    def leave(self, images: int) -> None:
+        """Return a request's place and its images'."""
+        self.requests -= 1
+        self.images -= images
+        if self.images < self._most_images / 2 and self.requests < self._most_requests / 2:
             self._full_since = None
 
     def _refuse(self, message: str) -> None:

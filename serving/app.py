@@ -98,7 +98,7 @@ def reserved_slots(engine: Engine) -> Iterator[Callable[[int], None]]:
     try:
         yield reserve
     finally:
-        engine.admission.give_back(reserved)
+        engine.admission.leave(reserved)
 
 
 async def _answer(

@@ -31,7 +31,9 @@ class Engine:
         self._settings = settings
         lanes = settings.thread_count()
         self._batcher: Batcher[Source, Outcome] = Batcher(self._classify, lanes, settings.max_batch)
-        self.admission = Admission(settings.in_flight_limit(), lanes, self._batcher)
+        self.admission = Admission(
+            settings.max_in_flight, settings.request_limit(), lanes, self._batcher
+        )
 
     async def warm_up(self) -> None:
         """Run every size of batch, several at a time, so that no caller pays for a first one."""

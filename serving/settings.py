@@ -4,8 +4,8 @@ SERVING_MAX_BODY_BYTES     6291456   largest request body (SageMaker takes 6 MB)
 SERVING_MAX_PIXELS         50000000  largest picture, width x height, judged from its header
 SERVING_MAX_INSTANCES      32        most images in one request
 SERVING_MAX_BATCH          4         most images in one forward pass, of one request or of several
-SERVING_MAX_IN_FLIGHT      0         most images being decoded, waiting or running; more -> 429.
-                                     0 = 32 a thread, and two of the largest requests at least
+SERVING_MAX_IN_FLIGHT      128       most images being decoded, waiting or running; more -> 429
+SERVING_MAX_REQUESTS       0         most requests with such images; more -> 429. 0 = 32 a thread
 SERVING_REQUEST_TIMEOUT_S  15        a request that takes longer is answered 503
 SERVING_THREADS            0         CPU threads, a forward pass on each; 0 = all of this process
 SERVING_PRECISION          float32   or mixed: int8, and once more in float32 where the answer is
@@ -26,7 +26,7 @@ FloatPrecision = Literal["float32", "bf16"]
 Precision = FloatPrecision | Literal["int8"]  # of a network
 ServedPrecision = Literal["float32", "mixed"]
 PRECISIONS = get_args(ServedPrecision)
-ZERO_CHOOSES = ("max_in_flight", "threads")
+ZERO_CHOOSES = ("max_requests", "threads")
 
 
 class SettingsError(ValueError):
@@ -43,7 +43,10 @@ class Settings:
     # Each pass runs on one CPU. Up to about four images the time of each hardly changes; beyond, it
     # rises, since the activations no longer fit that CPU's cache (benchmarks/engines).
     max_batch: int = 4
-    max_in_flight: int = 0
+    max_in_flight: int = 128
+    # In a flood of single images, those that fill the queue are answered late, so they should be
+    # few. But 64 clients that each wait for their answer should all find a place on two CPUs.
+    max_requests: int = 0
     # Below the function's read time-out of 20 s, so that the answer is ours and not a cut line.
     request_timeout_s: int = 15
     threads: int = 0
@@ -74,9 +77,9 @@ class Settings:
         """CPU threads for the forward pass."""
         return self.threads or cpu_count()
 
-    def in_flight_limit(self) -> int:
-        """Images in flight: 0.4 s (EfficientNet-Lite0) to 3 s (ResNet50) of work."""
-        return self.max_in_flight or max(32 * self.thread_count(), 2 * self.max_instances)
+    def request_limit(self) -> int:
+        """Most requests at a time."""
+        return self.max_requests or 32 * self.thread_count()
 
 
 def cpu_count() -> int:

@@ -20,12 +20,12 @@ class Queue:
 
 
 class Door:
-    """An admission of ten places and three lanes, at a time of the test's own."""
+    """For ten images of as many requests, and three lanes, at a time of the test's own."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.queue = Queue()
-        self.admission = Admission(10, 3, self.queue, lambda: self.now)
+        self.admission = Admission(10, 10, 3, self.queue, lambda: self.now)
 
     def lets_in(self) -> bool:
         """Whether one more request may enter."""
@@ -35,13 +35,18 @@ class Door:
             return False
         return True
 
+    def all_leave(self) -> None:
+        """Every request here has one image, and is answered."""
+        while self.admission.requests:
+            self.admission.leave(1)
+
     def flood(self) -> None:
         """Overflow for longer than a burst, with everything still unanswered; then all leave."""
         while self.lets_in():
             self.queue.unanswered += 1
         self.now += BURST_S * 1.01
         assert not self.lets_in()
-        self.admission.give_back(10)
+        self.all_leave()
         self.queue.unanswered = 0
 
 
@@ -52,8 +57,21 @@ def test_refuses_above_the_limit_and_takes_again_after() -> None:
     with pytest.raises(QueueFullError, match="9 images in flight, the limit is 10"):
         admission.take(2)
     admission.take(1)
-    admission.give_back(10)
-    admission.take(10)
+    admission.leave(10)
+    admission.enter()
+    admission.take(9)
+
+
+def test_refuses_a_request_above_its_limit_however_few_their_images() -> None:
+    door = Door()
+    door.admission = Admission(10, 3, 2, door.queue, lambda: door.now)
+    assert [door.lets_in() for _ in range(3)] == [True] * 3
+    with pytest.raises(QueueFullError, match="3 requests in flight, which is the limit"):
+        door.admission.enter()
+    door.admission.take(7)
+    door.admission.leave(8)
+    assert [door.lets_in() for _ in range(2)] == [True, False]
+    assert door.queue.sheds == []
 
 
 def test_burst_loses_only_what_does_not_fit() -> None:
@@ -62,7 +80,7 @@ def test_burst_loses_only_what_does_not_fit() -> None:
     door.now += BURST_S / 2
     assert not door.lets_in()
     assert door.queue.sheds == []
-    door.admission.give_back(10)
+    door.all_leave()
     door.queue.unanswered = 5  # more than there are lanes
     assert door.lets_in()
 
@@ -71,7 +89,7 @@ def test_bursts_that_are_worked_off_between_them_are_no_flood() -> None:
     door = Door()
     for _ in range(5):
         assert [door.lets_in() for _ in range(11)] == [True] * 10 + [False]
-        door.admission.give_back(10)
+        door.all_leave()
         door.now += BURST_S * 1.01
     assert door.queue.sheds == []
 
@@ -120,12 +138,12 @@ def refused_shares(lanes: int, load: float, seconds: int) -> list[float]:
     Each takes 10 ms of one lane; `load` is how much comes, as a share of what the lanes can answer.
     """
     door = Door()
-    door.admission = Admission(128, lanes, door.queue, lambda: door.now)
+    door.admission = Admission(128, 64, lanes, door.queue, lambda: door.now)
     while door.lets_in():
         door.queue.unanswered += 1
     door.now += BURST_S * 1.01
     assert not door.lets_in()
-    door.admission.give_back(128)
+    door.all_leave()
     door.queue.unanswered, start = 0, door.now
     random, ends = Random(0), [start] * lanes  # when each lane is free
     leaving: list[float] = []
@@ -133,7 +151,7 @@ def refused_shares(lanes: int, load: float, seconds: int) -> list[float]:
     while (second := int(door.now - start)) < seconds:
         while leaving and leaving[0] <= door.now:
             heappop(leaving)
-            door.admission.give_back(1)
+            door.admission.leave(1)
             door.queue.unanswered -= 1
         came[second] += 1
         if door.lets_in():
@@ -167,7 +185,7 @@ def test_lost_share_is_erlangs(load: float, places: int, share: float) -> None:
 
 def test_single_lane_goes_on_answering_in_a_flood() -> None:
     door = Door()
-    door.admission = Admission(10, 1, door.queue, lambda: door.now)
+    door.admission = Admission(10, 10, 1, door.queue, lambda: door.now)
     door.flood()
     assert door.lets_in()
     door.queue.unanswered = 1

@@ -21,18 +21,10 @@ def test_variables_override_the_defaults() -> None:
     assert (settings.max_batch, settings.thread_count()) == (4, 3)
 
 
-@pytest.mark.parametrize(
-    ("variables", "limit"),
-    [
-        ({"THREADS": "1"}, 64),  # two requests of 32 images
-        ({"THREADS": "8"}, 256),
-        ({"THREADS": "1", "MAX_INSTANCES": "100"}, 200),
-        ({"THREADS": "8", "MAX_IN_FLIGHT": "12"}, 12),
-    ],
-)
-def test_images_in_flight_grow_with_the_threads(variables: dict[str, str], limit: int) -> None:
-    settings = Settings.from_env({f"SERVING_{name}": text for name, text in variables.items()})
-    assert settings.in_flight_limit() == limit
+def test_requests_grow_with_the_threads_unless_told() -> None:
+    assert Settings.from_env({"SERVING_THREADS": "2"}).request_limit() == 64
+    told = {"SERVING_THREADS": "2", "SERVING_MAX_REQUESTS": "5"}
+    assert Settings.from_env(told).request_limit() == 5
 
 
 @pytest.mark.parametrize("text", ["", "many", "-1", "0", "1.5", "٣"])
