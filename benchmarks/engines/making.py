@@ -13,6 +13,7 @@ import openvino as ov
 import torch
 from numpy.typing import NDArray
 from openvino import opset13 as ops
+from openvino.passes import ConstantFolding, Manager
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -177,6 +178,10 @@ def _openvino_int8(name: str, folder: Path) -> None:
     pictures = list(calibration(name))
     entry, features = graph(name, load_weights(folder), REGISTRY[name].preprocess)
     model = ov.Model([ops.result(features)], [entry])
+    # NNCF leaves weights alone that are computed, as those of depthwise convolutions are.
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(model)
     quantised = nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures))
     ov.save_model(quantised, folder / OPENVINO_INT8, compress_to_fp16=False)
 
