@@ -159,6 +159,7 @@ JOB_BENCHMARKS := hook_overhead usual_recipe
 .PHONY: benchmark-serving
 benchmark-serving: $(VENV)/peers/.stamp ## The endpoint beside TorchServe, LitServe and others, an hour (QUICK=1: 5 minutes)
 	@$(VENV)/peers/bin/python -m benchmarks.serving $(if $(QUICK),--quick)
+	@$(VENV)/peers/bin/python -m benchmarks.serving.limit $(if $(QUICK),--quick)
 	@$(VENV)/peers/bin/python -m benchmarks.serving.flood $(if $(QUICK),--quick)
 
 .PHONY: benchmark-engines

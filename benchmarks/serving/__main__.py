@@ -8,7 +8,8 @@ contender of contenders.py in turns, several rounds, a new process each time:
   image, memory; for ours also batches of ten, as the function sends them;
 - open loop at fixed rates, requests at random moments: latency since each was due;
 - whether its answers are those of the others (starter model, all test photos).
-Beside them the limit: the model called directly in this process (bare.py).
+Beside them the limit: the model called directly in this process (bare.py). How near ours comes to
+it is in limit.py.
 
 Clients, server and bare model share this machine's CPUs, so no server can reach the limit. All
 serve the same package and share one decoder and preprocess function; settings are printed. Photos:
@@ -33,7 +34,14 @@ from rich.progress import Progress
 from benchmarks.report import RESULTS, write
 from benchmarks.serving.agreement import Answers
 from benchmarks.serving.bare import BATCH, Bare
-from benchmarks.serving.contenders import CONTENDERS, OURS, Contender, Server, batch_body, running
+from benchmarks.serving.contenders import (
+    BATCH_CLIENTS,
+    CONTENDERS,
+    OURS,
+    Contender,
+    Server,
+    running,
+)
 from benchmarks.serving.load import Target, closed_loop, open_loop
 from benchmarks.serving.packages import MODELS, package, real, sample_photos
 from benchmarks.serving.report import plot, report
@@ -41,7 +49,6 @@ from serving.model import load
 from serving.settings import Settings
 
 CLIENTS = (1, 4, 16, 64)
-BATCH_CLIENTS = 3
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # open-loop rates, of the bare model's
 GIVEN_UP_MS = 1000  # a median beyond it: the rate is too high for this contender
 SEED = 0
@@ -119,7 +126,8 @@ class Measurement:
             found: dict[str, Any] = {"start_s": server.start_s}
             found["closed"] = self._closed(server, target)
             if contender.takes_batches:
-                found["ten"] = self._batches(server)
+                tens = contender.batches(server.url, self._photos)
+                found["ten"] = self._level(server, tens, BATCH_CLIENTS, BATCH)
             self._rounds[contender.name].append(found)
             if number == 0:
                 self._answers.ask(server.url, contender)
@@ -157,12 +165,6 @@ class Measurement:
 
     def _closed(self, server: Server, target: Target) -> dict[str, dict[str, Any]]:
         return {str(clients): self._level(server, target, clients, 1) for clients in CLIENTS}
-
-    def _batches(self, server: Server) -> dict[str, Any]:
-        whole = range(0, len(self._photos) // BATCH * BATCH, BATCH)
-        bodies = [batch_body(self._photos[at : at + BATCH]) for at in whole]
-        target = Target(server.url, "application/json", bodies)
-        return self._level(server, target, BATCH_CLIENTS, BATCH)
 
     def _level(self, server: Server, target: Target, clients: int, photos: int) -> dict[str, Any]:
         """One closed loop; `photos` are in each request."""

