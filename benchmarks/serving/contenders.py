@@ -95,7 +95,10 @@ class Server:
 
     def memory_mb(self) -> float:
         """What its processes hold now; pages that several share are counted once."""
-        held: int = sum(one.memory_full_info().pss for one in self._tree())
+        held = 0
+        for one in self._tree():
+            with contextlib.suppress(psutil.NoSuchProcess):  # Ray's come and go
+                held += one.memory_full_info().pss
         return held / 2**20
 
     def _tree(self) -> list[psutil.Process]:
