@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import machine
-from benchmarks.serving.contenders import CONTENDERS, OURS
+from benchmarks.serving.contenders import CONTENDERS, MIXED, OURS
 
 LIBRARIES = (
     "openvino", "torch", "timm", "uvicorn", "starlette", "ray", "torchserve",
@@ -104,17 +104,16 @@ def tables(name: str, result: Mapping[str, Any]) -> list[Table]:
 
 def summary(name: str, result: Mapping[str, Any]) -> list[str]:
     """Ours beside the others: medians of what each round shows."""
-    contenders = result["contenders"]
-    if OURS not in contenders:
-        return []
-    ours, lines = contenders[OURS]["rounds"], []
-    for other, found in contenders.items():
-        if other != OURS:
-            pairs = list(zip(ours, found["rounds"], strict=True))
+    contenders, lines = result["contenders"], []
+    for mine in (OURS, MIXED):
+        for other, found in contenders.items():
+            if mine not in contenders or other in (OURS, MIXED):
+                continue
+            pairs = list(zip(contenders[mine]["rounds"], found["rounds"], strict=True))
             times = median(at_16(one) / at_16(their) for one, their in pairs)
             best = median(at_best(one) / at_best(their) for one, their in pairs)
             lines.append(
-                f"{name}, images/s of ours over {other}: {times:.1f} x at 16 clients, "
+                f"{name}, images/s of {mine} over {other}: {times:.1f} x at 16 clients, "
                 f"{best:.1f} x at the best of each"
             )
     return lines
