@@ -29,13 +29,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.models import package
 from benchmarks.report import DOGS, RESULTS, write
 from serving.images import decode
 from serving.model import Model, load
-from serving.package import unpack
 from serving.preprocess import pixels
 from serving.settings import cpu_count
-from training.starter import DOG_THRESHOLD, build
+from training.starter import BACKBONE, DOG_THRESHOLD
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BATCH = 10
@@ -100,9 +100,7 @@ def main() -> int:
 
 def starter_model(scratch: Path) -> Model:
     """The starter package, built and loaded as an endpoint would."""
-    build(scratch / "model.tar.gz")
-    unpack(scratch / "model.tar.gz", scratch / "model")
-    return load(scratch / "model", cpu_count())
+    return load(package(BACKBONE, scratch), cpu_count())
 
 
 def dog_paths(folder: Path) -> list[Path]:

@@ -5,13 +5,14 @@ one file of weights without sharing a framework: PyTorch takes seconds to start,
 at four fifths and EfficientNet-Lite0 at a third of the speed (benchmarks/engines).
 
 Sources: EfficientNet-Lite is described in Google's TPU repository (efficientnet/lite), on top of
-Tan and Le 2019, arXiv:1905.11946; ResNet50 in He et al. 2015, arXiv:1512.03385, with the stride in
-the 3x3 convolution as torchvision has it.
+Tan and Le 2019, arXiv:1905.11946; ResNet50 in He et al. 2015, arXiv:1512.03385, with a block's
+stride in its 3x3 convolution as torchvision has it, or (v1) in its first one as they and Keras do.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from openvino import Node
 
@@ -88,7 +89,8 @@ def _rounded(channels: float) -> int:
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
-def _resnet50(pictures: Signal, weights: Weights, int8: bool) -> Node:
+def _resnet50(strided: int, pictures: Signal, weights: Weights, int8: bool) -> Node:
+    """`strided`: which of a block's convolutions has its stride, the first or the second."""
     layers = Layers(weights, _RESNET_EPSILON, same_upper=False, int8=int8)
     convolve = layers.convolve
     x = relu(convolve(pictures, Convolution("conv1", "bn1", 3, 64, 7, 2)))
@@ -98,9 +100,12 @@ def _resnet50(pictures: Signal, weights: Weights, int8: bool) -> Node:
         outputs = 4 * inner
         for block in range(blocks):
             at, step = f"layer{number}.{block}", stride if block == 0 else 1
+            first, second = (step, 1) if strided == 1 else (1, step)
             x = entry = layers.rounded(x)
-            x = relu(convolve(x, Convolution(f"{at}.conv1", f"{at}.bn1", channels, inner, 1)))
-            x = relu(convolve(x, Convolution(f"{at}.conv2", f"{at}.bn2", inner, inner, 3, step)))
+            x = relu(
+                convolve(x, Convolution(f"{at}.conv1", f"{at}.bn1", channels, inner, 1, first))
+            )
+            x = relu(convolve(x, Convolution(f"{at}.conv2", f"{at}.bn2", inner, inner, 3, second)))
             x = convolve(x, Convolution(f"{at}.conv3", f"{at}.bn3", inner, outputs, 1))
             if block == 0:
                 down = f"{at}.downsample"
@@ -116,5 +121,6 @@ ARCHITECTURES = {
     "efficientnet_lite0": _lite(1.0, 1.0),
     "efficientnet_lite1": _lite(1.0, 1.1),
     "efficientnet_lite2": _lite(1.1, 1.2),
-    "resnet50": Architecture(2048, _resnet50),
+    "resnet50": Architecture(2048, partial(_resnet50, 2)),
+    "resnet50_v1": Architecture(2048, partial(_resnet50, 1)),
 }

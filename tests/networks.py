@@ -1,4 +1,4 @@
-"""Networks with random weights, for tests and benchmarks."""
+"""Networks with random weights."""
 
 from collections.abc import Iterable, Iterator
 

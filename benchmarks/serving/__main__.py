@@ -1,13 +1,12 @@
 """The endpoint beside what else would serve the same model: `make benchmark-serving [QUICK=1]`.
 
-For EfficientNet-Lite0 (the starter model) and ResNet50 (random weights, which do not change its
-speed; mixed precision is made to look again at as many photos as with the starter model), each
-contender of contenders.py in turns, several rounds, a new process each time:
+For EfficientNet-Lite0 (the starter model) and ResNet50 (as Keras has it, with a head made in the
+same way), each contender of contenders.py in turns, several rounds, a new process each time:
 - seconds from its start to the first answer;
 - closed loop, 1 to 64 clients, one photo a request: images a second, p50, p95, p99, CPU seconds an
   image, memory; for ours also batches of ten, as the function sends them;
 - open loop at fixed rates, requests at random moments: latency since each was due;
-- whether its answers are those of the others (starter model, all test photos).
+- whether its answers are those of the others (all test photos of the breeds that it knows).
 Beside them the limit: the model called directly in this process (bare.py). How near ours comes to
 it is in limit.py.
 
@@ -31,6 +30,7 @@ from typing import Any
 
 from rich.progress import Progress
 
+from benchmarks.models import MODELS, package
 from benchmarks.report import RESULTS, write
 from benchmarks.serving.agreement import Answers
 from benchmarks.serving.bare import BATCH, Bare
@@ -43,7 +43,7 @@ from benchmarks.serving.contenders import (
     running,
 )
 from benchmarks.serving.load import Target, closed_loop, open_loop
-from benchmarks.serving.packages import MODELS, package, real, sample_photos
+from benchmarks.serving.photos import sample_photos
 from benchmarks.serving.report import plot, report
 from serving.model import load
 from serving.settings import Settings
@@ -85,7 +85,7 @@ def main() -> int:
     results = {}
     with tempfile.TemporaryDirectory(prefix="serving-") as scratch, Progress() as progress:
         for name in length.models:
-            folder = package(name, Path(scratch), photos)
+            folder = package(name, Path(scratch))
             measure = Measurement(folder, photos, length, chosen)
             task = progress.add_task(name, total=length.rounds * len(chosen))
             for number in range(length.rounds):
@@ -114,7 +114,7 @@ class Measurement:
         self._limits: list[dict[str, float]] = []
         self._rounds: dict[str, list[dict[str, Any]]] = {one.name: [] for one in chosen}
         self._once: dict[str, dict[str, Any]] = {}
-        self._answers = Answers(model.manifest.labels if real(model.manifest.backbone) else ())
+        self._answers = Answers(model.manifest.labels)
 
     def turn(self, contender: Contender, number: int) -> None:
         """One contender in one round; open loop and answers in the first one only."""

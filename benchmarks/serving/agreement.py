@@ -17,7 +17,7 @@ class Answers:
     """Each contender's answers to the test photos of the breeds that the model knows."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
-        """`labels`: the model's, empty for one whose answers mean nothing."""
+        """`labels`: the model's."""
         self._paths = [path for path in dog_paths(DOGS / "test") if breed_of(path) in labels]
         self._answers: dict[str, list[dict[str, float]]] = {}
 

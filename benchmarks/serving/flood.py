@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.models import MODELS, RESNET50, package
 from benchmarks.report import machine, write
 from benchmarks.serving.contenders import CONTENDERS, MIXED, OURS, TOOLKIT, Server, running
 from benchmarks.serving.load import Target, closed_loop, open_loop, percentiles_ms
-from benchmarks.serving.packages import MODELS, package, real, sample_photos
+from benchmarks.serving.photos import sample_photos
 from benchmarks.serving.report import ms, outcomes
 
 FACTOR, RECOVERY = 10, 0.6
@@ -48,9 +49,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="serving-") as scratch, Progress() as progress:
         for name in MODELS[: 1 if options.quick else None]:
             few = (OURS, MIXED) if options.quick else (OURS, MIXED, TOOLKIT)
-            every = real(name) and not options.quick
+            every = name != RESNET50 and not options.quick
             chosen = [one for one in CONTENDERS if every or one.name in few]
-            folder = package(name, Path(scratch), photos)
+            folder = package(name, Path(scratch))
             task = progress.add_task(name, total=len(chosen))
             results[name] = {}
             for contender in chosen:

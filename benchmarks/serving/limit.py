@@ -21,11 +21,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.models import MODELS, package
 from benchmarks.report import machine, write
 from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import BATCH_CLIENTS, CONTENDERS, OURS, running
 from benchmarks.serving.load import Target, closed_loop
-from benchmarks.serving.packages import MODELS, package, sample_photos
+from benchmarks.serving.photos import sample_photos
 from serving.model import load
 from serving.settings import Settings
 
@@ -47,7 +48,7 @@ def main() -> int:
     results: dict[str, list[Turn]] = {}
     with tempfile.TemporaryDirectory(prefix="serving-") as scratch, Progress() as progress:
         for name in MODELS[: 1 if quick else None]:
-            folder = package(name, Path(scratch), photos)
+            folder = package(name, Path(scratch))
             bare = Bare(load(folder, Settings().thread_count()), photos)
             with running(ours, folder, photos[0]) as server:
                 singles, tens = ours.target(server.url, photos), ours.batches(server.url, photos)

@@ -165,7 +165,7 @@ def test_channel_that_is_switched_off_does_no_harm_in_int8() -> None:
 
 
 @pytest.mark.skipif(not multiplies_int8(), reason="this CPU has no instruction for int8")
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "resnet50_v1"])
 def test_every_convolution_multiplies_integers(name: str) -> None:
     entry, features = graph(name, Weights(settled(name)).under("backbone."), SPEC, int8=True)
     network = ov.compile_model(ov.Model([ops.result(features)], [entry]), "CPU")

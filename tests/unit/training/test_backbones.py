@@ -163,6 +163,11 @@ def test_without_internet_resnet50_says_where_weights_can_come_from(
         load_pretrained("resnet50")
 
 
+def test_resnet50_v1_wants_to_be_given_weights() -> None:
+    with pytest.raises(JobError, match=r"no weights of its own.*--weights"):
+        load_pretrained("resnet50_v1")
+
+
 def test_missing_wheel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(name: str) -> None:
         raise ModuleNotFoundError(name)
