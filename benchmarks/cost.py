@@ -126,7 +126,7 @@ def assumptions(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
     gains = " and ".join(f"{one.mixed_gain:.2f}" for one in speeds)
     yield (
         f"- `Precision=mixed` multiplies it by {gains} where the CPU has VNNI, as measured here "
-        "(about one photo in eight is looked at again). AMX, which ml.c7i has and this machine has "
+        "(more where fewer photos are looked at again). AMX, which ml.c7i has and this machine has "
         "not, may do more. ml.c5 and ml.m5 are of several generations; those without VNNI answer "
         "in float32 alone."
     )
