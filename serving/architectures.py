@@ -2,7 +2,7 @@
 
 Tensors have the names that timm and torchvision give them, so training (PyTorch) and serving share
 one file of weights without sharing a framework: PyTorch takes seconds to start, and runs ResNet50
-at four fifths and EfficientNet-Lite0 at a third of the speed (benchmarks/engines).
+at two thirds and EfficientNet-Lite0 at a third of the speed (benchmarks/engines).
 
 Sources: EfficientNet-Lite is described in Google's TPU repository (efficientnet/lite), on top of
 Tan and Le 2019, arXiv:1905.11946; ResNet50 in He et al. 2015, arXiv:1512.03385, with a block's
