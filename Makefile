@@ -157,7 +157,7 @@ BENCHMARKS := function_import shrink batch_memory pipeline dog_threshold cost $(
 JOB_BENCHMARKS := hook_overhead usual_recipe
 
 .PHONY: benchmark-serving
-benchmark-serving: $(VENV)/peers/.stamp ## The endpoint beside TorchServe, LitServe and others, an hour (QUICK=1: 5 minutes)
+benchmark-serving: $(VENV)/peers/.stamp ## The endpoint beside TorchServe, LitServe and others, 80 minutes (QUICK=1: 5)
 	@$(VENV)/peers/bin/python -m benchmarks.serving $(if $(QUICK),--quick)
 	@$(VENV)/peers/bin/python -m benchmarks.serving.limit $(if $(QUICK),--quick)
 	@$(VENV)/peers/bin/python -m benchmarks.serving.flood $(if $(QUICK),--quick)
