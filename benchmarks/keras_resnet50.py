@@ -46,7 +46,7 @@ def fetch(output: Path) -> None:
             tar.extractall(scratch, filter="data")
         tensors = converted(read(Path(scratch) / FOLDER))
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_suffix(".partial")
+    partial = output.with_name(output.name + ".partial")
     save_file(tensors, partial)
     partial.replace(output)
 

@@ -12,7 +12,6 @@ stride in its 3x3 convolution as torchvision has it, or (v1) in its first one as
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from openvino import Node
 
@@ -37,6 +36,7 @@ _STEM, _LITE_FEATURES = 32, 1280
 # ResNet50's stages: blocks, stride of the first one, channels inside a block; 4 times as many leave
 # it.
 _RESIDUAL_STAGES = ((3, 1, 64), (4, 2, 128), (6, 2, 256), (3, 2, 512))
+_RESNET_FEATURES = 2048
 
 
 @dataclass(frozen=True)
@@ -89,38 +89,44 @@ def _rounded(channels: float) -> int:
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
-def _resnet50(strided: int, pictures: Signal, weights: Weights, int8: bool) -> Node:
-    """`strided`: which of a block's convolutions has its stride, the first or the second."""
-    layers = Layers(weights, _RESNET_EPSILON, same_upper=False, int8=int8)
-    convolve = layers.convolve
-    x = relu(convolve(pictures, Convolution("conv1", "bn1", 3, 64, 7, 2)))
-    x = max_pool(x)
-    channels = 64
-    for number, (blocks, stride, inner) in enumerate(_RESIDUAL_STAGES, 1):
-        outputs = 4 * inner
-        for block in range(blocks):
-            at, step = f"layer{number}.{block}", stride if block == 0 else 1
-            first, second = (step, 1) if strided == 1 else (1, step)
-            x = entry = layers.rounded(x)
-            x = relu(
-                convolve(x, Convolution(f"{at}.conv1", f"{at}.bn1", channels, inner, 1, first))
-            )
-            x = relu(convolve(x, Convolution(f"{at}.conv2", f"{at}.bn2", inner, inner, 3, second)))
-            x = convolve(x, Convolution(f"{at}.conv3", f"{at}.bn3", inner, outputs, 1))
-            if block == 0:
-                down = f"{at}.downsample"
-                entry = convolve(
-                    entry, Convolution(f"{down}.0", f"{down}.1", channels, outputs, 1, step)
+def _resnet50(*, stride_first: bool) -> Architecture:
+    """`stride_first`: a block's stride is in its first convolution, not the second."""
+
+    def build(pictures: Signal, weights: Weights, int8: bool) -> Node:
+        layers = Layers(weights, _RESNET_EPSILON, same_upper=False, int8=int8)
+        convolve = layers.convolve
+        x = relu(convolve(pictures, Convolution("conv1", "bn1", 3, 64, 7, 2)))
+        x = max_pool(x)
+        channels = 64
+        for number, (blocks, stride, inner) in enumerate(_RESIDUAL_STAGES, 1):
+            outputs = 4 * inner
+            for block in range(blocks):
+                at, step = f"layer{number}.{block}", stride if block == 0 else 1
+                first, second = (step, 1) if stride_first else (1, step)
+                x = entry = layers.rounded(x)
+                x = relu(
+                    convolve(x, Convolution(f"{at}.conv1", f"{at}.bn1", channels, inner, 1, first))
                 )
-            x = relu(add(layers.rounded(x), layers.rounded(entry)))
-            channels = outputs
-    return pooled(x)
+                x = relu(
+                    convolve(x, Convolution(f"{at}.conv2", f"{at}.bn2", inner, inner, 3, second))
+                )
+                x = convolve(x, Convolution(f"{at}.conv3", f"{at}.bn3", inner, outputs, 1))
+                if block == 0:
+                    down = f"{at}.downsample"
+                    entry = convolve(
+                        entry, Convolution(f"{down}.0", f"{down}.1", channels, outputs, 1, step)
+                    )
+                x = relu(add(layers.rounded(x), layers.rounded(entry)))
+                channels = outputs
+        return pooled(x)
+
+    return Architecture(_RESNET_FEATURES, build)
 
 
 ARCHITECTURES = {
     "efficientnet_lite0": _lite(1.0, 1.0),
     "efficientnet_lite1": _lite(1.0, 1.1),
     "efficientnet_lite2": _lite(1.1, 1.2),
-    "resnet50": Architecture(2048, partial(_resnet50, 2)),
-    "resnet50_v1": Architecture(2048, partial(_resnet50, 1)),
+    "resnet50": _resnet50(stride_first=False),
+    "resnet50_v1": _resnet50(stride_first=True),
 }

@@ -30,7 +30,7 @@ from benchmarks.report import machine, write
 from benchmarks.serving.contenders import CONTENDERS, MIXED, OURS, TOOLKIT, Server, running
 from benchmarks.serving.load import Target, closed_loop, open_loop, percentiles_ms
 from benchmarks.serving.photos import sample_photos
-from benchmarks.serving.report import ms, outcomes
+from benchmarks.serving.report import ms, outcomes, spread
 
 FACTOR, RECOVERY = 10, 0.6
 LONE_S, USUAL_S, RECOVERY_S = 10.0, 4.0, 10.0
@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.flood")
     parser.add_argument("--quick", action="store_true", help="12 seconds, one model, ours only")
     options = parser.parse_args()
-    seconds = 12.0 if options.quick else 60.0
+    seconds, rounds = (12.0, 1) if options.quick else (60.0, ROUNDS)
     photos, source = sample_photos()
     results: dict[str, Found] = {}
     with tempfile.TemporaryDirectory(prefix="serving-") as scratch, Progress() as progress:
@@ -56,12 +56,11 @@ def main() -> int:
             every = name != RESNET50 and not options.quick
             chosen = [one for one in CONTENDERS if every or one.name in few]
             folder = package(name, Path(scratch))
-            again = [one for one in chosen if one.name in (OURS, MIXED)] * (
-                0 if options.quick else ROUNDS - 1
-            )
+            mine = [one for one in chosen if one.name in (OURS, MIXED)]
+            turns = chosen + (rounds - 1) * mine
             found: Found = {one.name: [] for one in chosen}
-            task = progress.add_task(name, total=len(chosen + again))
-            for contender in chosen + again:
+            task = progress.add_task(name, total=len(turns))
+            for contender in turns:
                 progress.update(task, description=f"{name}: {contender.name}")
                 with running(contender, folder, photos[0]) as server:
                     target = contender.target(server.url, photos)
@@ -126,8 +125,8 @@ def report(results: Mapping[str, Found]) -> None:
             whole = [run["p99_ms"] / run["lone"]["p99_ms"] for run in runs]
             noticed = [run["noticed"]["p99_ms"] / run["lone"]["p99_ms"] for run in runs]
             console.print(
-                f"{name}, {contender}: p99 of the answers {times(whole)} a lone client's, without "
-                f"the first second {times(noticed)}"
+                f"{name}, {contender}: p99 of the answers {spread(whole, '.1f')} x a lone "
+                f"client's, without the first second {spread(noticed, '.1f')} x"
             )
 
 
@@ -137,11 +136,6 @@ def medians(runs: Sequence[Any]) -> Any:
         keys = dict.fromkeys(key for run in runs for key in run)
         return {key: medians([run.get(key, 0) for run in runs]) for key in keys}
     return None if None in runs else median(runs)
-
-
-def times(ratios: Sequence[float]) -> str:
-    """Median and range."""
-    return f"{median(ratios):.1f} x ({min(ratios):.1f} to {max(ratios):.1f})"
 
 
 def row(one: Mapping[str, Any]) -> Sequence[str]:

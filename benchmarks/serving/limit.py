@@ -27,6 +27,7 @@ from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import BATCH_CLIENTS, CONTENDERS, OURS, running
 from benchmarks.serving.load import Target, closed_loop
 from benchmarks.serving.photos import sample_photos
+from benchmarks.serving.report import spread
 from serving.model import load
 from serving.settings import Settings
 
@@ -94,23 +95,13 @@ def report(results: Mapping[str, Sequence[Turn]]) -> None:
         table.add_row(
             name,
             *(
-                shares([one[ours] / one[bare] for one in turns])
+                spread([one[ours] / one[bare] for one in turns], ".0%")
                 for ours in ("clients_s", "batches_s")
                 for bare in ("bare_passes_s", "bare_lanes_s")
             ),
-            times([one["lone_ms"] - one["bare_lone_ms"] for one in turns]),
+            spread([one["lone_ms"] - one["bare_lone_ms"] for one in turns], ".1f"),
         )
     Console(width=170).print(table)
-
-
-def shares(found: Sequence[float]) -> str:
-    """Median and range."""
-    return f"{median(found):.0%} ({min(found):.0%} to {max(found):.0%})"
-
-
-def times(found: Sequence[float]) -> str:
-    """The same in milliseconds."""
-    return f"{median(found):.1f} ({min(found):.1f} to {max(found):.1f})"
 
 
 if __name__ == "__main__":

@@ -142,6 +142,11 @@ def latencies(level: Mapping[str, Any]) -> list[str]:
     return [ms(level[f"p{p}_ms"]) for p in (50, 95, 99)]
 
 
+def spread(found: Sequence[float], form: str) -> str:
+    """Median and range, each in a format such as ".1f"."""
+    return f"{median(found):{form}} ({min(found):{form}} to {max(found):{form}})"
+
+
 def ms(value: float | None) -> str:
     """Milliseconds, or none."""
     return "-" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
