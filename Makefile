@@ -170,7 +170,7 @@ benchmark-engines: $(VENV)/peers/.stamp ## OpenVINO beside PyTorch, ONNX Runtime
 lint: $(VENV)/project/.stamp ## Style, types, and who may import whom
 	@$(PROJECT)/ruff check .
 	@$(PROJECT)/ruff format --check .
-	@$(PROJECT)/mypy functions/classify/classify serving training local tests benchmarks
+	@$(PROJECT)/mypy photo_reader functions/classify/classify serving training local tests benchmarks
 	@PYTHONPATH=.:functions/classify $(PROJECT)/lint-imports
 
 .PHONY: clean
