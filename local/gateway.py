@@ -2,13 +2,15 @@
 unchanged.
 
 Ours are SageMaker, SageMaker Runtime and Application Auto Scaling. CloudFormation's
-changes are still ministack's, but run in a thread of their own (see `local.deployer`).
+changes are still ministack's, but run in a thread of their own (see `local.deployer`). What a
+foreign web page sends is answered by nobody (see `local.door`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,8 @@ from typing import Any
 
 from local.arns import request_region
 from local.deployer import Deployer
+from local.door import refusal
+from local.errors import AwsError
 from local.sagemaker.runtime import Runtime, too_large
 from local.settings import REGION
 from local.wire import JsonApi, Response, error_response, json_response
@@ -26,6 +30,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
 
 _INVOCATIONS = re.compile(r"/endpoints/([^/]+)/invocations")
 _CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
@@ -86,10 +92,16 @@ class Gateway:
         self._control_pool = ThreadPoolExecutor(_CONTROL_THREADS, "control")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._ministack(scope, receive, send)
             return
+        why = refusal(scope["raw_path"].decode("latin-1"), scope["headers"])
+        if why is not None:
+            logger.warning("refused: %s", why)
+            await _send(error_response(AwsError("AccessDeniedException", why, 403)), send)
+            return
         request = Request.from_scope(scope)
+        send = _without_wildcard(send, request.headers.get("origin"))
         request_region.set(request.region)
         try:
             response = await self._own_answer(request, receive)
@@ -133,6 +145,7 @@ class Gateway:
         )
 
 
+_ALLOW = b"access-control-allow-origin"
 _UNKNOWN = {"x-amzn-ErrorType": "UnknownOperationException"}
 
 
@@ -149,6 +162,23 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             raise BodyTooLargeError
         if not message.get("more_body"):
             return b"".join(chunks)
+
+
+def _without_wildcard(send: Send, origin: str | None) -> Send:
+    """`send`, with ministack's `Access-Control-Allow-Origin: *` narrowed to the page that asks.
+
+    Of pages only our own come this far, by another name of this machine (localhost, 127.0.0.1).
+    """
+
+    async def narrowed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name.lower() != _ALLOW]
+            if origin is not None:
+                kept += [(_ALLOW, origin.encode("latin-1")), (b"vary", b"Origin")]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return narrowed
 
 
 async def _in_pool(pool: ThreadPoolExecutor, work: Callable[..., Response], *args: Any) -> Response:
