@@ -58,7 +58,7 @@ demo: setup $(MODEL) ## Deploy everything on this machine, classify photos, show
 .PHONY: model
 model: $(MODEL) ## Build the starter model package: 118 breeds, no training
 
-$(MODEL): $(VENV)/project/.stamp $(wildcard serving/*) $(wildcard training/*.py)
+$(MODEL): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/*.py)
 	@$(PROJECT)/python -m training.starter --output $@
 
 .PHONY: local
@@ -69,6 +69,7 @@ local: setup ## Run the local cloud until Ctrl-C (PORT=4566); for training jobs 
 env: ## Print what points sam, aws and boto3 at the local cloud: eval "$$(make -s env)"
 	@$(PYTHON) -m local env $(if $(PORT),--port $(PORT))
 
+# functions/classify/photo_reader is a link to the room of that name; SAM copies the files behind it into the zip.
 # PIP_NO_DEPS: requirements.txt is complete. Without it SAM adds what aws-xray-sdk asks for, botocore among it, which
 # Lambda's runtime brings anyway: the zip would work, but be three times as large.
 .PHONY: build

@@ -4,7 +4,7 @@ Unpacked at /opt/ml/model:
     model.safetensors   weights: "backbone.*", "head.*" (breed head), "dog_head.*" (optional)
     manifest.json       everything else that decides a prediction, and where the model comes from
     config.yaml         the Ray Serve application
-    code/               the serving room, and wheels the container's image lacks
+    code/               serving, photo_reader, and wheels the container's image lacks
 """
 
 import gzip

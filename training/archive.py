@@ -3,6 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
+import photo_reader
 import serving
 from serving.package import MANIFEST, WEIGHTS, Manifest, write_archive
 from training.wheels import WHEELS, travelling_wheels
@@ -37,7 +38,8 @@ def package_files(manifest: Manifest, weights: bytes) -> dict[str, bytes]:
         "code/requirements.txt": (_REQUIREMENTS_HEAD + "\n".join(pins) + "\n").encode(),
     }
     contents |= {f"code/wheels/{name}": content for name, content in travelling_wheels().items()}
-    for path in files(serving).iterdir():
-        if path.name.endswith(".py"):
-            contents[f"code/serving/{path.name}"] = path.read_bytes()
+    for room in (serving, photo_reader):
+        for path in files(room).iterdir():
+            if path.name.endswith(".py"):
+                contents[f"code/{room.__name__}/{path.name}"] = path.read_bytes()
     return contents

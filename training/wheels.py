@@ -29,7 +29,7 @@ class Wheel:
     sha256: str
 
 
-# What OpenVINO itself requires besides (numpy) is in the image.
+# What these require besides (numpy, Pillow of at least 11.1) is in the image.
 WHEELS = (
     Wheel(
         "openvino==2026.4.1",
@@ -40,6 +40,11 @@ WHEELS = (
         "openvino-telemetry==2025.2.0",
         "openvino_telemetry-2025.2.0-py3-none-any.whl",
         "bcb667e83a44f202ecf4cfa49281715c6d7e21499daec04ff853b7f964833599",
+    ),
+    Wheel(
+        "pi-heif==1.4.0",
+        "pi_heif-1.4.0-cp313-cp313-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+        "2fd498fabcdc77159414cccfd966ca48735497fd8c038d1b0135025f3cceac90",
     ),
 )
 

@@ -37,7 +37,7 @@ def build(root: Path = _ROOT) -> Source:
     """The archive of the project at `root`. Raises UsageError when a needed file is missing."""
     files = {
         path.relative_to(root).as_posix(): path
-        for room in ("serving", "training")
+        for room in ("photo_reader", "serving", "training")
         for path in (root / room).rglob("*.py")
     }
     files = {name: path for name, path in files.items() if not name.startswith(_LEFT_OUT)}

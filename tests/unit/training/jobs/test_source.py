@@ -25,6 +25,7 @@ def project(tmp_path: Path) -> Path:
         "training/__pycache__/train.cpython-311.pyc",
         "training/requirements.txt",
         "serving/model.py",
+        "photo_reader/reading.py",
         "serving/config.yaml",
         "local/cloud.py",
     ):
@@ -44,6 +45,7 @@ def test_archive_holds_the_code_and_its_requirements(project: Path) -> None:
         "training/train.py": "training/train.py",
         "training/data/dataset.py": "training/data/dataset.py",
         "serving/model.py": "serving/model.py",
+        "photo_reader/reading.py": "photo_reader/reading.py",
         "serving/config.yaml": "serving/config.yaml",
         "requirements.txt": "training/requirements.txt",
     }
