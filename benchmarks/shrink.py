@@ -20,13 +20,15 @@ from rich.table import Table
 
 from benchmarks.pictures import dogs, drawn, jpeg
 from benchmarks.report import ROOT, machine, write
+from photo_reader import MAX_PIXELS
+from photo_reader.small_copy import JPEG_QUALITY, SHORT_SIDE_PX
 
 sys.path.insert(0, str(ROOT / "functions" / "classify"))
-from classify.images import JPEG_QUALITY, SHORT_SIDE_PX, shrink
+from classify.images import shrink
 
 
 def ours(data: bytes) -> bytes:
-    return shrink(data, 50_000_000).jpeg
+    return shrink(data, MAX_PIXELS).jpeg
 
 
 def full_decode(data: bytes) -> bytes:

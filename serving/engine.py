@@ -13,7 +13,6 @@ from serving.admission import Admission
 from serving.batching import Batcher
 from serving.images import ImageError, decode
 from serving.model import Model, Prediction
-from serving.preprocess import pixels
 from serving.settings import Settings
 
 logger = logging.getLogger("serving")
@@ -64,12 +63,11 @@ class Engine:
         ]
 
     def _decode(self, source: Source) -> NDArray[np.uint8] | ImageError:
-        spec = self.manifest.preprocess
         try:
-            return pixels(decode(source(), self._settings.max_pixels, spec.resize), spec)
+            return decode(source(), self.manifest.preprocess, self._settings.max_pixels)
         except ImageError as error:
             return error
-        except MemoryError:
+        except (MemoryError, TimeoutError):  # the machine's
             raise
         except Exception:
             # The others in this batch are not to blame, and sending it again would not help.

@@ -1,5 +1,7 @@
 """The one preprocess function: pictures become tensors here, in training, evaluation and serving.
 
+What turns a file into an upright RGB picture comes before it: photo_reader.
+
 The steps are those of timm's evaluation transform (`timm.data.create_transform` with
 `is_training=False`). A test holds the two together: no value differs by more than 2 of 255 levels,
 and the mean difference is below a tenth of a level.
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 
@@ -17,8 +19,6 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 # it is resized. The crop keeps only a square, and a line of pixels scaled up whole would take
 # gigabytes.
 MAX_ASPECT = 16
-
-_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,17 @@ class PreprocessSpec:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError("mean and std must hold three numbers each, std above zero")
 
+    @property
+    def least_px(self) -> int:
+        """The short side at which a photo is to be read, at least.
+
+        Twice what is kept, so that the resize that follows still has enough to average over.
+        """
+        return 2 * self.resize
+
 
 def preprocess(image: Image.Image, spec: PreprocessSpec) -> NDArray[np.float32]:
-    """Any Pillow image -> float32 (crop, crop, 3), normalised: what a backbone starts from."""
+    """An RGB image -> float32 (crop, crop, 3), normalised: what a backbone starts from."""
     return normalise(pixels(image, spec), spec)
 
 
@@ -60,40 +68,17 @@ def normalisation(spec: PreprocessSpec) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def pixels(image: Image.Image, spec: PreprocessSpec) -> NDArray[np.uint8]:
-    """Any Pillow image -> uint8 (crop, crop, 3): upright, RGB, resized, cropped.
+    """An RGB image -> uint8 (crop, crop, 3): resized, cropped.
 
     Only what the crop keeps is resized, which gives the same picture at half the cost.
     """
-    image = _without_long_ends(upright_rgb(image))
+    image = _without_long_ends(image)
     width, height = _scaled_size(image.size, spec.resize)
     left, top = round((width - spec.crop) / 2), round((height - spec.crop) / 2)
     across, down = image.width / width, image.height / height
     kept = (left * across, top * down, (left + spec.crop) * across, (top + spec.crop) * down)
     resample = Image.Resampling[spec.interpolation.upper()]
     return np.asarray(image.resize((spec.crop, spec.crop), resample, box=kept))
-
-
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Turn by the EXIF orientation and convert any mode to RGB, transparency on white."""
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image  # as nearly all are; the last step would only copy it
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _deep_to_grey(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF's value, 1 (upright) where there is none or the EXIF data is broken."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - Pillow raises almost anything, and the picture itself is fine
-        return 1
 
 
 def _scaled_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
@@ -111,13 +96,3 @@ def _without_long_ends(image: Image.Image) -> Image.Image:
         return image
     left, top = max(0, image.width - longest) // 2, max(0, image.height - longest) // 2
     return image.crop((left, top, image.width - left, image.height - top))
-
-
-def _deep_to_grey(image: Image.Image) -> Image.Image:
-    """More than 8 bits a pixel -> 8-bit grey. Pillow's own conversion would clip at 255."""
-    values = np.asarray(image).astype(np.float32)
-    if image.mode == "F":
-        values *= 255 if values.max(initial=0) <= 1 else 1
-    elif image.mode != "I" or values.max(initial=0) > 255:
-        values /= 257  # 16-bit white, 65535, becomes 255
-    return Image.fromarray(np.clip(np.nan_to_num(values), 0, 255).astype(np.uint8))

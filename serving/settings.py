@@ -1,7 +1,7 @@
 """The endpoint's limits, read once from environment variables.
 
 SERVING_MAX_BODY_BYTES     6291456   largest request body (SageMaker takes 6 MB)
-SERVING_MAX_PIXELS         50000000  largest picture, width x height, judged from its header
+SERVING_MAX_PIXELS         photo_reader.MAX_PIXELS, the largest picture, width x height
 SERVING_MAX_INSTANCES      32        most images in one request
 SERVING_MAX_BATCH          4         most images in one forward pass, of one request or of several
 SERVING_MAX_IN_FLIGHT      128       most images being decoded, waiting or running; more -> 429
@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from photo_reader import MAX_PIXELS
+
 FloatPrecision = Literal["float32", "bf16"]
 Precision = FloatPrecision | Literal["int8"]  # of a network
 ServedPrecision = Literal["float32", "mixed"]
@@ -38,7 +40,7 @@ class Settings:
     """Limits of one endpoint process; every number is positive, or see above for 0."""
 
     max_body_bytes: int = 6 * 1024 * 1024
-    max_pixels: int = 50_000_000
+    max_pixels: int = MAX_PIXELS
     max_instances: int = 32
     # Each pass runs on one CPU. Up to about four images the time of each hardly changes; beyond, it
     # rises, since the activations no longer fit that CPU's cache (benchmarks/engines).

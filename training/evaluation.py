@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving.images import ImageError
+from photo_reader import PhotoError
 from serving.model import Model, Prediction
 from training.data.dataset import DataSet
 from training.errors import JobError
@@ -32,7 +32,7 @@ def from_photos(model: Model, data: DataSet, names: Sequence[str]) -> list[Predi
     def answer(part: Sequence[str]) -> list[Prediction]:
         try:
             return model.predict(np.stack([picture(paths[name], spec, 0, name) for name in part]))
-        except (ImageError, OSError) as error:
+        except (PhotoError, OSError) as error:
             raise JobError(f"a photo could be read before, and now cannot: {error}") from error
 
     with threads("evaluate") as pool:

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from serving.images import ImageError
+from photo_reader import PhotoError
 from serving.network import Network
 from serving.preprocess import PreprocessSpec
 from training.data.dataset import DataSet
@@ -67,7 +67,7 @@ def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequenc
         path = data.splits[split][position].path
         try:
             good[position] = picture(path, frozen.preprocess, view, data.names[path])
-        except (ImageError, OSError) as error:
+        except (PhotoError, OSError) as error:
             errors[position] = str(error)
     if not good:
         return Part([], torch.empty(0), errors)

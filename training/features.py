@@ -23,7 +23,8 @@ from pathlib import Path
 
 import torch
 
-from serving import architectures, images, layers, network, preprocess
+import photo_reader
+from serving import architectures, layers, network, preprocess
 from serving import weights as weights_code
 from serving.network import backbone
 from serving.settings import FloatPrecision
@@ -39,13 +40,18 @@ from training.workers import Workers
 
 # The code that makes features of a photo. Its hash is in the key, so a change there, however small
 # its effect, never meets features of the code before.
-_CODE = (images, preprocess, weights_code, layers, architectures, network, photos)
+_CODE = (preprocess, weights_code, layers, architectures, network, photos)
+
+
+def _code() -> list[Path]:
+    reader = sorted(Path(str(photo_reader.__file__)).parent.glob("*.py"))
+    return [*reader, *(Path(str(module.__file__)) for module in _CODE)]
 
 
 def wanted_key(pretrained: Pretrained, precision: FloatPrecision, data_sha256: str) -> Key:
     """The key of features made now, here."""
     transform = asdict(pretrained.entry.preprocess)
-    code = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in _CODE)).hexdigest()
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in _code())).hexdigest()
     # As it comes back from JSON, where a tuple is a list.
     transform = json.loads(json.dumps(transform))
     return Key(pretrained.name, pretrained.sha256, transform, precision, code, data_sha256)

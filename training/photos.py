@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.images import ImageError, decode
-from serving.preprocess import PreprocessSpec, pixels, upright_rgb
+from photo_reader import PhotoError, read
+from serving.preprocess import PreprocessSpec, pixels
 from serving.settings import Settings, cpu_count
 from training.errors import JobError
 
@@ -42,14 +42,22 @@ SKIPPED_AT_MOST = 0.01
 def picture(path: Path, spec: PreprocessSpec, view: int, name: str) -> NDArray[np.uint8]:
     """One photo -> uint8 (crop, crop, 3), as `serving.preprocess.pixels` gives it for view 0.
 
-    Raises serving.images.ImageError for a file that serving would refuse, and OSError.
+    Raises PhotoError for a file that serving would refuse as well, OSError for one that cannot be
+    opened, and JobError where it is this machine that fails.
     """
-    image = decode(path.read_bytes(), Settings.max_pixels, spec.resize)
+    data = path.read_bytes()
+    try:
+        image = read(data, spec.least_px).picture
+    except (MemoryError, TimeoutError) as error:
+        raise JobError(
+            f"{name}: this machine could not read it ({error or type(error).__name__}); start the "
+            "job again, with more memory or fewer CPUs if that repeats itself"
+        ) from error
     if view == 0:
         return pixels(image, spec)
     if view == 1:
-        return pixels(upright_rgb(image).transpose(Image.Transpose.FLIP_LEFT_RIGHT), spec)
-    return _random_square(upright_rgb(image), spec, random.Random(f"{view} {name}"))
+        return pixels(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), spec)
+    return _random_square(image, spec, random.Random(f"{view} {name}"))
 
 
 def _random_square(
@@ -106,7 +114,7 @@ class Decoder:
         path, view, name = photo
         try:
             return picture(path, self._spec, view, name)
-        except (ImageError, OSError) as error:
+        except (PhotoError, OSError) as error:
             return error
 
 

@@ -13,10 +13,8 @@ import numpy as np
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from serving.images import decode
+from photo_reader import read
 from serving.model import Prediction
-from serving.preprocess import upright_rgb
-from serving.settings import Settings
 from training.checkpoint import EpochRecord
 from training.metrics import Answers
 
@@ -128,7 +126,7 @@ def samples(path: Path, chosen: Sequence[Sample]) -> None:
 
 
 def _show(axes: Axes, sample: Sample) -> None:
-    image = upright_rgb(decode(sample.path.read_bytes(), Settings.max_pixels, _SIDE))
+    image = read(sample.path.read_bytes(), _SIDE).picture
     image.thumbnail((_SIDE, _SIDE))
     axes.imshow(np.asarray(image))
     answer = sample.prediction

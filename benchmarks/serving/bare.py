@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serving.images import decode
 from serving.model import Model
-from serving.preprocess import PreprocessSpec, pixels
+from serving.preprocess import PreprocessSpec
 from serving.settings import Settings
 
 BATCH = 10
@@ -62,7 +62,7 @@ class Bare:
 
 def decoded(photo: bytes, spec: PreprocessSpec) -> NDArray[np.uint8]:
     """What the network gets of a photo: (crop, crop, 3)."""
-    return pixels(decode(photo, Settings.max_pixels, spec.resize), spec)
+    return decode(photo, spec, Settings.max_pixels)
 
 
 def rate(call: Callable[[], object], seconds: float) -> float:

@@ -12,9 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
 from rich.markup import escape
 from rich.table import Table
+
+from photo_reader import PhotoError, read
 
 Row = Mapping[str, Any]
 STATUS_STYLE = {"CLASSIFIED": "green", "NO_DOG": "yellow", "REJECTED": "red"}
@@ -78,12 +79,10 @@ def counts(rows: Sequence[Row]) -> str:
 
 
 def _thumbnail(path: Path) -> str:
-    """The picture as a data URL, upright and small; empty for a file that Pillow cannot show."""
+    """The picture as a data URL, upright and small; empty for a file that is no photo."""
     try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        upright = read(path.read_bytes(), THUMBNAIL_PX).picture
+    except (PhotoError, OSError, MemoryError):
         return ""
     upright.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     out = io.BytesIO()

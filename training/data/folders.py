@@ -25,9 +25,10 @@ _SPLIT_NAMES: dict[str, Split] = {
     "testing": "test",
 }
 
-# What serving.images.FORMATS are called on disk.
+# What photo_reader.FORMATS are called on disk.
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+    | {".heic", ".heif", ".hif", ".avif"}
 )
 
 # Left behind by macOS and Windows; no one put them there.

@@ -1,4 +1,8 @@
-"""One look at every photo: read it, hash it, decode it whole, take its fingerprint."""
+"""One look at every photo: read it, hash it, decode it whole, take its fingerprint.
+
+Training, the function and the endpoint read photos with the same function, so what passes here
+passes there.
+"""
 
 import hashlib
 import os
@@ -7,16 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.images import ImageError, decode
-from serving.settings import Settings
+from photo_reader import PhotoError, read
+from training.data.errors import DataError
 from training.data.fingerprint import fingerprint
 
-# Training and the endpoint read photos with the same function and limit, so what passes here
-# passes there.
-MAX_PIXELS = Settings().max_pixels
-# JPEGs are decoded at the smallest scale that keeps twice this many pixels, which saves time; every
-# byte is still read, so a file that is cut off is found.
-_SHORT_SIDE = 64
+# A reduced picture is enough for the fingerprint, and saves time; every byte is still read, so a
+# file that is cut off is found.
+_LEAST_PX = 128
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,19 @@ def inspect_all(paths: Iterable[Path], advance: Callable[[], None]) -> list[Insp
 
 
 def inspect(path: Path) -> Inspection:
-    """Inspect one file."""
+    """Inspect one file. Raises DataError where it is this machine that fails."""
     try:
         content = path.read_bytes()
     except OSError as error:
         return Inspection(path, f"the file cannot be read: {error.strerror}")
     digest = hashlib.sha256(content).hexdigest()
     try:
-        image = decode(content, MAX_PIXELS, _SHORT_SIDE)
-    except ImageError as error:
-        return Inspection(path, error.message, digest)
-    return Inspection(path, None, digest, fingerprint(image))
+        photo = read(content, _LEAST_PX)
+    except PhotoError as error:
+        return Inspection(path, str(error), digest)
+    except (MemoryError, TimeoutError) as error:
+        raise DataError(
+            f"{path}: this machine could not read it ({error or type(error).__name__}); close "
+            "other programs and try again"
+        ) from error
+    return Inspection(path, None, digest, fingerprint(photo.picture))

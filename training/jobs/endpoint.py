@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from PIL import Image, ImageOps
 
+from photo_reader import PhotoError
+from photo_reader.small_copy import small_copy
 from training.jobs.errors import CommandError, UsageError
-
-# Below SageMaker's limit for a real-time request (6 MB), and the serverless one (4 MB).
-MAX_BODY_BYTES = 3_900_000
-# As functions/classify does it: larger than any backbone's input.
-SHORT_SIDE_PX = 384
-JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -43,17 +37,15 @@ def ask(runtime: Any, endpoint: str, photo: Path) -> Answer:
 
 
 def _body(photo: Path) -> bytes:
-    """The file as it is, or a smaller copy where it is too large for one request."""
+    """The small copy that the function would send: within every endpoint's limits."""
     try:
         content = photo.read_bytes()
-        if len(content) <= MAX_BODY_BYTES:
-            return content
-        with Image.open(io.BytesIO(content)) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{photo}: cannot be read as a photo: {error}") from error
-    scale = SHORT_SIDE_PX / min(upright.size)
-    small = upright.resize((round(upright.width * scale), round(upright.height * scale)))
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=JPEG_QUALITY)
-    return out.getvalue()
+    except OSError as error:
+        raise UsageError(f"{photo}: cannot be opened: {error.strerror}") from error
+    try:
+        return small_copy(content).jpeg
+    except PhotoError as error:
+        raise UsageError(f"{photo}: {error}") from error
+    except (MemoryError, TimeoutError) as error:
+        words = error or type(error).__name__
+        raise CommandError(f"{photo}: this machine could not read it: {words}") from error

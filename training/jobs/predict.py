@@ -11,17 +11,18 @@ import matplotlib
 matplotlib.use("Agg")  # no display
 
 from matplotlib import pyplot as plt
-from PIL import Image, ImageOps
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from photo_reader import PhotoError, read
 from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.jobs.endpoint import Answer
 from training.jobs.errors import UsageError
 
 PICTURE = "prediction.png"
+_SHOWN_PX = 640
 _RIGHT, _OTHER = "#3f8f4f", "#c9c4b8"
 
 
@@ -70,11 +71,10 @@ def show(photo: Photo, answer: Answer, console: Console) -> None:
 def draw(photo: Photo, answer: Answer, path: Path) -> None:
     """The photo beside bars of its top 5 (PNG); the true label's bar is green."""
     try:
-        with Image.open(photo.path) as picture:
-            shown = ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        shown = read(photo.path.read_bytes(), _SHOWN_PX).picture
+    except (PhotoError, OSError) as error:
         raise UsageError(f"{photo.path}: cannot be drawn: {error}") from error
-    shown.thumbnail((640, 640))
+    shown.thumbnail((_SHOWN_PX, _SHOWN_PX))
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(9, 3.8), width_ratios=(1, 1.25), layout="constrained"
     )

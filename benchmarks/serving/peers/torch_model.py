@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from photo_reader import MAX_PIXELS
 from serving.images import decode
 from serving.package import WEIGHTS, read_manifest
-from serving.preprocess import pixels
 from training.backbones import build_backbone
 from training.batches import normalised
 from training.heads import build_head
-
-MAX_PIXELS = 50_000_000
 
 
 class TorchModel:
@@ -39,8 +37,7 @@ class TorchModel:
 
     def decode(self, photo: bytes) -> np.ndarray:
         """One photo's bytes -> uint8 (crop, crop, 3)."""
-        spec = self._manifest.preprocess
-        return pixels(decode(photo, MAX_PIXELS, spec.resize), spec)
+        return decode(photo, self._manifest.preprocess, MAX_PIXELS)
 
     @torch.inference_mode()
     def predict(self, pictures: Sequence[np.ndarray]) -> list[dict[str, Any]]:

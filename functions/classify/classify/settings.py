@@ -3,7 +3,7 @@
 PREDICTIONS_TABLE   DynamoDB table of the rows (required)
 ENDPOINT_NAME       SageMaker endpoint (required)
 MAX_OBJECT_BYTES    larger objects are rejected unread, default 26214400 (25 MiB)
-MAX_PIXELS          more pixels than this are rejected before they are decoded, default 50000000
+MAX_PIXELS          larger pictures are rejected before they are decoded, default photo_reader's
 RETENTION_DAYS      days until a row expires, default 0 = never
 ENDPOINT_TIMEOUT_S  read time-out of one InvokeEndpoint, default 20
 
@@ -15,13 +15,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from photo_reader import MAX_PIXELS
+
 
 @dataclass(frozen=True)
 class Settings:
     predictions_table: str
     endpoint_name: str
     max_object_bytes: int = 25 * 1024 * 1024
-    max_pixels: int = 50_000_000
+    max_pixels: int = MAX_PIXELS
     retention_days: int = 0
     endpoint_timeout_s: float = 20.0
 

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from importlib.metadata import distributions
@@ -23,6 +22,7 @@ from tests.unit.classify import heic
 
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTION = ROOT / "functions" / "classify"
+TOOLS = ROOT / ".venv" / "tools" / "bin"
 RUNTIME_PYTHON = ROOT / ".venv" / "emulator" / "bin" / "python"
 # What AWS's runtimes bring: boto3 and its dependencies. jmespath is in the package too.
 RUNTIME_MODULES = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3"}
@@ -87,23 +87,27 @@ print(json.dumps({"result": result, "rows": aws.rows, "files": files}))
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `sam build` makes of the function: its pinned requirements and its own code."""
-    folder = tmp_path_factory.mktemp("package")
-    subprocess.run(
+    """What `make build` makes of the function: its pinned requirements, its code, the reader's."""
+    if not TOOLS.exists():
+        pytest.skip("the tools' environment is not there: `make setup`")
+    folder = tmp_path_factory.mktemp("build")
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    done = subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
-            *("--disable-pip-version-check", "--target", str(folder)),
-            *("-r", str(FUNCTION / "requirements.txt")),
+            *(str(TOOLS / "sam"), "build", "ClassifyFunction", "--no-cached"),
+            *("--build-dir", str(folder)),
+            *("--parameter-overrides", f"FunctionRuntime={runtime}"),
         ],
-        check=True,
+        env={**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+             "PIP_NO_DEPS": "1", "SAM_CLI_TELEMETRY": "0"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         timeout=300,
-    )
-    shutil.copytree(
-        FUNCTION / "classify",
-        folder / "classify",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    return folder
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "ClassifyFunction"
 
 
 @pytest.fixture(scope="module")
@@ -175,12 +179,17 @@ def test_every_module_is_of_the_package_the_standard_library_or_boto3(
     # Namespace packages and modules made in memory have no file: they must be known by name.
     assert strangers == {}
     assert "pi_heif" in run["files"]
+    assert "photo_reader" in run["files"]
     assert "aws_xray_sdk.core" in run["files"]
 
 
 def test_package_holds_no_boto3_and_stays_far_below_lambdas_limit(package: Path) -> None:
     names = {path.name for path in package.iterdir()}
     assert not names & (RUNTIME_MODULES - {"jmespath"})
+    # Files of its own, not links to folders that Lambda does not have.
+    assert not [path for path in package.rglob("*") if path.is_symlink()]
+    assert (package / "photo_reader" / "__init__.py").is_file()
+    assert not names & {"serving", "training", "numpy"}
     size_bytes = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
     assert size_bytes < 100_000_000  # unzipped; the limit is 250 MB
 

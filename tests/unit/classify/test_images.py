@@ -7,12 +7,13 @@ import struct
 import zlib
 
 import pytest
-from classify.errors import PermanentError
+from classify.errors import PermanentError, Reason, RetryableError
 from classify.images import shrink
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageDraw
 
+import photo_reader
 from tests.unit.classify import heic
 from tests.unit.classify.world import picture
 
@@ -218,37 +219,6 @@ def test_broken_exif_does_not_cost_the_photo() -> None:
     assert opened(data).size == (96, 64)
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((4032, 3024), (512, 384)),
-        ((3024, 4032), (384, 512)),
-        ((800, 800), (384, 384)),
-        ((384, 384), (384, 384)),
-        ((100, 60), (100, 60)),
-        ((1, 1), (1, 1)),
-        ((3000, 100), (400, 100)),
-        ((100, 3000), (100, 400)),
-        ((8000, 1000), (1536, 384)),
-        ((60000, 1), (4, 1)),
-    ],
-)
-@pytest.mark.parametrize("format_", ["JPEG", "PNG"])
-def test_size_is_bounded_and_never_enlarged(
-    format_: str, size: tuple[int, int], expected: tuple[int, int]
-) -> None:
-    photo = shrink(saved(Image.new("RGB", size), format_), MAX_PIXELS)
-    assert Image.open(io.BytesIO(photo.jpeg)).size == expected
-    assert (photo.width, photo.height) == size
-
-
-def test_panorama_keeps_its_centre() -> None:
-    image = Image.new("RGB", (3000, 100), ORANGE)
-    image.paste(BLUE, (1400, 0, 1600, 100))
-    small = opened(saved(image, "PNG"))
-    assert small.getpixel((small.width // 2, 50))[2] > 150  # type: ignore[index]
-
-
 def photograph(size: tuple[int, int] = (1600, 1200)) -> Image.Image:
     """Smooth noise and shapes: a JPEG of it has a photo's share of bytes in every row."""
     rng = random.Random(7)
@@ -303,15 +273,6 @@ def test_other_format_cut_in_half_is_refused(name: str) -> None:
     assert refusal.value.code in ("TRUNCATED", "CORRUPT")
 
 
-def test_profile_in_the_file_does_not_reach_the_copy() -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    exif = Image.Exif()
-    exif[0x010E] = "where I live"
-    image = opened(saved(flag(), "JPEG", icc_profile=profile, exif=exif))
-    assert "icc_profile" not in image.info
-    assert not image.getexif()
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(COLOURED)), st.randoms(use_true_random=False), st.integers(1, 30))
 def test_damaged_file_is_a_photo_or_a_reason_never_anything_else(
@@ -325,3 +286,26 @@ def test_damaged_file_is_a_photo_or_a_reason_never_anything_else(
         photo = shrink(bytes(data), max_pixels=1_000_000)
         assert photo.jpeg.startswith(b"\xff\xd8")
         assert photo.width * photo.height <= 1_000_000
+
+
+@pytest.mark.parametrize("code", photo_reader.Reason)
+def test_every_reason_of_the_reader_is_one_of_a_row(
+    code: photo_reader.Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise photo_reader.PhotoError(code, "the reader's words")
+
+    monkeypatch.setattr("classify.images.small_copy", refuse)
+    with pytest.raises(PermanentError) as refusal:
+        shrink(b"", MAX_PIXELS)
+    assert (refusal.value.code, refusal.value.message) == (Reason[code.name], "the reader's words")
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("the machine is busy")])
+def test_machines_fault_is_retried(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("classify.images.small_copy", fail)
+    with pytest.raises(RetryableError, match="could not be read this time"):
+        shrink(b"", MAX_PIXELS)

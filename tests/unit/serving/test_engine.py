@@ -46,16 +46,17 @@ def test_bad_picture_fails_alone(tmp_path: Path) -> None:
 def test_picture_that_breaks_preparation_is_corrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.engine.pixels", raising(ValueError("unforeseen")))
+    monkeypatch.setattr("serving.images.pixels", raising(ValueError("unforeseen")))
     (bad,) = outcomes(tmp_path, [encoded(picture(), "JPEG")])
     assert isinstance(bad, ImageError)
     assert bad.code == "CORRUPT"
 
 
-@pytest.mark.parametrize("step", ["serving.engine.pixels", "serving.images.Image.open"])
-def test_want_of_memory_is_not_the_pictures_fault(
-    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["serving.images.pixels", "serving.images.read"])
+@pytest.mark.parametrize("fault", [MemoryError, TimeoutError])
+def test_machines_fault_is_not_the_pictures(
+    step: str, fault: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step, raising(MemoryError()))
-    with pytest.raises(MemoryError):
+    monkeypatch.setattr(step, raising(fault()))
+    with pytest.raises(fault):
         outcomes(tmp_path, [encoded(picture(), "JPEG")])

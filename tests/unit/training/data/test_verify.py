@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.photos import DOGS
 from tests.unit.training.data.photos import encoded, jpeg, photo, small_set, write_files
 from training.data.dataset import DataSet
+from training.data.errors import DataError
 from training.data.fingerprint import MAX_DISTANCE, as_array, fingerprint, near_groups
 from training.data.inspection import inspect
 from training.data.report import SHOWN, show
@@ -48,8 +49,6 @@ def test_every_photo_is_counted_as_progress(tmp_path: Path) -> None:
         pytest.param(b"", id="empty"),
         pytest.param(b"<html>not found</html>", id="a web page"),
         pytest.param(jpeg(0)[: len(jpeg(0)) // 2], id="half a JPEG"),
-        pytest.param(jpeg(0)[:-20], id="JPEG without its last bytes"),
-        pytest.param(encoded(photo(0, (900, 700)), progressive=True)[:-400], id="progressive"),
         pytest.param(encoded(photo(0), "PNG")[:-500], id="PNG"),
         pytest.param(encoded(photo(0), "WEBP")[:-60], id="WebP"),
         pytest.param(b"\0\0\0\x18ftypheic" + bytes(50), id="HEIC under another name"),
@@ -60,6 +59,31 @@ def test_photo_that_training_cannot_decode_is_an_error(tmp_path: Path, content: 
     assert not report.ok
     (item,) = _found(report)["unreadable"]
     assert item.startswith(_FIRST)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(jpeg(0)[:-20], id="JPEG without its last bytes"),
+        pytest.param(encoded(photo(0, (900, 700)), progressive=True)[:-400], id="progressive"),
+    ],
+)
+def test_nearly_whole_jpeg_is_a_photo_as_it_is_to_the_function(
+    tmp_path: Path, content: bytes
+) -> None:
+    assert _verified(tmp_path, small_set() | {_FIRST: content}).ok
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("busy")])
+def test_machine_that_cannot_read_a_photo_is_said_by_the_photos_name(
+    tmp_path: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("training.data.inspection.read", fail)
+    with pytest.raises(DataError, match=r"00\.jpg: this machine could not read it"):
+        _verified(tmp_path, small_set())
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
