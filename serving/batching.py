@@ -6,8 +6,9 @@ them end at about the same time. No lane waits for another, nor for a batch to f
 """
 
 import asyncio
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Generic, Protocol, TypeVar, cast
@@ -95,27 +96,45 @@ class Batcher(Generic[Item, Result]):
         """Let running batches finish and end the threads."""
         self._threads.shutdown(wait=True)
 
+    async def in_every_lane(self, call: Callable[[], None]) -> None:
+        """Run `call` once in each lane's own thread, in all of them at the same time."""
+        loop, together = asyncio.get_running_loop(), threading.Barrier(self._lanes)
+
+        def together_with_the_others() -> None:
+            together.wait()  # or one quick thread might do the work of two
+            call()
+
+        lanes = range(self._lanes)
+        calls = (loop.run_in_executor(self._threads, together_with_the_others) for _ in lanes)
+        await asyncio.gather(*calls)
+
     async def _drain(self) -> None:
         """One lane at work, until nothing waits."""
-        loop = asyncio.get_running_loop()
-        while batch := self._next_batch():
-            alone = len(batch) == self._busy == 1 and not self._waiting
-            run = partial(
-                self._run, [request.items[index] for request, index in batch], alone=alone
-            )
-            try:
-                results = await loop.run_in_executor(self._threads, run)
-            except Exception as error:  # noqa: BLE001 - handed to the requests, whatever it is
-                for request, _ in batch:
-                    if not request.answer.done():
-                        request.answer.set_exception(error)
-                continue
-            finally:
-                self.unanswered -= len(batch)
-            for (request, index), result in zip(batch, results, strict=True):
-                request.take_result(index, result, len(batch))
-        # In the same step as the look at the queue, so that what comes next finds the lane free.
-        self._busy -= 1
+        try:
+            while batch := self._next_batch():
+                await self._run_batch(batch)
+        finally:
+            # In the same step as the look at the queue, so that what comes next finds the lane
+            # free; and whatever happened, or the lane would be lost for good.
+            self._busy -= 1
+
+    async def _run_batch(self, batch: list[tuple[_Request[Item, Result], int]]) -> None:
+        """Run one batch and hand out its results, or to all of it the exception."""
+        alone = len(batch) == self._busy == 1 and not self._waiting
+        run = partial(self._run, [request.items[index] for request, index in batch], alone=alone)
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, run)
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for a batch of {len(batch)}")
+        except Exception as error:  # noqa: BLE001 - handed to the requests, whatever it is
+            for request, _ in batch:
+                if not request.answer.done():
+                    request.answer.set_exception(error)
+            return
+        finally:
+            self.unanswered -= len(batch)
+        for (request, index), result in zip(batch, results, strict=True):
+            request.take_result(index, result, len(batch))
 
     def _next_batch(self) -> list[tuple[_Request[Item, Result], int]]:
         """The oldest items, up to a lane's share; those of given-up requests are dropped."""

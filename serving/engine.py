@@ -1,6 +1,5 @@
 """From image bytes to predictions: each lane decodes its images and runs the network on them."""
 
-import asyncio
 import io
 import logging
 from collections.abc import Callable, Sequence
@@ -35,15 +34,20 @@ class Engine:
         )
 
     async def warm_up(self) -> None:
-        """Run every size of batch, several at a time, so that no caller pays for a first one."""
+        """Have every lane decode, and run every size of batch, so that no caller pays for a first.
+
+        In the lanes' own threads: each has inference requests of its own.
+        """
+        await self._batcher.in_every_lane(self._warm_lane)
+
+    def _warm_lane(self) -> None:
         blank = io.BytesIO()
         side = self.manifest.preprocess.resize
         Image.new("RGB", (side, side)).save(blank, "JPEG")
-        await self.classify([blank.getvalue])
-        await asyncio.to_thread(self._model.warm_up, 1, alone=True)
+        self._classify([blank.getvalue], alone=True)
+        self._model.warm_up(1, alone=True)
         for size in range(1, self._settings.max_batch + 1):
-            lanes = range(self._settings.thread_count())
-            await asyncio.gather(*(asyncio.to_thread(self._model.warm_up, size) for _ in lanes))
+            self._model.warm_up(size)
 
     async def classify(self, sources: Sequence[Source]) -> tuple[list[Outcome], int]:
         """Images (as functions giving their bytes) -> outcomes in order, and the largest batch."""

@@ -149,6 +149,43 @@ def test_failing_batch_fails_its_requests_and_not_the_next() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("found", [[], [2, 4, 6]], ids=["too few", "too many"])
+def test_wrong_number_of_results_fails_the_batch_and_leaves_the_lane_at_work(
+    found: list[int],
+) -> None:
+    async def scenario() -> None:
+        answers = iter([found, [8]])
+        batcher = Batcher(lambda items, alone: next(answers), lanes=1, max_batch=2)
+        with pytest.raises(RuntimeError, match=f"{len(found)} results for a batch of 2"):
+            await batcher.submit([1, 2])
+        assert batcher.unanswered == 0
+        async with asyncio.timeout(20):
+            assert await batcher.submit([4]) == ([8], 1)
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_every_lane_is_reached_in_its_own_thread() -> None:
+    async def scenario() -> None:
+        lanes = 3
+        seen: list[int] = []
+
+        def work(items: Sequence[int], *, alone: bool) -> list[int]:
+            seen.append(threading.get_ident())
+            return list(items)
+
+        batcher = Batcher(work, lanes, max_batch=1)
+        reached: list[int] = []
+        await batcher.in_every_lane(lambda: reached.append(threading.get_ident()))
+        assert len(set(reached)) == len(reached) == lanes
+        await batcher.submit(list(range(12)))
+        assert set(seen) <= set(reached)
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
 def test_request_given_up_while_waiting_never_runs() -> None:
     async def scenario() -> None:
         model = FakeModel()
