@@ -1,8 +1,4 @@
-"""Serve a model package with uvicorn: `python -m serving --model-dir DIR --port N`.
-
-Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the package or the port cannot be used (the last line
-on standard error says why), 2 for a wrong argument.
-"""
+"""uvicorn as the application's host: what `python -m serving` runs (see __main__.py)."""
 
 import argparse
 import asyncio
@@ -41,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     # uvicorn finishes what is in flight, then raises the signal again for whoever was there first.
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     manifest = model.manifest
     port = listener.getsockname()[1]
     logger.info("serving %s version %s on port %d", manifest.name, manifest.version, port)
@@ -81,7 +78,3 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

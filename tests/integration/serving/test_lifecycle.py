@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from serving.package import MANIFEST, WEIGHTS, read_manifest
+from serving.package import MANIFEST, WEIGHTS, read_package
 from tests.integration.serving.hosts import (
     Container,
     EndedAtStartError,
     StartHost,
+    spawn,
     wait_until_closed,
 )
 from tests.integration.serving.requests import half_sent, photo, read_answer
@@ -32,7 +34,7 @@ def flip_last_byte(model: Path) -> str:
 def narrow_a_tensor(model: Path) -> str:
     """Weights of another shape, with a manifest that fits them otherwise."""
     path = model / WEIGHTS
-    manifest = read_manifest(model)
+    manifest, _ = read_package(model)
     weights = load_file(path)
     name = min(name for name in weights if name.startswith("head.") and name.endswith("weight"))
     weights[name] = weights[name][:, :-1].contiguous()
@@ -89,3 +91,28 @@ def test_sigterm_answers_the_request_in_flight_and_then_exits_0(
             status, body = read_answer(upload)
         assert (status, "label" in body) == (200, True)
         assert host.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize("moment", ["openvino", "model.safetensors"])
+def test_signal_during_the_start_exits_0_without_a_word(
+    new_container: NewContainer, number: signal.Signals, moment: str
+) -> None:
+    """As soon as the process opens a file of this name: while it imports, and while it loads."""
+    container = new_container()
+    spy = container.path[0] / "sitecustomize.py"
+    spy.write_text(STOP_AT_FILE.format(name=moment, number=int(number)))
+    command = [sys.executable, "-m", "serving", "--model-dir", str(container.model), "--port", "0"]
+    with spawn(container, command, "http://127.0.0.1:0") as host:
+        assert host.process.wait(60) == 0
+        assert host.log.read_text() == ""
+
+
+# Held until the signal has come, so that it always comes at this moment.
+STOP_AT_FILE = """
+import os, signal, sys
+def _stop(event, arguments):
+    if event == "open" and "{name}" in str(arguments[0]):
+        os.kill(os.getpid(), {number})
+sys.addaudithook(_stop)
+"""

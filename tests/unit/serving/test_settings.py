@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.__main__ import listen, main
+from serving.host import listen, main
 from serving.settings import Settings, SettingsError
 from tests.unit.serving.pictures import write_package
 
