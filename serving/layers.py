@@ -16,7 +16,7 @@ import numpy as np
 from openvino import Node, Type
 from openvino import opset13 as ops
 
-from serving.weights import Floats, Weights
+from serving.weights import Floats, Weights, WeightsError
 
 # Values further from their mean than so many standard deviations are cut off. Nagel et al. have 6;
 # 4 to 8 made no difference to the answers of the starter model.
@@ -64,7 +64,8 @@ class Layers:
             self.weights.take(f"{part.norm}.{name}", out)
             for name in ("weight", "bias", "running_mean", "running_var")
         )
-        self.weights.drop(f"{part.norm}.num_batches_tracked")
+        if not (variance > -self.epsilon).all():
+            raise WeightsError(f"{part.norm}.running_var holds a variance below zero")
         scale = gamma / np.sqrt(variance + np.float32(self.epsilon))
         kernel = kernel * scale[:, None, None, None]
         values, factors = _in_int8(x, kernel, part) if self.int8 else (x.node, ops.constant(kernel))

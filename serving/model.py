@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from serving.architectures import ARCHITECTURES
 from serving.network import Network, backbone, heads, multiplies_int8
-from serving.package import MANIFEST, WEIGHTS, Manifest, PackageError, read_manifest
+from serving.package import MANIFEST, WEIGHTS, Manifest, PackageError, read_package
 from serving.settings import Precision, ServedPrecision
-from serving.weights import Floats, Weights, WeightsError
+from serving.weights import Floats, Weights, WeightsError, read_tensors
 
 logger = logging.getLogger("serving")
 
@@ -82,6 +80,12 @@ class Model:
             (features,) = network(blank, alone=alone)
         self.answers(features)
 
+    def is_finite(self) -> bool:
+        """Whether a grey picture is answered with numbers: overflows show here."""
+        crop = self.manifest.preprocess.crop
+        (features,) = self.backbone(np.full((1, crop, crop, 3), 128, np.uint8))
+        return all(np.isfinite(values).all() for values in (features, *self.heads(features)))
+
     def answers(self, features: Floats) -> list[Prediction]:
         """float32 (N, features), just computed or kept -> one prediction a row."""
         probabilities, *rest = self.heads(features)
@@ -108,12 +112,8 @@ def load(folder: Path, threads: int = 1, precision: ServedPrecision = "float32")
     names and shapes are those of the architecture the manifest names. `precision` is the
     backbone's; mixed is int8 with float32 behind it, and float32 alone on a CPU not made for int8.
     """
-    manifest = read_manifest(folder)
+    manifest, content = read_package(folder)
     path = folder / WEIGHTS
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise PackageError(f"{path}: not a safetensors file: {error}") from error
     if manifest.backbone not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise PackageError(
@@ -133,8 +133,10 @@ def load(folder: Path, threads: int = 1, precision: ServedPrecision = "float32")
         part, spec = weights.under("backbone."), manifest.preprocess
         return backbone(manifest.backbone, part, spec, threads, precision, pinned=not mixed)
 
-    weights = Weights(tensors)
     try:
+        tensors = read_tensors(content)
+        del content  # read_tensors has copied it
+        weights = Weights(tensors)
         model = Model(
             manifest,
             compiled(weights, "int8" if mixed else "float32"),
@@ -144,4 +146,6 @@ def load(folder: Path, threads: int = 1, precision: ServedPrecision = "float32")
         weights.check_all_taken()
     except WeightsError as error:
         raise PackageError(f"{path}: {error}") from error
+    if not model.is_finite():
+        raise PackageError(f"{path}: the model's answers are not finite numbers")
     return model

@@ -12,17 +12,26 @@ import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from serving.json_object import JsonObject
 from serving.preprocess import PreprocessSpec
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
+
+# Far above any model of these backbones (ResNet50's weights: 0.1 GB), far below what would take a
+# container's memory or disk.
+MAX_MANIFEST_BYTES = 16 * 2**20
+MAX_WEIGHTS_BYTES = 2**30
+MAX_UNPACKED_BYTES = 2**31
+_CHUNK_BYTES = 2**20
 
 
 class PackageError(Exception):
@@ -79,7 +88,8 @@ class Manifest:
     @cached_property
     def version(self) -> str:
         """Hash of all that decides a prediction: two models with one version answer alike."""
-        content = {k: v for k, v in asdict(self).items() if k not in ("name", "origin")}
+        deciding = asdict(replace(self, origin={}))  # without looking into what may be anything
+        content = {k: v for k, v in deciding.items() if k not in ("name", "origin")}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -91,53 +101,87 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
         """Read manifest.json; raises ValueError saying what is wrong with it."""
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("expected a JSON object")
-        schema = content.pop("schema", None)
+        content = JsonObject.parse(text)
+        schema = content.whole("schema")
         if schema != SCHEMA:
-            raise ValueError(f"schema {schema!r} is not {SCHEMA}, the one this code can read")
-        version = content.pop("version", None)
-        try:
-            spec = content.pop("preprocess")
-            dog = content.pop("dog_score")
-            manifest = cls(
-                preprocess=PreprocessSpec(
-                    **{**spec, "mean": tuple(spec["mean"]), "std": tuple(spec["std"])}
-                ),
-                dog_score=DogScore(**dog) if dog is not None else None,
-                labels=tuple(content.pop("labels")),
-                head=tuple(content.pop("head")),
-                **content,
-            )
-        except KeyError as error:
-            raise ValueError(f"{error.args[0]} is missing") from error
-        except (TypeError, AttributeError) as error:
-            raise ValueError(str(error).removeprefix("Manifest.__init__() ")) from error
+            raise ValueError(f"schema {schema} is not {SCHEMA}, the one this code can read")
+        version = content.text("version")
+        manifest = cls(
+            name=content.text("name"),
+            backbone=content.text("backbone"),
+            labels=content.texts("labels"),
+            head=content.wholes("head"),
+            preprocess=_preprocess(content.member("preprocess")),
+            dog_score=_dog_score(content.member_or_none("dog_score")),
+            weights_sha256=content.text("weights_sha256"),
+            origin=content.member("origin").rest(),
+        )
+        content.end()
         if version != manifest.version:
             raise ValueError(f"version is {version}, its content hashes to {manifest.version}")
         return manifest
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read an unpacked package's manifest and check its weights' hash; raises PackageError."""
+def _preprocess(content: JsonObject) -> PreprocessSpec:
+    mean, std = content.numbers("mean"), content.numbers("std")
+    spec = PreprocessSpec(
+        resize=content.whole("resize"),
+        crop=content.whole("crop"),
+        interpolation=content.text("interpolation"),
+        mean=cast(tuple[float, float, float], mean),  # it looks whether there are three
+        std=cast(tuple[float, float, float], std),
+    )
+    content.end()
+    return spec
+
+
+def _dog_score(content: JsonObject | None) -> DogScore | None:
+    if content is None:
+        return None
+    score = DogScore(
+        classes=content.whole("classes"),
+        first=content.whole("first"),
+        last=content.whole("last"),
+        threshold=content.number("threshold"),
+    )
+    content.end()
+    return score
+
+
+def read_package(folder: Path) -> tuple[Manifest, bytes]:
+    """An unpacked package's manifest and the bytes of its weights; raises PackageError.
+
+    What is hashed is what is returned: the file is read once.
+    """
     path = folder / MANIFEST
     try:
-        manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PackageError(f"{path}: cannot be read: {error.strerror}") from error
+        manifest = Manifest.from_json(_read(path, MAX_MANIFEST_BYTES).decode())
     except ValueError as error:
         raise PackageError(f"{path}: {error}") from error
-    weights = folder / WEIGHTS
-    try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise PackageError(f"{weights}: cannot be read: {error.strerror}") from error
+    weights = _read(folder / WEIGHTS, MAX_WEIGHTS_BYTES)
+    digest = hashlib.sha256(weights).hexdigest()
     if digest != manifest.weights_sha256:
         expected = manifest.weights_sha256
-        raise PackageError(f"{weights}: sha256 is {digest}, {MANIFEST} says {expected}")
-    return manifest
+        raise PackageError(f"{folder / WEIGHTS}: sha256 is {digest}, {MANIFEST} says {expected}")
+    return manifest, weights
+
+
+def _read(path: Path, most_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read: {error.strerror}{_deeper(path)}") from error
+    if len(content) > most_bytes:
+        raise PackageError(f"{path}: more than {most_bytes} bytes, the most that is read")
+    return content
+
+
+def _deeper(path: Path) -> str:
+    """A hint where a file is missing because a folder was packed instead of what is in it."""
+    for found in sorted(path.parent.glob(f"*/{path.name}")):
+        return f"; there is {found}: pack what is in that folder, not the folder"
+    return ""
 
 
 def write_archive(output: Path, files: Mapping[str, bytes]) -> None:
@@ -164,9 +208,19 @@ def write_archive(output: Path, files: Mapping[str, bytes]) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack model.tar.gz into `folder`; raises PackageError for an archive that is not one."""
+    """Unpack model.tar.gz into `folder`, and look at its checksum, which stands at its end.
+
+    Raises PackageError for an archive that is not one.
+    """
+    left = MAX_UNPACKED_BYTES
     try:
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError, EOFError) as error:
+        with gzip.open(archive) as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as packed:
+            for entry in packed:
+                left -= entry.size
+                if left < 0:
+                    raise PackageError(f"{archive}: holds more than {MAX_UNPACKED_BYTES} bytes")
+                packed.extract(entry, folder, filter="data")
+            while unzipped.read(_CHUNK_BYTES):  # tarfile stops before the checksum
+                pass
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
         raise PackageError(f"{archive}: cannot be unpacked: {error}") from error

@@ -15,6 +15,11 @@ from PIL import Image
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 
+# What a backbone can be given: five halvings must leave something, and a batch must fit into
+# memory. Published networks of these kinds want 224 to 600 pixels.
+MIN_SIDE, MAX_SIDE = 32, 1024
+MIN_STD = 1e-3  # one level of 255 is 4e-3
+
 # A strip longer than this many times its short side is cut to that length around its middle before
 # it is resized. The crop keeps only a square, and a line of pixels scaled up whole would take
 # gigabytes.
@@ -32,13 +37,21 @@ class PreprocessSpec:
     std: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop <= self.resize:
-            raise ValueError(f"crop {self.crop} must be positive and at most resize {self.resize}")
+        if not MIN_SIDE <= self.crop <= self.resize <= MAX_SIDE:
+            raise ValueError(
+                f"crop {self.crop} must be at least {MIN_SIDE}, resize {self.resize} at least "
+                f"that and at most {MAX_SIDE}"
+            )
         if self.interpolation not in INTERPOLATIONS:
             known = ", ".join(INTERPOLATIONS)
             raise ValueError(f"interpolation {self.interpolation!r} is not one of {known}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError("mean and std must hold three numbers each, std above zero")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError("mean and std must hold three numbers each")
+        # So that not-a-number fits neither.
+        if not all(0 <= one <= 1 for one in self.mean):
+            raise ValueError(f"mean {self.mean} must lie between 0 and 1")
+        if not all(MIN_STD <= one <= 1 for one in self.std):
+            raise ValueError(f"std {self.std} must lie between {MIN_STD} and 1")
 
     @property
     def least_px(self) -> int:
