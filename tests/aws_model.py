@@ -60,9 +60,14 @@ def _text(shape: Shape, value: str, where: str) -> list[str]:
     if shape.enum and value not in shape.enum:
         found.append(f"{where}: {value!r} is not one of {shape.enum}")
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not re.fullmatch(_for_python(pattern), value):
         found.append(f"{where}: {value!r} does not match {pattern}")
     return found
+
+
+def _for_python(pattern: str) -> str:
+    """A tag's pattern names Unicode's classes of characters, which Python has no syntax for."""
+    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
 
 
 def _limits(shape: Shape, size: float, where: str) -> list[str]:

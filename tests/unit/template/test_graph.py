@@ -58,4 +58,8 @@ def test_function_moves_to_a_new_endpoint_only_once_it_is_in_service() -> None:
 
 
 def test_endpoint_waits_for_the_alarms_that_would_roll_it_back() -> None:
-    assert {"EndpointErrorsAlarm", "EndpointLatencyAlarm"} <= depends_on(template())["Endpoint"]
+    assert {"NewFleetErrorsAlarm", "NewFleetLatencyAlarm"} <= depends_on(template())["Endpoint"]
+
+
+def test_bucket_s_test_event_finds_the_function() -> None:
+    assert {"UploadQueuePolicy", "ClassifyFunction"} <= depends_on(template())["UploadBucket"]

@@ -7,9 +7,21 @@ import tomllib
 from typing import Any
 
 import pytest
+from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
+from classify.core import WRITE_RESERVE_S
+from classify.endpoint import ATTEMPTS
 
 from tests.unit.template.cloudformation import ROOT, listed, of_type, references, template, walk
+from tests.unit.template.evaluation import Deployment
 
+MODES = {
+    "instances": Deployment(ModelDataUrl="s3://models/v1/model.tar.gz"),
+    "serverless": Deployment(
+        ModelDataUrl="s3://models/v1/model.tar.gz",
+        ServingImage="123456789012.dkr.ecr.us-east-1.amazonaws.com/serving:1",
+        ServerlessMemoryMB="3072",
+    ),
+}
 FUNCTION = ROOT / "functions" / "classify" / "classify"
 
 
@@ -23,30 +35,45 @@ def properties(name: str) -> dict[str, Any]:
     return found
 
 
-def endpoint_timeout_s() -> int:
-    variables = properties("ClassifyFunction")["Environment"]["Variables"]
+def endpoint_timeout_s(deployment: Deployment) -> int:
+    variables = deployment.properties("ClassifyFunction")["Environment"]["Variables"]
     return int(variables["ENDPOINT_TIMEOUT_S"])
 
 
-def test_visibility_timeout_is_six_times_the_function_timeout() -> None:
-    timeout = properties("ClassifyFunction")["Timeout"]
-    assert timeout == 60
-    assert properties("UploadQueue")["VisibilityTimeout"] == 6 * timeout
+@pytest.mark.parametrize("mode", MODES)
+def test_visibility_timeout_is_six_times_the_function_timeout(mode: str) -> None:
+    timeout = MODES[mode].properties("ClassifyFunction")["Timeout"]
+    assert MODES[mode].properties("UploadQueue")["VisibilityTimeout"] == 6 * timeout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_function_has_the_time_for_every_attempt_at_the_endpoint(mode: str) -> None:
+    timeout = MODES[mode].properties("ClassifyFunction")["Timeout"]
+    worst_s = ENDPOINT_CONNECT_TIMEOUT_S + endpoint_timeout_s(MODES[mode]) + WRITE_RESERVE_S
+    assert ATTEMPTS * worst_s < timeout
+
+
+def test_cold_start_of_four_minutes_is_waited_for_by_two_invocations() -> None:
+    # Amazon SageMaker AI Developer Guide, "Invoke a serverless endpoint": three minutes for the
+    # model to answer /ping, one for the request. API reference, "InvokeEndpoint": a client should
+    # wait 70 s for a model that may take its 60.
+    assert endpoint_timeout_s(MODES["serverless"]) == 70
+    assert 2 * ATTEMPTS * endpoint_timeout_s(MODES["serverless"]) > 4 * 60
 
 
 def test_age_alarm_rings_after_two_and_a_half_visibility_timeouts() -> None:
-    visibility = properties("UploadQueue")["VisibilityTimeout"]
+    visibility = MODES["instances"].properties("UploadQueue")["VisibilityTimeout"]
     assert properties("OldestMessageAlarm")["Threshold"] == 2.5 * visibility
 
 
 def test_latency_alarm_rings_at_a_quarter_of_the_function_s_patience() -> None:
-    patience_s = endpoint_timeout_s()
+    patience_s = endpoint_timeout_s(MODES["instances"])
     assert properties("EndpointLatencyAlarm")["Threshold"] == patience_s * 1_000_000 / 4
 
 
 def test_default_concurrency_stays_within_what_one_instance_can_queue() -> None:
     parameters = template()["Parameters"]
-    patience_s = endpoint_timeout_s()
+    patience_s = endpoint_timeout_s(MODES["instances"])
     slowest_batch_s = 1
     bound = parameters["InstanceCount"]["Default"] * patience_s / 2 / slowest_batch_s
     assert parameters["MaxConcurrency"]["Default"] <= bound
@@ -96,7 +123,7 @@ def test_bucket_is_private_versioned_and_never_deletes_a_photo() -> None:
 
 def test_bucket_tells_the_queue_of_uploads_once_the_queue_lets_it() -> None:
     bucket = resource("UploadBucket")
-    assert bucket["DependsOn"] == "UploadQueuePolicy"
+    assert "UploadQueuePolicy" in bucket["DependsOn"]
     assert bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"] == [
         {
             "Event": "s3:ObjectCreated:*",
@@ -222,6 +249,7 @@ def test_every_name_in_the_contract_is_there() -> None:
         "python3.11",
         "python3.12",
         "python3.13",
+        "python3.14",
     ]
 
 
