@@ -174,18 +174,19 @@ def test_handler_exists_in_the_function_s_folder() -> None:
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_function_gets_exactly_the_variables_it_reads() -> None:
-    tree = ast.parse((FUNCTION / "settings.py").read_text())
+def test_function_gets_variables_that_it_reads_and_none_it_requires_is_missing() -> None:
+    calls = [
+        node
+        for node in ast.walk(ast.parse((FUNCTION / "settings.py").read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     read = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and node.value.isupper()
-        and node.value.replace("_", "").isalpha()
+        reader: {c.args[1].value for c in calls if c.func.id == reader}  # type: ignore[attr-defined]
+        for reader in ("_required", "_number")
     }
     given = properties("ClassifyFunction")["Environment"]["Variables"]
-    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read
+    ours = {name for name in given if not name.startswith("POWERTOOLS_")}
+    assert read["_required"] <= ours <= read["_required"] | read["_number"]
 
 
 def test_log_groups_expire_and_the_function_writes_to_its_own() -> None:
