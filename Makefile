@@ -44,7 +44,7 @@ $(VENV)/%/.stamp: local/environments/%.txt
 
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project job sdk emulator tools peers checkov; do \
+	@for group in project job sdk emulator tools peers checkov mutants; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
@@ -147,6 +147,11 @@ test-cloud:
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests
 	@$(PROJECT)/python -m pytest tests/unit
+
+# In copies below .local; the project itself is not touched. tests/mutants/README.md
+.PHONY: mutants
+mutants: $(VENV)/mutants/.stamp $(VENV)/project/.stamp $(VENV)/job/.stamp ## Change the code in small ways and see which changes no test notices (MODULE=file for one, SAMPLE=40 for some of each)
+	@$(VENV)/mutants/bin/python -m tests.mutants $(foreach m,$(MODULE),--module $(m)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SAVE),--save)
 
 .PHONY: benchmark
 benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=pipeline runs one)
