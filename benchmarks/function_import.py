@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "LAMBDA_TASK_ROOT": str(ROOT / "functions" / "classify"),
     "PREDICTIONS_TABLE": "predictions",
     "ENDPOINT_NAME": "breeds",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
     "POWERTOOLS_SERVICE_NAME": "classify",
     "POWERTOOLS_METRICS_NAMESPACE": "breed-classifier",
 }

@@ -3,23 +3,27 @@
 By botocore: boto3 would make the same ones, and import resources and transfers for 50 ms more.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from botocore.config import Config
 from botocore.session import Session
 
-from classify import core, endpoint, store, table
+from classify import core, endpoint, queue, store, table
 from classify.settings import Settings
 
 ENDPOINT_CONNECT_TIMEOUT_S = 2.0
 
 
 def connect(settings: Settings) -> core.Ports:
-    """Builds the three clients: about 0.2 s, so once, at import."""
+    """Builds the clients that every batch needs: about 0.2 s, so once, at import."""
     session = Session()
     s3 = _client(session, "s3", connect_timeout_s=2, read_timeout_s=10, attempts=3)
     dynamodb = _client(session, "dynamodb", connect_timeout_s=1, read_timeout_s=2, attempts=3)
+    # Only what fails needs it, and one attempt will do: the queue has a time-out of its own.
+    sqs = cache(lambda: _client(session, "sqs", connect_timeout_s=1, read_timeout_s=2, attempts=1))
     # One attempt: classify.endpoint repeats, and looks at the clock before it does.
     runtime = _client(
         session,
@@ -28,23 +32,28 @@ def connect(settings: Settings) -> core.Ports:
         read_timeout_s=settings.endpoint_timeout_s,
         attempts=1,
     )
-    return wire(settings, s3, dynamodb, runtime)
+    return wire(settings, s3, dynamodb, runtime, sqs)
 
 
-def wire(settings: Settings, s3: Any, dynamodb: Any, runtime: Any) -> core.Ports:
-    """The ports over given clients: what tests replace."""
+def wire(
+    settings: Settings, s3: Any, dynamodb: Any, runtime: Any, sqs: Callable[[], Any]
+) -> core.Ports:
+    """The ports over given clients, the queue's made at its first use: what tests replace."""
     attempt_s = ENDPOINT_CONNECT_TIMEOUT_S + settings.endpoint_timeout_s
     worst_case_s = attempt_s + core.WRITE_RESERVE_S
     name = settings.predictions_table
     return core.Ports(
-        known_sequencers=lambda keys: table.known_sequencers(dynamodb, name, keys),
+        known_rows=lambda keys: table.known_rows(dynamodb, name, keys),
         read_object=lambda upload: store.read_object(s3, upload, settings.max_object_bytes),
-        predict=lambda jpegs, deadline, on_call: endpoint.predict(
-            runtime, settings.endpoint_name, jpegs, deadline, worst_case_s, on_call
+        predict=lambda jpegs, attempts, deadline, on_call: endpoint.predict(
+            runtime, settings.endpoint_name, jpegs, attempts, deadline, worst_case_s, on_call
         ),
         put_row=lambda row: table.put_row(dynamodb, name, row),
+        put_restored_row=lambda row: table.put_restored_row(dynamodb, name, row),
         now=lambda: datetime.now(UTC),
         endpoint_worst_case_s=worst_case_s,
+        acknowledge=lambda receipts: queue.acknowledge(sqs(), settings.queue_url, receipts),
+        give_back=lambda waits: queue.give_back(sqs(), settings.queue_url, waits),
     )
 
 

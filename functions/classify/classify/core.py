@@ -1,23 +1,34 @@
 """What happens to one batch of uploads, from the look-up to the rows. No boto3, no Lambda.
 
-look up what is answered -> read and shrink in parallel -> one endpoint call -> one conditional row
-a photo. Everything a photo can end as is an Outcome; only OutcomeKind.RETRY sends its message back
-to the queue.
+look up what is answered -> what is fresh, together: read and shrink in parallel, one endpoint call,
+one conditional row a photo -> what failed before, one by one: read, one attempt, row. A photo that
+makes the endpoint hang, or ends this process, takes along what it came with twice at most; from its
+third receive it is alone, and whoever came with it has a row by then or gets a turn of its own.
+
+Everything a photo can end as is an Outcome; only OutcomeKind.RETRY sends its message back to the
+queue.
 """
 
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from classify.deadline import Deadline
-from classify.errors import ObjectGoneError, PermanentError, Reason, RetryableError
-from classify.events import Upload
+from classify.errors import (
+    EndpointUnavailableError,
+    ObjectGoneError,
+    PermanentError,
+    Reason,
+    RetryableError,
+)
+from classify.events import SEQUENCER_DIGITS, Upload
 from classify.images import Photo, shrink
-from classify.rows import Row, answered_row, rejected_row, with_expiry
+from classify.outcomes import Outcome, OutcomeKind, Report
+from classify.rows import Known, Row, answered_row, rejected_row, with_expiry
 from classify.wire import Answer, Prediction, Refusal, split
 
 # Each reader may hold one original (MAX_OBJECT_BYTES) and one light decode; one vCPU gains nothing
@@ -26,50 +37,31 @@ READERS = 4
 WRITERS = 8
 # Kept for the rows when an endpoint call starts: one PutItem's worst case.
 WRITE_RESERVE_S = 6.0
-# One repetition in company, for what passes by itself; three alone before the dead-letter queue.
+# Two tries in company, for what passes by itself; all others alone.
 ALONE_FROM_RECEIVE = 3
+ATTEMPTS_TOGETHER, ATTEMPTS_ALONE = 2, 1
 # Kept for returning the answer to Lambda.
 EXIT_RESERVE_S = 0.5
-
-
-class OutcomeKind(StrEnum):
-    CLASSIFIED = "CLASSIFIED"
-    NO_DOG = "NO_DOG"
-    REJECTED = "REJECTED"
-    ALREADY_ANSWERED = "ALREADY_ANSWERED"
-    OBJECT_GONE = "OBJECT_GONE"
-    RETRY = "RETRY"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`error` says why, for REJECTED, OBJECT_GONE and RETRY."""
-
-    kind: OutcomeKind
-    error: BaseException | None = None
+# Older than every upload: the row of a restored version whose upload has left none.
+OLDEST = "0" * SEQUENCER_DIGITS
 
 
 @dataclass(frozen=True)
 class Ports:
     """The outside world. Its callables raise only the errors of classify.errors."""
 
-    known_sequencers: Callable[[Sequence[str]], Mapping[str, str]]
+    known_rows: Callable[[Sequence[str]], Mapping[str, Known]]
     read_object: Callable[[Upload], bytes]
-    # The third argument is told the milliseconds of every call that was made.
-    predict: Callable[[Sequence[bytes], Deadline, Callable[[float], None]], Answer]
+    # Photos, attempts, deadline, and who is told the milliseconds of every call that was made.
+    predict: Callable[[Sequence[bytes], int, Deadline, Callable[[float], None]], Answer]
     put_row: Callable[[Row], bool]
+    put_restored_row: Callable[[Row], bool]
     now: Callable[[], datetime]
     # What must be left for one endpoint call to start: its time-outs and WRITE_RESERVE_S.
     endpoint_worst_case_s: float
-
-
-@dataclass
-class Report:
-    """How each upload ended, and where the time went (stage -> milliseconds)."""
-
-    outcomes: dict[Upload, Outcome] = field(default_factory=dict)
-    stage_ms: dict[str, float] = field(default_factory=dict)
-    endpoint_ms: list[float] = field(default_factory=list)
+    # By receipt handle: delete messages, and make them wait so many seconds.
+    acknowledge: Callable[[Sequence[str]], None]
+    give_back: Callable[[Mapping[str, int]], None]
 
 
 @dataclass(frozen=True)
@@ -78,64 +70,59 @@ class _Read:
     photo: Photo
 
 
+# Versions of one key, the newest last; or one restored version.
+_Chain = list[Upload]
+
+
 def classify_batch(
     uploads: Iterable[Upload],
     ports: Ports,
     deadline: Deadline,
     max_pixels: int,
     retention_days: int,
+    before_risk: Callable[[Report], None],
 ) -> Report:
-    """Duplicates of an event are one upload; of a key's versions only the newest is worked on."""
-    wanted = list(dict.fromkeys(uploads))
-    newest: dict[str, Upload] = {}
-    for upload in sorted(wanted, key=lambda each: each.sequencer):
-        newest[upload.key] = upload
-    batch = _Batch(ports, deadline, max_pixels, retention_days)
-    report = batch.run(list(newest.values()))
-    for upload in wanted:
-        if upload not in report.outcomes:
-            report.outcomes[upload] = _superseded(report.outcomes[newest[upload.key]])
-    return report
+    """Duplicates of an event are one upload; of a key's versions only the newest is worked on.
 
-
-def _superseded(newest: Outcome) -> Outcome:
-    """An older version is done with only when a row speaks for the newer one.
-
-    When the newer one turned out to be deleted, the older one is the current object again: it gets
-    its own turn.
+    `before_risk` is told how things stand before each photo that failed before is touched: should
+    this one end the process, what is acknowledged by then does not come back.
     """
-    if newest.kind in (OutcomeKind.RETRY, OutcomeKind.OBJECT_GONE):
-        return Outcome(
-            OutcomeKind.RETRY, RetryableError("waits for a newer version of the same key")
-        )
-    return Outcome(OutcomeKind.ALREADY_ANSWERED)
+    # Of duplicates the one that failed most often.
+    wanted = list(dict.fromkeys(sorted(uploads, key=lambda each: -each.receive_count)))
+    return _Batch(ports, deadline, max_pixels, retention_days, before_risk).run(wanted)
 
 
-def _requests(reads: Sequence[_Read]) -> Iterator[list[_Read]]:
-    """What shares an endpoint call: everything that fits, but for photos that failed before.
+def _chains(uploads: Iterable[Upload]) -> list[_Chain]:
+    chains: dict[tuple[str, Upload | None], _Chain] = {}
+    for upload in sorted(uploads, key=lambda each: each.sequencer):
+        chains.setdefault((upload.key, upload if upload.restored else None), []).append(upload)
+    return list(chains.values())
 
-    A photo that makes the endpoint fail takes the whole request with it, and what failed together
-    comes back together. Sent alone, it no longer takes its neighbours to the dead-letter queue.
-    """
-    fresh = [each for each in reads if each.upload.receive_count < ALONE_FROM_RECEIVE]
-    for run in split([each.photo.jpeg for each in fresh]):
-        yield [fresh[index] for index in run]
-    for each in reads:
-        if each.upload.receive_count >= ALONE_FROM_RECEIVE:
-            yield [each]
+
+def _receives(chain: _Chain) -> int:
+    return max(upload.receive_count for upload in chain)
 
 
 class _Batch:
     """The state of one run: what is settled, and the rows on their way."""
 
     def __init__(
-        self, ports: Ports, deadline: Deadline, max_pixels: int, retention_days: int
+        self,
+        ports: Ports,
+        deadline: Deadline,
+        max_pixels: int,
+        retention_days: int,
+        before_risk: Callable[[Report], None],
     ) -> None:
         self._ports = ports
         self._deadline = deadline
         self._max_pixels = max_pixels
         self._retention_days = retention_days
+        self._before_risk = before_risk
         self._report = Report()
+        # Restored upload -> the version to read and the sequencer of its row.
+        self._restored: dict[Upload, Upload] = {}
+        self._unavailable: EndpointUnavailableError | None = None
         self._writes: dict[Future[bool], tuple[Upload, OutcomeKind, BaseException | None]] = {}
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
 
@@ -143,22 +130,24 @@ class _Batch:
         try:
             with self._timed("lookup"):
                 pending = self._look_up(uploads)
-            with self._timed("read"):
-                reads = self._read(pending)
-            with self._timed("predict"):
-                for run in _requests(reads):
-                    self._predict(run)
-            with self._timed("write"):
-                self._finish_writes()
+            chains = _chains(pending)
+            fresh = [chain for chain in chains if _receives(chain) < ALONE_FROM_RECEIVE]
+            suspects = [chain for chain in chains if _receives(chain) >= ALONE_FROM_RECEIVE]
+            self._work_through(fresh, alone=False)
+            # Never in the same order: whoever takes the time of all does not always come first.
+            for chain in sorted(suspects, key=lambda each: (_receives(each), random.random())):
+                self._before_risk(self._report)
+                self._work_through([chain], alone=True)
         finally:
-            self._writers.shutdown(wait=False)
+            self._writers.shutdown(wait=False, cancel_futures=True)
         return self._report
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self._report.stage_ms[stage] = (time.perf_counter() - start) * 1000
+        spent_ms = (time.perf_counter() - start) * 1000
+        self._report.stage_ms[stage] = self._report.stage_ms.get(stage, 0.0) + spent_ms
 
     def _settle(
         self, upload: Upload, kind: OutcomeKind, error: BaseException | None = None
@@ -166,23 +155,65 @@ class _Batch:
         self._report.outcomes[upload] = Outcome(kind, error)
 
     def _look_up(self, uploads: Sequence[Upload]) -> list[Upload]:
-        known = self._ports.known_sequencers([upload.key for upload in uploads]) if uploads else {}
+        keys = list(dict.fromkeys(upload.key for upload in uploads))
+        known = self._ports.known_rows(keys) if keys else {}
         pending = []
         for upload in uploads:
-            if upload.sequencer <= known.get(upload.key, ""):
-                self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
-            else:
+            if self._is_pending(upload, known.get(upload.key, Known())):
                 pending.append(upload)
+            else:
+                self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
         return pending
 
-    def _read(self, pending: Sequence[Upload]) -> list[_Read]:
+    def _is_pending(self, upload: Upload, known: Known) -> bool:
+        if not upload.restored:
+            return upload.sequencer > known.sequencer
+        # A restored version is answered where its own row says ARCHIVED, and never in the place of
+        # another version. Events without a version are told apart by the ETag.
+        version = upload.version_id or known.version_id
+        self._restored[upload] = replace(
+            upload, version_id=version, sequencer=known.sequencer or OLDEST
+        )
+        same = version == known.version_id and upload.etag in ("", known.etag)
+        return not known.sequencer or (known.archived and same)
+
+    def _work_through(self, chains: list[_Chain], alone: bool) -> None:
+        """The newest version of each key, and where that was deleted meanwhile, the one before."""
+        while chains:
+            self._work([chain[-1] for chain in chains], alone)
+            chains = [chain[:-1] for chain in chains if self._leaves_older(chain)]
+
+    def _leaves_older(self, chain: _Chain) -> bool:
+        """Whether the version before the newest has to be worked on; if not, it is settled."""
+        newest = self._report.outcomes[chain[-1]].kind
+        if newest is OutcomeKind.OBJECT_GONE:
+            return len(chain) > 1
+        for upload in chain[:-1]:
+            if newest is OutcomeKind.RETRY:
+                error = RetryableError("waits for a newer version of the same key")
+                self._settle(upload, OutcomeKind.RETRY, error)
+            else:
+                self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
+        return False
+
+    def _work(self, uploads: Sequence[Upload], alone: bool) -> None:
+        """Read, ask, write; every upload is settled afterwards."""
+        with self._timed("read"):
+            reads = self._read(uploads, alone)
+        with self._timed("predict"):
+            for run in split([each.photo.jpeg for each in reads]):
+                self._predict(
+                    [reads[index] for index in run],
+                    ATTEMPTS_ALONE if alone else ATTEMPTS_TOGETHER,
+                )
+        with self._timed("write"):
+            self._finish_writes()
+
+    def _read(self, uploads: Sequence[Upload], alone: bool) -> list[_Read]:
         """What can be read before the endpoint's time begins; a hanging reader is left behind."""
-        if not pending:
-            return []
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="read")
-        futures = {pool.submit(self._read_one, upload): upload for upload in pending}
-        left_s = self._deadline.remaining_s() - self._ports.endpoint_worst_case_s
-        wait(futures, timeout=max(0.0, left_s))
+        futures = {pool.submit(self._read_one, upload): upload for upload in uploads}
+        wait(futures, timeout=self._reading_s(alone))
         pool.shutdown(wait=False, cancel_futures=True)
         reads = []
         for future, upload in futures.items():
@@ -194,35 +225,50 @@ class _Batch:
                 reads.append(_Read(upload, future.result()))
         return reads
 
+    def _reading_s(self, alone: bool) -> float:
+        """One photo alone may take half of the time that is left over: others wait for theirs."""
+        left_s = self._deadline.remaining_s() - self._ports.endpoint_worst_case_s
+        return max(0.0, left_s / 2 if alone else left_s)
+
     def _read_one(self, upload: Upload) -> Photo:
+        if self._unavailable:
+            raise self._unavailable
         self._deadline.require(self._ports.endpoint_worst_case_s, "reading and classifying a photo")
+        source = self._restored.get(upload, upload)
         # Nothing else refers to the original: its bytes are freed when shrink returns.
-        return shrink(self._ports.read_object(upload), self._max_pixels)
+        return shrink(self._ports.read_object(source), self._max_pixels)
 
     def _settle_fault(self, upload: Upload, error: BaseException) -> None:
         """Any other error than ours is a bug or a broken machine: the queue keeps the message."""
         if isinstance(error, PermanentError):
-            row = rejected_row(upload, error, self._ports.now())
+            row = rejected_row(self._restored.get(upload, upload), error, self._ports.now())
             self._write(upload, row, OutcomeKind.REJECTED, error)
         elif isinstance(error, ObjectGoneError):
             self._settle(upload, OutcomeKind.OBJECT_GONE, error)
         else:
             self._settle(upload, OutcomeKind.RETRY, error)
 
-    def _predict(self, reads: Sequence[_Read]) -> None:
-        jpegs = [each.photo.jpeg for each in reads]
+    def _predict(self, reads: Sequence[_Read], attempts: int) -> None:
+        """Nothing is asked any more once the endpoint as a whole was found unavailable."""
         try:
-            answer = self._ports.predict(jpegs, self._deadline, self._report.endpoint_ms.append)
+            if self._unavailable:
+                raise self._unavailable
+            jpegs = [each.photo.jpeg for each in reads]
+            answer = self._ports.predict(
+                jpegs, attempts, self._deadline, self._report.endpoint_ms.append
+            )
         except PermanentError as error:
             # The model refuses the request and does not say which photo it is about.
             if len(reads) > 1:
                 for each in reads:
-                    self._predict([each])
+                    self._predict([each], attempts)
             else:
                 self._settle_fault(reads[0].upload, error)
-        except RetryableError as error:
+        except Exception as error:  # noqa: BLE001 - a bug that one photo wakes takes no other along
+            if isinstance(error, EndpointUnavailableError):
+                self._unavailable = error
             for each in reads:
-                self._settle(each.upload, OutcomeKind.RETRY, error)
+                self._settle_fault(each.upload, error)
         else:
             for each, item in zip(reads, answer.predictions, strict=True):
                 self._take(each, item, answer)
@@ -232,7 +278,8 @@ class _Batch:
             fault = PermanentError(Reason.MODEL_REFUSED, f"{item.code}: {item.message}")
             self._settle_fault(read.upload, fault)
             return
-        row = answered_row(read.upload, read.photo, item, answer, self._ports.now())
+        source = self._restored.get(read.upload, read.upload)
+        row = answered_row(source, read.photo, item, answer, self._ports.now())
         kind = OutcomeKind.NO_DOG if item.breed is None else OutcomeKind.CLASSIFIED
         self._write(read.upload, row, kind)
 
@@ -241,10 +288,12 @@ class _Batch:
     ) -> None:
         """Starts at once: a row that is on its way is not lost with what comes after it."""
         row = with_expiry(row, self._ports.now(), self._retention_days)
-        self._writes[self._writers.submit(self._ports.put_row, row)] = (upload, kind, error)
+        put = self._ports.put_restored_row if upload.restored else self._ports.put_row
+        self._writes[self._writers.submit(put, row)] = (upload, kind, error)
 
     def _finish_writes(self) -> None:
-        wait(self._writes, timeout=max(0.0, self._deadline.remaining_s() - EXIT_RESERVE_S))
+        left_s = self._deadline.remaining_s() - EXIT_RESERVE_S
+        wait(self._writes, timeout=max(0.0, min(left_s, WRITE_RESERVE_S)))
         for future, (upload, kind, error) in self._writes.items():
             if not future.done():
                 fault: BaseException | None = RetryableError("writing the row took too long")
@@ -256,3 +305,4 @@ class _Batch:
                 self._settle(upload, kind, error)
             else:
                 self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
+        self._writes.clear()

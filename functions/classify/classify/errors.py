@@ -19,6 +19,8 @@ class Reason(StrEnum):
     TRUNCATED = "TRUNCATED"
     TOO_SLOW = "TOO_SLOW"
     MODEL_REFUSED = "MODEL_REFUSED"
+    ARCHIVED = "ARCHIVED"
+    UNREADABLE = "UNREADABLE"
 
 
 class PermanentError(Exception):
@@ -39,3 +41,7 @@ class RetryableError(Exception):
 
     Throttling, time-outs, 5xx, a missing permission, the unknown.
     """
+
+
+class EndpointUnavailableError(RetryableError):
+    """The endpoint as a whole does not answer: no other photo would fare better just now."""

@@ -1,12 +1,14 @@
 """From SQS messages to uploads: each body is an S3 event notification, or S3's test event.
 
-S3 delivers at least once and in any order; `sequencer` orders the events of one key. Keys arrive
-URL-encoded as in a form (space is `+`). Source: Amazon S3 User Guide, "Event message structure"
-(versions 2.x, which differ in fields not read here, so the version is not looked at).
+S3 delivers at least once and in any order; `sequencer` orders the events of one key, but only those
+that create and delete: the one that tells of a version restored from an archive has none, or one
+that says nothing about the version's age. Keys arrive URL-encoded as in a form (space is `+`).
+Source: Amazon S3 User Guide, "Event message structure" (versions 2.x, which differ in fields not
+read here, so the version is not looked at).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,17 +18,22 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQS
 
 SEQUENCER_DIGITS = 32
 TEST_EVENT = "s3:TestEvent"
+RESTORED = "ObjectRestore:Completed"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One object version that was created. Two deliveries of the same event are equal."""
+    """One object version that was created, or `restored` from an archive: then without sequencer.
+
+    Two deliveries of the same event are equal.
+    """
 
     bucket: str
     key: str
     sequencer: str
     version_id: str | None = None
     etag: str = ""
+    restored: bool = False
     # Not part of the identity: what S3 says beside it must not make a duplicate look new.
     size_bytes: int | None = field(default=None, compare=False)
     created_at: datetime | None = field(default=None, compare=False)
@@ -39,6 +46,9 @@ class Message:
     """One SQS message: its uploads, the number of records to ignore, or why it is unreadable."""
 
     message_id: str
+    receipt_handle: str = ""
+    # How often SQS has handed it out, this time included.
+    receive_count: int = 1
     uploads: tuple[Upload, ...] = ()
     ignored: int = 0
     fault: str = ""
@@ -63,33 +73,40 @@ def padded_sequencer(sequencer: str) -> str:
 
 
 def _read_message(record: SQSRecord) -> Message:
-    message_id = record.message_id
+    attributes = record.get("attributes") or {}
+    message = Message(
+        record.message_id,
+        record.get("receiptHandle") or "",
+        int(attributes.get("ApproximateReceiveCount", 1)),
+    )
     try:
-        uploads = list(_read_body(record))
+        uploads = list(_read_body(record, message.receive_count))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # Not acknowledged: after its last receive the message rests in the dead-letter queue, where
         # it can be read.
-        return Message(message_id, fault=f"{type(error).__name__}: {error}")
+        return replace(message, fault=f"{type(error).__name__}: {error}")
     wanted = tuple(upload for upload in uploads if upload is not None)
-    return Message(message_id, uploads=wanted, ignored=len(uploads) - len(wanted))
+    return replace(message, uploads=wanted, ignored=len(uploads) - len(wanted))
 
 
-def _read_body(record: SQSRecord) -> Iterator[Upload | None]:
+def _read_body(record: SQSRecord, receive_count: int) -> Iterator[Upload | None]:
     """One item a record; None for a record that is none of our business."""
     body = record.json_body
     if body.get("Event") == TEST_EVENT:
         yield None
         return
-    receive_count = int((record.get("attributes") or {}).get("ApproximateReceiveCount", 1))
     for s3_record in body["Records"]:
         yield _read_upload(S3EventRecord(s3_record), receive_count)
 
 
 def _read_upload(record: S3EventRecord, receive_count: int) -> Upload | None:
-    if not record.event_name.removeprefix("s3:").startswith("ObjectCreated:"):
+    event = record.event_name.removeprefix("s3:")
+    restored = event == RESTORED
+    if not restored and not event.startswith("ObjectCreated:"):
         return None
+    described = record.s3.get_object
     # Powertools hands the key out still encoded here; it is decoded once, in this line.
-    key = unquote_plus(record.s3.get_object.key, errors="strict")
+    key = unquote_plus(described.key, errors="strict")
     if not key:
         raise ValueError("the record has an empty key")
     if key.endswith("/"):
@@ -97,10 +114,11 @@ def _read_upload(record: S3EventRecord, receive_count: int) -> Upload | None:
     return Upload(
         bucket=record.s3.bucket.name,
         key=key,
-        sequencer=padded_sequencer(record.s3.get_object.sequencer),
-        version_id=record.s3.get_object.version_id,
-        etag=record.s3.get_object.etag,
-        size_bytes=record.s3.get_object.get("size"),
+        sequencer="" if restored else padded_sequencer(described.sequencer),
+        version_id=described.version_id,
+        etag=described.get("eTag") or "",
+        restored=restored,
+        size_bytes=described.get("size"),
         created_at=_parse_time(record.get("eventTime")),
         receive_count=receive_count,
     )

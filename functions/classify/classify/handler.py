@@ -1,51 +1,97 @@
-"""Lambda entry point `classify.handler.handle`: SQS messages that hold S3 ObjectCreated events.
+"""Lambda entry point `classify.handler.handle`: SQS messages that hold S3 event notifications.
 
 Answers {"batchItemFailures": [...]} (ReportBatchItemFailures): the messages named there go back to
-the queue, all others are done with. Environment variables: see classify.settings.
+the queue, for as long as classify.waits says; all others are done with. Environment variables: see
+classify.settings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from classify.clients import connect
-from classify.core import OutcomeKind, Report, classify_batch
+from classify.core import classify_batch
 from classify.deadline import Deadline
 from classify.events import Message, read_messages
-from classify.observability import count_batch, count_lost_batch, log_batch, logger, observed
+from classify.observability import (
+    count_acknowledged,
+    count_batch,
+    count_lost_batch,
+    log_batch,
+    logger,
+    observed,
+)
+from classify.outcomes import OutcomeKind, Report
 from classify.settings import Settings
+from classify.waits import wait_s
 
 SETTINGS = Settings.from_env()
 PORTS = connect(SETTINGS)
+# One call to SQS and the answer to Lambda.
+GIVE_BACK_RESERVE_S = 4.0
 
 
 @observed
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Raises on what is no SQS event: there is no message to acknowledge or to name.
     messages = read_messages(event)
+    deadline = Deadline(context.get_remaining_time_in_millis)
+    left = list(messages)
+
+    def acknowledge(report: Report) -> None:
+        done = [message for message in left if _is_done(message, report)]
+        if done and _acknowledged(done):
+            count_acknowledged(done, report)
+            left[:] = [message for message in left if message not in done]
+
     try:
         report = classify_batch(
             (upload for message in messages for upload in message.uploads),
             PORTS,
-            Deadline(context.get_remaining_time_in_millis),
+            deadline,
             SETTINGS.max_pixels,
             SETTINGS.retention_days,
+            acknowledge,
         )
     except Exception:  # noqa: BLE001 - the one boundary: whatever it was, the queue keeps all
         # Rows that were written meanwhile are found when the messages return.
         logger.exception("Batch failed")
-        count_lost_batch(messages)
-        return _failures(message.message_id for message in messages)
-    failed = {message.message_id for message in messages if not _is_done(message, report)}
-    count_batch(messages, report, failed)
+        count_lost_batch(left)
+        return _give_back(left, deadline)
+    failed = [message for message in left if not _is_done(message, report)]
+    count_batch(left, report, failed)
     log_batch(messages, report, failed)
-    return _failures(message.message_id for message in messages if message.message_id in failed)
+    return _give_back(failed, deadline)
 
 
 def _is_done(message: Message, report: Report) -> bool:
     """A message is acknowledged when every record in it is."""
-    outcomes = (report.outcomes[upload].kind for upload in message.uploads)
-    return not message.fault and OutcomeKind.RETRY not in outcomes
+    outcomes = [report.outcomes.get(upload) for upload in message.uploads]
+    return not message.fault and all(
+        outcome and outcome.kind is not OutcomeKind.RETRY for outcome in outcomes
+    )
 
 
-def _failures(message_ids: Iterable[str]) -> dict[str, Any]:
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
+def _acknowledged(done: Iterable[Message]) -> bool:
+    try:
+        PORTS.acknowledge([message.receipt_handle for message in done])
+    except Exception:  # noqa: BLE001 - they are acknowledged by the answer to Lambda all the same
+        logger.exception("Messages not acknowledged early")
+        return False
+    return True
+
+
+def _give_back(failed: Sequence[Message], deadline: Deadline) -> dict[str, Any]:
+    """The answer to Lambda, once SQS knows how long each message has to wait."""
+    try:
+        if failed:
+            deadline.require(GIVE_BACK_RESERVE_S, "setting the waits")
+            PORTS.give_back({message.receipt_handle: _wait_s(message) for message in failed})
+    except Exception:  # noqa: BLE001 - nothing is lost: they wait for the queue's own time-out
+        logger.exception("Waits not set")
+    return {"batchItemFailures": [{"itemIdentifier": each.message_id} for each in failed]}
+
+
+def _wait_s(message: Message) -> int:
+    # What cannot be read costs nothing to try and never gets better: on to the dead-letter queue.
+    tries = 1 if message.fault else message.receive_count
+    return wait_s(tries, SETTINGS.first_wait_s, SETTINGS.longest_wait_s)

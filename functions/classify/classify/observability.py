@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
-from classify.core import OutcomeKind, Report
 from classify.errors import RetryableError
 from classify.events import Message, Upload
+from classify.outcomes import OutcomeKind, Report
 
 # One a record that is done with, of an acknowledged message: the sum over all outcomes.
 UPLOADS_ANSWERED = "UploadsAnswered"
@@ -26,8 +26,14 @@ ALREADY_ANSWERED = "AlreadyAnswered"
 OBJECT_GONE = "ObjectGone"
 IGNORED = "Ignored"
 RETRIES_REPORTED = "RetriesReported"
+# Of those, the ones that have failed for more than a minute: see REPEATED_FROM_RECEIVE.
+REPEATED_RETRIES = "RepeatedRetries"
 ENDPOINT_CALLS = "EndpointCalls"
 ENDPOINT_MILLISECONDS = "EndpointMilliseconds"
+
+# By classify.waits that is 5 + 10 + 20 + 40 s after the first try: a throttled moment is over by
+# then, an outage is not.
+REPEATED_FROM_RECEIVE = 5
 
 _METRIC_OF = {
     OutcomeKind.CLASSIFIED: CLASSIFIED,
@@ -54,28 +60,56 @@ def observed(handler: Handler) -> Handler:
     return logger.inject_lambda_context(measured)
 
 
-def count_batch(messages: Iterable[Message], report: Report, failed: set[str]) -> None:
-    """`failed`: ids of the messages that go back; UploadsAnswered waits for their return."""
-    counts = Counter({UPLOADS_ANSWERED: 0, RETRIES_REPORTED: len(failed)})
+def count_batch(messages: Sequence[Message], report: Report, failed: Sequence[Message]) -> None:
+    """`failed`: those of the messages that go back; UploadsAnswered waits for their return."""
+    _count_messages(messages, report, failed)
+    _count(ENDPOINT_CALLS, len(report.endpoint_ms))
+    for milliseconds in report.endpoint_ms:
+        _metrics.add_metric(ENDPOINT_MILLISECONDS, MetricUnit.Milliseconds, milliseconds)
+
+
+def count_acknowledged(messages: Sequence[Message], report: Report) -> None:
+    """Sent at once, for what comes next may end the process. Not to be counted again."""
+    _count_messages(messages, report, failed=())
+    _metrics.flush_metrics()
+
+
+def count_lost_batch(messages: Sequence[Message]) -> None:
+    """Nothing is known but that every message goes back to the queue."""
+    _count_messages((), Report(), failed=messages)
+
+
+def _count_messages(messages: Sequence[Message], report: Report, failed: Sequence[Message]) -> None:
+    counts = Counter(
+        {
+            RETRIES_REPORTED: len(failed),
+            REPEATED_RETRIES: sum(
+                message.receive_count >= REPEATED_FROM_RECEIVE for message in failed
+            ),
+        }
+    )
     seen: set[Upload] = set()
     for message in messages:
         counts[IGNORED] += message.ignored
-        if message.message_id not in failed:
+        if message not in failed:
             counts[UPLOADS_ANSWERED] += len(message.uploads) + message.ignored
         for upload in message.uploads:
             kind = report.outcomes[upload].kind
             if kind in _METRIC_OF:
                 counts[ALREADY_ANSWERED if upload in seen else _METRIC_OF[kind]] += 1
             seen.add(upload)
-    counts[ENDPOINT_CALLS] = len(report.endpoint_ms)
+    # The alarm on what was never answered needs a value of every batch.
+    _metrics.add_metric(UPLOADS_ANSWERED, MetricUnit.Count, counts.pop(UPLOADS_ANSWERED, 0))
     for name, count in counts.items():
-        if count or name == UPLOADS_ANSWERED:
-            _metrics.add_metric(name, MetricUnit.Count, count)
-    for milliseconds in report.endpoint_ms:
-        _metrics.add_metric(ENDPOINT_MILLISECONDS, MetricUnit.Milliseconds, milliseconds)
+        _count(name, count)
 
 
-def log_batch(messages: Iterable[Message], report: Report, failed: set[str]) -> None:
+def _count(name: str, count: int) -> None:
+    if count:
+        _metrics.add_metric(name, MetricUnit.Count, count)
+
+
+def log_batch(messages: Iterable[Message], report: Report, failed: Sequence[Message]) -> None:
     for message in messages:
         if message.fault:
             logger.error(
@@ -103,9 +137,3 @@ def log_batch(messages: Iterable[Message], report: Report, failed: set[str]) -> 
         stage_ms={stage: round(spent) for stage, spent in report.stage_ms.items()},
         endpoint_ms=[round(spent) for spent in report.endpoint_ms],
     )
-
-
-def count_lost_batch(messages: Sequence[Message]) -> None:
-    """Nothing is known but that every message goes back to the queue."""
-    _metrics.add_metric(UPLOADS_ANSWERED, MetricUnit.Count, 0)
-    _metrics.add_metric(RETRIES_REPORTED, MetricUnit.Count, len(messages))

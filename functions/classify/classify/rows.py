@@ -1,6 +1,7 @@
 """What a row of the predictions table holds. Numbers are Decimal: DynamoDB takes no floats."""
 
 import zlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,11 +11,21 @@ from classify.events import Upload
 from classify.images import Photo
 from classify.wire import Answer, Prediction
 
-# Readers of the by-day index ask this many partitions a day; see the template.
+# Readers of the indexes by-day and rejected ask this many partitions a day; see the template.
 DAY_SHARDS = 8
 MAX_MESSAGE_CHARS = 500
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What matters of a row that is there already. `sequencer` is "" in rows of another making."""
+
+    sequencer: str = ""
+    version_id: str | None = None
+    etag: str = ""
+    archived: bool = False
 
 
 def answered_row(
@@ -41,10 +52,12 @@ def rejected_row(upload: Upload, fault: PermanentError, now: datetime) -> Row:
     message = fault.message
     if len(message) > MAX_MESSAGE_CHARS:
         message = message[: MAX_MESSAGE_CHARS - 1] + "…"
-    return _common(upload, now) | {
+    row = _common(upload, now)
+    return row | {
         "status": "REJECTED",
         "reason": {"code": str(fault.code), "message": message},
-        "rejected_on": f"{now:%Y-%m-%d}",
+        # The key of a sparse index: only rejected rows have it.
+        "rejected_on": row["day_shard"],
     }
 
 

@@ -8,28 +8,39 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from classify.errors import RetryableError
+from classify.errors import Reason, RetryableError
+from classify.rows import Known
 
 # DynamoDB's limit of one BatchGetItem.
 MAX_KEYS_A_CALL = 100
 MAX_ROUNDS = 4
 FIRST_PAUSE_S = 0.05
 
+# Both may become reserved words one day.
+_NAMES = {"#reason": "reason", "#code": "code"}
 
-def known_sequencers(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[str, str]:
-    """Image key -> sequencer of its row, for the keys that have one. Raises RetryableError."""
-    known: dict[str, str] = {}
+_NEWER = "attribute_not_exists(sequencer) OR sequencer < :new"
+_STILL_ARCHIVED = (
+    "attribute_not_exists(sequencer) OR (sequencer = :new AND #reason.#code = :archived)"
+)
+
+
+def known_rows(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[str, Known]:
+    """What the table holds of these distinct image keys. Raises RetryableError."""
+    known: dict[str, Known] = {}
     for start in range(0, len(keys), MAX_KEYS_A_CALL):
         known |= _known_of_one_call(dynamodb, table, keys[start : start + MAX_KEYS_A_CALL])
     return known
 
 
-def _known_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[str, str]:
-    known: dict[str, str] = {}
+def _known_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[str, Known]:
+    known: dict[str, Known] = {}
     wanted = {
         table: {
             "Keys": [{"image_key": {"S": key}} for key in keys],
-            "ProjectionExpression": "image_key, sequencer",
+            "ProjectionExpression": "image_key, sequencer, version_id, etag, #reason.#code",
+            "ExpressionAttributeNames": _NAMES,
+            # Eventually consistent, an answer of a second ago would be paid for once more.
             "ConsistentRead": True,
         }
     }
@@ -41,22 +52,55 @@ def _known_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[s
         except (BotoCoreError, ClientError) as error:
             raise RetryableError(f"DynamoDB could not be read: {error}") from error
         for item in answer.get("Responses", {}).get(table, ()):
-            # A row of another making, without a sequencer, is older than any upload.
-            known[item["image_key"]["S"]] = item.get("sequencer", {}).get("S", "")
+            known[item["image_key"]["S"]] = _known(item)
         wanted = answer.get("UnprocessedKeys") or {}
         if not wanted:
             return known
     raise RetryableError(f"DynamoDB left keys unread {MAX_ROUNDS} times")
 
 
+def _known(item: Mapping[str, Any]) -> Known:
+    def text(name: str) -> str:
+        value: str = item.get(name, {}).get("S", "")
+        return value
+
+    code = item.get("reason", {}).get("M", {}).get("code", {}).get("S")
+    return Known(
+        text("sequencer"), text("version_id") or None, text("etag"), code == Reason.ARCHIVED
+    )
+
+
 def put_row(dynamodb: Any, table: str, row: Mapping[str, Any]) -> bool:
-    """False when the table holds this or a newer version already. Raises RetryableError."""
+    """False when the table holds this or a newer version already. Raises RetryableError.
+
+    A row of another making, without a sequencer, is older than any upload.
+    """
+    return _put(dynamodb, table, row, ConditionExpression=_NEWER)
+
+
+def put_restored_row(dynamodb: Any, table: str, row: Mapping[str, Any]) -> bool:
+    """Replaces the row that called the same version archived; False when there is another by now.
+
+    Raises RetryableError.
+    """
+    return _put(
+        dynamodb,
+        table,
+        row,
+        ConditionExpression=_STILL_ARCHIVED,
+        ExpressionAttributeNames=_NAMES,
+        ExpressionAttributeValues={":archived": {"S": str(Reason.ARCHIVED)}},
+    )
+
+
+def _put(dynamodb: Any, table: str, row: Mapping[str, Any], **condition: Any) -> bool:
+    values = condition.pop("ExpressionAttributeValues", {})
     try:
         dynamodb.put_item(
             TableName=table,
             Item=_serialized(row)["M"],
-            ConditionExpression="attribute_not_exists(image_key) OR sequencer < :new",
-            ExpressionAttributeValues={":new": {"S": row["sequencer"]}},
+            ExpressionAttributeValues={":new": {"S": row["sequencer"]}} | values,
+            **condition,
         )
     except ClientError as error:
         if error.response["Error"]["Code"] == "ConditionalCheckFailedException":

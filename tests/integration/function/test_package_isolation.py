@@ -146,6 +146,7 @@ def run(package: Path, runtime: Path) -> dict[str, Any]:
             "Parent=53995c3f42cd8ad8;Sampled=1",
             "PREDICTIONS_TABLE": "predictions",
             "ENDPOINT_NAME": "breeds",
+            "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
             "POWERTOOLS_SERVICE_NAME": "classify",
             "POWERTOOLS_METRICS_NAMESPACE": "breed-classifier",
         },

@@ -14,6 +14,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "PREDICTIONS_TABLE": "predictions",
     "ENDPOINT_NAME": "breeds",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
     "POWERTOOLS_SERVICE_NAME": "classify",
     "POWERTOOLS_METRICS_NAMESPACE": "breed-classifier",
 }

@@ -97,7 +97,7 @@ def test_text_named_jpg_is_rejected_with_its_reason(world: World) -> None:
     assert world.deliver(message(world.upload(data=b"hello, not a dog"))) == []
     row = world.row()
     assert (row["status"], row["reason"]["code"]) == ("REJECTED", "NOT_AN_IMAGE")
-    assert row["rejected_on"] == row["classified_at"][:10]
+    assert row["rejected_on"] == row["day_shard"]
     assert not {"breed", "confidence", "top", "model_version", "variant"} & row.keys()
     assert world.endpoint.calls == []
 
@@ -182,8 +182,7 @@ def test_newest_version_deleted_gives_the_older_one_its_turn(world: World) -> No
     version = new["s3"]["object"]["versionId"]
     world.s3.delete_object(Bucket=BUCKET, Key="uploads/rex.jpg", VersionId=version)
     # WHEN both arrive: the newer is gone, so the older one is the current object again
-    assert world.deliver(message(old, id_="old"), message(new, id_="new")) == ["old"]
-    assert world.deliver(message(old, id_="old")) == []
+    assert world.deliver(message(old, id_="old"), message(new, id_="new")) == []
     assert world.row()["version_id"] == old["s3"]["object"]["versionId"]
 
 
@@ -350,13 +349,15 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
 ) -> None:
     # GIVEN batches that end in every way there is
     named = {
-        value for name, value in vars(observability).items() if name.isupper() and name[0] != "_"
+        value
+        for name, value in vars(observability).items()
+        if name.isupper() and name[0] != "_" and isinstance(value, str)
     }
     dog, text = world.upload("uploads/a.jpg"), world.upload("uploads/b.jpg", b"text")
     world.deliver(*messages([dog, text, record("uploads/gone.jpg", "1", None), dog]))
     world.endpoint.reply = lambda _index: no_dog()
     world.deliver(message(world.upload("uploads/c.jpg"), record("uploads/folder/", "2", None)))
-    world.deliver(message(body="?"))
+    world.deliver(message(body="?", receive_count=5))
     # THEN every name is used and no other one
     out = capsys.readouterr().out
     assert (
@@ -371,6 +372,7 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
             "ObjectGone",
             "Ignored",
             "RetriesReported",
+            "RepeatedRetries",
             "EndpointCalls",
             "EndpointMilliseconds",
         }

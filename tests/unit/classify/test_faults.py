@@ -164,19 +164,6 @@ def test_refused_batch_is_tried_photo_by_photo(world: World) -> None:
     assert world.endpoint.calls == [3, 1, 1, 1]
 
 
-def test_photo_that_breaks_the_endpoint_takes_no_neighbour_with_it(world: World) -> None:
-    # GIVEN three photos received for the third time, of which the second breaks the endpoint
-    sent = messages(world.upload(f"uploads/{index}.jpg") for index in range(3))
-    for each in sent:
-        each["attributes"] = {"ApproximateReceiveCount": "3"}
-    fine, broken = answer([prediction()]), model_error(500)
-    world.endpoint.faults = [fine, broken(), broken(), fine]
-    # WHEN they arrive in one batch THEN each is sent alone, and only that one goes back
-    assert world.deliver(*sent) == ["m1"]
-    assert world.rows().keys() == {"uploads/0.jpg", "uploads/2.jpg"}
-    assert world.endpoint.calls == [1, 1, 1, 1]
-
-
 def test_photo_refused_within_a_good_answer_is_rejected_alone(world: World) -> None:
     sent = [world.upload(f"uploads/{index}.jpg") for index in range(2)]
     refusal: Json = {"error": {"code": "CORRUPT", "message": "cannot decode" * 100}}

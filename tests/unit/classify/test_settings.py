@@ -3,12 +3,12 @@
 import pytest
 from classify.settings import Settings
 
-REQUIRED = {"PREDICTIONS_TABLE": "rows", "ENDPOINT_NAME": "breeds"}
+REQUIRED = {"PREDICTIONS_TABLE": "rows", "ENDPOINT_NAME": "breeds", "QUEUE_URL": "https://q"}
 
 
 def test_only_required_variables_give_the_documented_defaults() -> None:
     assert Settings.from_env(REQUIRED) == Settings(
-        "rows", "breeds", 26_214_400, 50_000_000, 0, 20.0
+        "rows", "breeds", "https://q", 26_214_400, 50_000_000, 0, 20.0, 5.0, 900.0
     )
 
 
@@ -18,8 +18,12 @@ def test_every_variable_is_read() -> None:
         "MAX_PIXELS": "2000",
         "RETENTION_DAYS": "30",
         "ENDPOINT_TIMEOUT_S": "2.5",
+        "FIRST_WAIT_S": "2",
+        "LONGEST_WAIT_S": "60",
     }
-    assert Settings.from_env(env) == Settings("rows", "breeds", 1000, 2000, 30, 2.5)
+    assert Settings.from_env(env) == Settings(
+        "rows", "breeds", "https://q", 1000, 2000, 30, 2.5, 2.0, 60.0
+    )
 
 
 @pytest.mark.parametrize("missing", REQUIRED)

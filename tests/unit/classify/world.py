@@ -14,6 +14,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from classify import clients, handler
 from classify.core import Ports
+from classify.rows import Known
 from classify.settings import Settings
 from PIL import Image
 
@@ -87,6 +88,39 @@ class Faulty:
 
 
 @dataclass
+class FakeQueue:
+    """What the function asks of SQS: receipt handle -> seconds to wait, and what it deleted."""
+
+    waits: dict[str, int] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    # Raised, or answered as the failure of every entry, one a call.
+    faults: list[Exception | str] = field(default_factory=list)
+
+    def change_message_visibility_batch(self, QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803
+        failed = self._called("change", QueueUrl, Entries)
+        if not failed:
+            self.waits |= {each["ReceiptHandle"]: each["VisibilityTimeout"] for each in Entries}
+        return {"Failed": failed}
+
+    def delete_message_batch(self, QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803
+        failed = self._called("delete", QueueUrl, Entries)
+        if not failed:
+            self.deleted += [each["ReceiptHandle"] for each in Entries]
+        return {"Failed": failed}
+
+    def _called(self, name: str, url: str, entries: list[Json]) -> list[Json]:
+        assert url == handler.SETTINGS.queue_url
+        assert 1 <= len(entries) <= 10
+        assert len({each["Id"] for each in entries}) == len(entries)
+        self.calls.append(name)
+        fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, Exception):
+            raise fault
+        return [{"Id": each["Id"], "Code": fault} for each in entries] if fault else []
+
+
+@dataclass
 class Context:
     """Lambda's context. `remaining_ms` is called at every look at the clock."""
 
@@ -111,6 +145,7 @@ class World:
     s3: Faulty
     dynamodb: Faulty
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
+    queue: FakeQueue = field(default_factory=FakeQueue)
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(0x65_0000))
 
     @classmethod
@@ -127,7 +162,7 @@ class World:
         return cls(Faulty(s3), Faulty(dynamodb))
 
     def ports(self, settings: Settings = handler.SETTINGS) -> Ports:
-        return clients.wire(settings, self.s3, self.dynamodb, self.endpoint)
+        return clients.wire(settings, self.s3, self.dynamodb, self.endpoint, lambda: self.queue)
 
     def upload(self, key: str = "uploads/rex.jpg", data: bytes | None = None) -> Json:
         """Puts the object and gives the S3 record of it, as S3 would send it."""
@@ -157,11 +192,11 @@ class Memory:
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
 
     def ports(self) -> Ports:
-        wired = clients.wire(handler.SETTINGS, None, None, self.endpoint)
+        wired = clients.wire(handler.SETTINGS, None, None, self.endpoint, FakeQueue)
         return replace(
             wired,
-            known_sequencers=lambda keys: {
-                key: self.rows[key]["sequencer"] for key in keys if key in self.rows
+            known_rows=lambda keys: {
+                key: Known(self.rows[key]["sequencer"]) for key in keys if key in self.rows
             },
             read_object=lambda upload: self.objects[upload.key, upload.version_id],
             put_row=self._put,
@@ -200,11 +235,21 @@ def record(key: str, sequencer: str, version_id: str | None, size: int = 1000) -
     }
 
 
-def message(*records: Json, id_: str = "m1", body: str | None = None) -> Json:
+def message(
+    *records: Json, id_: str = "m1", body: str | None = None, receive_count: int = 1
+) -> Json:
     text = json.dumps({"Records": list(records)}) if body is None else body
-    return {"messageId": id_, "receiptHandle": "handle", "body": text, "attributes": {}}
+    return {
+        "messageId": id_,
+        "receiptHandle": f"receipt of {id_}",
+        "body": text,
+        "attributes": {"ApproximateReceiveCount": str(receive_count)},
+    }
 
 
-def messages(records: Iterable[Json]) -> list[Json]:
+def messages(records: Iterable[Json], receive_count: int = 1) -> list[Json]:
     """One message a record, m0, m1, ..."""
-    return [message(each, id_=f"m{index}") for index, each in enumerate(records)]
+    return [
+        message(each, id_=f"m{index}", receive_count=receive_count)
+        for index, each in enumerate(records)
+    ]

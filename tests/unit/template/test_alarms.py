@@ -133,7 +133,17 @@ def test_every_promised_alarm_is_there() -> None:
         "ModelLatency",
         "NumberOfMessagesSent",
         "UploadsAnswered",
+        "RepeatedRetries",
     }
+
+
+def test_retries_alarm_rings_at_the_first_minute_and_lasts_over_the_longest_wait() -> None:
+    alarm = alarms()["RepeatedRetriesAlarm"]
+    assert (alarm["Statistic"], alarm["Threshold"], alarm["Period"]) == ("Sum", 0, 60)
+    assert alarm["DatapointsToAlarm"] == 1
+    function = of_type(template(), "AWS::Serverless::Function")["ClassifyFunction"]
+    longest_wait_s = float(function["Environment"]["Variables"]["LONGEST_WAIT_S"])
+    assert alarm["EvaluationPeriods"] * alarm["Period"] > longest_wait_s + 60
 
 
 def mailing_alarms() -> dict[str, dict[str, Any]]:
@@ -193,8 +203,20 @@ def test_steady_traffic_with_answers_trailing_raises_no_alarm() -> None:
     assert max(unanswered([0, 100, 100, 100, 0, 0], [0, 90, 100, 100, 10, 0], [0] * 6)) <= 0
 
 
-def test_photo_that_waits_in_the_queue_is_left_to_the_age_alarm() -> None:
+def test_photo_that_waits_in_the_queue_is_left_to_the_other_alarms() -> None:
     assert max(unanswered([0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1])) <= 0
+
+
+def test_photos_that_wait_invisibly_for_another_try_count_as_queued() -> None:
+    queries = {query["Id"]: query for query in alarms()["UploadsUnansweredAlarm"]["Metrics"]}
+    assert queries["queued"]["Expression"] == "FILL(waiting, 0) + FILL(inflight, 0)"
+    names = {
+        id_: queries[id_]["MetricStat"]["Metric"]["MetricName"] for id_ in ("waiting", "inflight")
+    }
+    assert names == {
+        "waiting": "ApproximateNumberOfMessagesVisible",
+        "inflight": "ApproximateNumberOfMessagesNotVisible",
+    }
 
 
 def test_photo_that_vanished_raises_the_alarm_once_its_grace_is_over() -> None:

@@ -157,6 +157,7 @@ def test_function_may_do_what_it_calls_and_no_more() -> None:
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
+        "sqs:ChangeMessageVisibility",
         "s3:GetObject",
         "s3:GetObjectVersion",
         "s3:ListBucket",
@@ -169,3 +170,8 @@ def test_function_may_do_what_it_calls_and_no_more() -> None:
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
     }
+
+
+def test_function_delays_and_deletes_messages_of_its_own_queue_alone() -> None:
+    (taking,) = [s.body for s in statements(template()) if s.sid == "TakeFromQueue"]
+    assert taking["Resource"] == {"Fn::GetAtt": ["UploadQueue", "Arn"]}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
-from classify.core import WRITE_RESERVE_S
-from classify.endpoint import ATTEMPTS
+from classify.core import ATTEMPTS_TOGETHER, WRITE_RESERVE_S
+from classify.waits import wait_s
 
 from tests.unit.template.cloudformation import ROOT, listed, of_type, references, template, walk
 from tests.unit.template.evaluation import Deployment
@@ -50,7 +50,7 @@ def test_visibility_timeout_is_six_times_the_function_timeout(mode: str) -> None
 def test_function_has_the_time_for_every_attempt_at_the_endpoint(mode: str) -> None:
     timeout = MODES[mode].properties("ClassifyFunction")["Timeout"]
     worst_s = ENDPOINT_CONNECT_TIMEOUT_S + endpoint_timeout_s(MODES[mode]) + WRITE_RESERVE_S
-    assert ATTEMPTS * worst_s < timeout
+    assert ATTEMPTS_TOGETHER * worst_s < timeout
 
 
 def test_cold_start_of_four_minutes_is_waited_for_by_two_invocations() -> None:
@@ -58,12 +58,16 @@ def test_cold_start_of_four_minutes_is_waited_for_by_two_invocations() -> None:
     # model to answer /ping, one for the request. API reference, "InvokeEndpoint": a client should
     # wait 70 s for a model that may take its 60.
     assert endpoint_timeout_s(MODES["serverless"]) == 70
-    assert 2 * ATTEMPTS * endpoint_timeout_s(MODES["serverless"]) > 4 * 60
+    assert 2 * ATTEMPTS_TOGETHER * endpoint_timeout_s(MODES["serverless"]) > 4 * 60
 
 
 def test_age_alarm_rings_after_two_and_a_half_visibility_timeouts() -> None:
     visibility = MODES["instances"].properties("UploadQueue")["VisibilityTimeout"]
     assert properties("OldestMessageAlarm")["Threshold"] == 2.5 * visibility
+def test_oldest_message_alarm_tells_of_a_backlog_and_leaves_failures_to_the_alarm_on_them() -> None:
+    alarm = properties("OldestMessageAlarm")
+    assert alarm["Threshold"] == 15 * 60
+    assert "repeated-retries" in alarm["AlarmDescription"]
 
 
 def test_latency_alarm_rings_at_a_quarter_of_the_function_s_patience() -> None:
@@ -80,11 +84,34 @@ def test_default_concurrency_stays_within_what_one_instance_can_queue() -> None:
     assert parameters["MaxConcurrency"]["Default"] == 4 * parameters["MaxInstanceCount"]["Default"]
 
 
-def test_messages_reach_the_dead_letter_queue_after_five_receives_and_stay_14_days() -> None:
+def waits_s(chance: float) -> list[int]:
+    """The waits after each of a photo's tries, the luckiest (0) or the unluckiest (1)."""
+    variables = properties("ClassifyFunction")["Environment"]["Variables"]
+    first_s, longest_s = (float(variables[name]) for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S"))
+    tries = properties("UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
+    return [wait_s(n, first_s, longest_s, lambda: chance) for n in range(1, tries + 1)]
+
+
+def test_outage_of_twelve_hours_costs_no_photo_and_a_poison_photo_is_told_within_a_day() -> None:
+    # The last try is made when all waits but the last one are over.
+    assert sum(waits_s(0)[:-1]) > 13.5 * 3600
+    assert sum(waits_s(1)) < 18.4 * 3600
+    # One that ends the process comes back after the queue's own time-out, in either mode.
+    for deployment, hours in ((MODES["instances"], 8), (MODES["serverless"], 32)):
+        visibility_s = deployment.properties("UploadQueue")["VisibilityTimeout"]
+        assert len(waits_s(1)) * visibility_s <= hours * 3600
+
+
+def test_fault_of_a_moment_is_answered_within_a_minute() -> None:
+    # Three tries more, whatever chance says.
+    assert sum(waits_s(1)[:3]) < 60
+
+
+def test_both_queues_keep_messages_14_days_and_one_is_the_other_s_dead_letter_queue() -> None:
     redrive = properties("UploadQueue")["RedrivePolicy"]
-    assert redrive["maxReceiveCount"] == 5
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
-    assert properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
+    for queue in ("UploadQueue", "DeadLetterQueue"):
+        assert properties(queue)["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
 def test_dead_letter_queue_takes_from_the_upload_queue_only() -> None:
@@ -121,15 +148,16 @@ def test_bucket_is_private_versioned_and_never_deletes_a_photo() -> None:
     assert "NoncurrentVersionTransitions" in keys
 
 
-def test_bucket_tells_the_queue_of_uploads_once_the_queue_lets_it() -> None:
+def test_bucket_tells_the_queue_of_uploads_and_restored_photos_once_the_queue_lets_it() -> None:
     bucket = resource("UploadBucket")
     assert "UploadQueuePolicy" in bucket["DependsOn"]
     assert bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"] == [
         {
-            "Event": "s3:ObjectCreated:*",
+            "Event": event,
             "Queue": {"Fn::GetAtt": ["UploadQueue", "Arn"]},
             "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "uploads/"}]}},
         }
+        for event in ("s3:ObjectCreated:*", "s3:ObjectRestore:Completed")
     ]
 
 
