@@ -71,7 +71,7 @@ def handle_one_batch(folder: Path) -> None:
 
     before = peak_mb()
     aws = Aws(folder)
-    handler.PORTS = clients.wire(handler.SETTINGS, aws, aws, aws)
+    handler.PORTS = clients.wire(handler.SETTINGS, aws, aws, aws, lambda: aws)
     event = {"Records": [message(path.name) for path in sorted(folder.iterdir())]}
     result = handler.handle(event, Context())
     if result["batchItemFailures"] or len(aws.rows) != BATCH:

@@ -65,7 +65,7 @@ class Context:
 
 
 aws = Aws()
-handler.PORTS = clients.wire(handler.SETTINGS, aws, aws, aws)
+handler.PORTS = clients.wire(handler.SETTINGS, aws, aws, aws, lambda: aws)
 
 
 def message(key):
