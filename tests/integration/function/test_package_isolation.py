@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.unit.classify import heic
+from tests.odd_files import heic
 
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTION = ROOT / "functions" / "classify"

