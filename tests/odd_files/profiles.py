@@ -73,7 +73,8 @@ def encoded(colour: Colour, space: str) -> Colour:
 
 def grey_encoded(level: int, gamma: float) -> int:
     linear = float(_linear((level,) * 3)[0])
-    return int(round(255 * linear ** (1 / gamma)))
+    value: float = 255 * linear ** (1 / gamma)
+    return round(value)
 
 
 def lab(colour: Colour) -> tuple[float, float, float]:
