@@ -1,33 +1,27 @@
 """What the cloud started and must not leave behind: Lambda workers and serving processes, and their
 children.
+
+psutil reads the system's own tables, so that no `ps` has to be on the machine.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
+
+import psutil
 
 _GRACE_S = 3.0
 
 
 def descendants(root: int) -> list[int]:
     """Process ids of the children of `root`, of their children, and so on."""
-    with subprocess.Popen(
-        ["/bin/ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE, text=True
-    ) as ps:
-        shown, _ = ps.communicate()
-    children: dict[int, list[int]] = {}
-    for line in shown.splitlines():
-        pid, parent = (int(word) for word in line.split())
-        if pid != ps.pid:
-            children.setdefault(parent, []).append(pid)
-    found = list(children.get(root, []))
-    for pid in found:  # grows as it goes
-        found.extend(children.get(pid, []))
-    return found
+    try:
+        return [child.pid for child in psutil.Process(root).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def end_descendants() -> None:
@@ -57,15 +51,27 @@ def _reap() -> None:
 
 def group_members(group: int) -> dict[int, str]:
     """Process id and command line of each process of a group that has not ended."""
-    shown = subprocess.run(
-        ["/bin/ps", "-A", "-ww", "-o", "pid=,pgid=,stat=,command="],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
     members = {}
-    for line in shown.splitlines():
-        pid, of, state, *command = line.split(maxsplit=3)
-        if int(of) == group and not state.startswith("Z"):
-            members[int(pid)] = command[0] if command else ""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                members[process.pid] = command_line(process.pid)
     return members
+
+
+def command_line(pid: int) -> str:
+    """The words that a process was started with; empty where it has ended or is another user's."""
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
+
+
+def listening_port(pid: int) -> int | None:
+    """The first TCP port that a process of ours listens on, or None where it does not yet."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp4")
+    except psutil.Error:
+        return None
+    ports = (entry.laddr.port for entry in connections if entry.status == psutil.CONN_LISTEN)
+    return next(ports, None)

@@ -8,12 +8,13 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.children import command_line
 from local.errors import AwsError
 from local.sagemaker import package
 from local.sagemaker.log_shipper import LogShipper
@@ -55,7 +56,7 @@ class Fleet:
         )
 
     def start(self) -> None:
-        """Start every variant. Raises ProcessFailedError, with nothing left running."""
+        """Start every variant. Raises ProcessFailedError. Whatever it raises, nothing runs then."""
         for shipper in self._shippers:
             shipper.start()
         for variant in self.variants:
@@ -68,6 +69,9 @@ class Fleet:
                     "ping health check: "
                     f"{error} (log: {variant.layout.log_file})"
                 ) from error
+            except BaseException:
+                self.stop()
+                raise
 
     def stop(self) -> None:
         self.end_processes()
@@ -148,11 +152,9 @@ def _end_leftover(layout: Layout) -> None:
     layout.pid_file.unlink(missing_ok=True)
     if not recorded.isdigit():
         return
-    shown = subprocess.run(
-        ["/bin/ps", "-o", "command=", "-p", recorded], capture_output=True, text=True, check=False
-    )
-    if str(layout.model_dir) in shown.stdout:
-        os.kill(int(recorded), signal.SIGKILL)
+    if str(layout.model_dir) in command_line(int(recorded)):
+        with suppress(ProcessLookupError):
+            os.kill(int(recorded), signal.SIGKILL)
 
 
 def remove(home: Path) -> None:

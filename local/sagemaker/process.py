@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import urllib3
 
+from local.children import listening_port
 from local.settings import HOST, container_environment
 
 # SageMaker's own default is minutes because it also starts an instance; a process here needs a
@@ -52,7 +52,7 @@ class ServingProcess:
 
     def __init__(self, python: Path, layout: Layout, variables: dict[str, str]) -> None:
         self.layout = layout
-        self.port = _free_port()
+        self._port: int | None = None
         environment = container_environment(os.environ) | variables
         environment["PYTHONPATH"] = str(layout.model_dir / "code")
         self._log_start = layout.log_file.stat().st_size if layout.log_file.exists() else 0
@@ -63,7 +63,7 @@ class ServingProcess:
             "--model-dir",
             str(layout.model_dir),
             "--port",
-            str(self.port),
+            "0",
         ]
         with layout.log_file.open("ab") as log:
             try:
@@ -77,11 +77,23 @@ class ServingProcess:
                 )
             except OSError as error:
                 raise ProcessFailedError(f"{command[0]} cannot be started: {error}") from error
-        layout.pid_file.write_text(str(self._process.pid))
+        try:
+            layout.pid_file.write_text(str(self._process.pid))
+        except OSError as error:  # the next cloud could not end it
+            self._process.kill()
+            self._process.wait()
+            raise ProcessFailedError(f"{layout.pid_file} cannot be written: {error}") from error
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def port(self) -> int | None:
+        """Where it listens, which it chooses itself; None until it does."""
+        if self._port is None and self.alive:
+            self._port = listening_port(self.pid)
+        return self._port
 
     @property
     def alive(self) -> bool:
@@ -93,20 +105,22 @@ class ServingProcess:
     def wait_ready(self, timeout_s: float) -> None:
         """Poll /ping until it answers 200. Raises ProcessFailedError."""
         deadline = time.monotonic() + timeout_s
-        url = f"http://{HOST}:{self.port}/ping"
         with urllib3.PoolManager(retries=False, timeout=_PING_TIMEOUT_S) as http:
             while time.monotonic() < deadline:
                 if not self.alive:
                     raise ProcessFailedError(self.last_words())
-                try:
-                    if http.request("GET", url).status == 200:
-                        return
-                except urllib3.exceptions.HTTPError:
-                    pass  # not listening yet
+                if self.port is not None and self._ping(http):
+                    return
                 time.sleep(0.05)
         raise ProcessFailedError(
             f"no answer to /ping within {timeout_s:.0f} s. {self.last_words()}".strip()
         )
+
+    def _ping(self, http: urllib3.PoolManager) -> bool:
+        try:
+            return http.request("GET", f"http://{HOST}:{self.port}/ping").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False  # busy loading, or ended
 
     def stop(self) -> None:
         """SIGTERM, which lets it finish what is in flight; SIGKILL after a grace period."""
@@ -139,9 +153,3 @@ def last_line(log_file: Path, start: int = 0) -> str:
         lines = log.read().decode(errors="replace").splitlines()
     spoken = [line.strip() for line in lines if line.strip()]
     return spoken[-1][:_LAST_WORDS_CHARS] if spoken else ""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -39,7 +39,11 @@ class JobProcess:
                     f"InternalServerError: {command[0]} cannot be started: {error}"
                 ) from error
         self._layout = layout
-        layout.pid_file.write_text(str(self._process.pid))
+        try:
+            layout.pid_file.write_text(str(self._process.pid))
+        except OSError as error:  # the next cloud could not end it
+            self.clear()
+            raise JobError(f"InternalServerError: {layout.pid_file}: {error}") from error
 
     def wait(self, timeout_s: float) -> int | None:
         """The exit code, as Popen gives it; None when it still runs after `timeout_s`."""

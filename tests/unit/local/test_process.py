@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from local.children import descendants
+from local.children import command_line, descendants, listening_port
 from local.sagemaker.process import Layout, ProcessFailedError, ServingProcess, last_line
 
 
@@ -84,6 +85,47 @@ def test_process_that_never_answers_is_failed_at_the_deadline(tmp_path: Path) ->
     assert not process.layout.pid_file.exists()
 
 
+SERVING = """
+import argparse, http.server
+parser = argparse.ArgumentParser()
+parser.add_argument("--model-dir")
+parser.add_argument("--port", type=int)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+options = parser.parse_args()
+assert options.port == 0, options
+http.server.HTTPServer(("127.0.0.1", options.port), Handler).serve_forever()
+"""
+
+
+def test_processes_choose_their_own_ports_and_each_is_found(tmp_path: Path) -> None:
+    python = Path(sys.executable)
+    first = ServingProcess(python, _layout(tmp_path / "1", SERVING), {})
+    second = ServingProcess(python, _layout(tmp_path / "2", SERVING), {})
+    try:
+        first.wait_ready(timeout_s=30)
+        second.wait_ready(timeout_s=30)
+        assert None not in (first.port, second.port)
+        assert first.port != second.port
+        assert listening_port(first.pid) == first.port
+    finally:
+        first.stop()
+        second.stop()
+    assert listening_port(first.pid) is None
+
+
+def test_process_whose_number_cannot_be_written_down_is_not_left_running(tmp_path: Path) -> None:
+    layout = _layout(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
+    layout.pid_file.mkdir()
+
+    with pytest.raises(ProcessFailedError, match="pid cannot be written"):
+        ServingProcess(Path(sys.executable), layout, {})
+
+    assert descendants(os.getpid()) == []
+
+
 def test_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailedError, match="/nowhere/python cannot be started"):
         ServingProcess(Path("/nowhere/python"), _layout(tmp_path, ""), {})
@@ -101,3 +143,15 @@ def test_descendants_are_children_and_their_children() -> None:
             assert descendants(top.pid) == [below]
         finally:
             subprocess.run(["kill", str(below)], check=True)
+
+
+def test_process_is_known_by_its_command_line_while_it_runs() -> None:
+    command = [sys.executable, "-c", "print(flush=True); input()", "--model-dir", "a b"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert command_line(process.pid) == " ".join(command)
+        process.communicate("\n")
+    assert command_line(process.pid) == ""
+    assert descendants(process.pid) == []
