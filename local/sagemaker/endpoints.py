@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 IN_PROGRESS = {"Creating", "Updating", "Deleting"}
 _REASON_CHARS = 1024
+_OUR_ERROR = "The local cloud failed, its log says how: {!r}"
+# What an endpoint can fail of by itself; its words are the reason. Anything else is our own fault.
 _START_ERRORS = (PackageError, ProcessFailedError, AwsError, OSError)
 
 
@@ -57,8 +59,7 @@ class Endpoints:
             self._in_thread(self._bring_up, record, record["EndpointConfigName"])
 
     def create(self, record: Record) -> None:
-        with self._store.changing():
-            self._store["endpoints"][record["EndpointArn"]] = record
+        """Bring up what was just stored as Creating."""
         self._in_thread(self._bring_up, record, record["EndpointConfigName"])
 
     def update(self, record: Record, config_name: str) -> None:
@@ -112,6 +113,10 @@ class Endpoints:
         except _START_ERRORS as error:
             self._failed(record, str(error), old)
             return
+        except Exception as error:  # nobody else would set the endpoint's status
+            logger.exception("endpoint %s failed", record["EndpointName"])
+            self._failed(record, _OUR_ERROR.format(error), old)
+            return
         self._fleets[record["EndpointArn"]] = new
         self._set(
             record,
@@ -135,7 +140,7 @@ class Endpoints:
             self._running.add(new)
         try:
             new.start()
-        except ProcessFailedError:
+        except BaseException:
             self._running.discard(new)
             raise
         return new
@@ -157,11 +162,15 @@ class Endpoints:
     def _tear_down(self, record: Record) -> None:
         endpoint_arn = record["EndpointArn"]
         running = self._fleets.pop(endpoint_arn, None)
-        if running is not None:
-            self._stop(running)
-        fleets.remove(self._endpoint_dir(record))
-        with self._store.changing():
-            self._store["endpoints"].pop(endpoint_arn, None)
+        try:
+            if running is not None:
+                self._stop(running)
+            fleets.remove(self._endpoint_dir(record))
+            with self._store.recording():
+                self._store["endpoints"].pop(endpoint_arn, None)
+        except Exception as error:  # or it would be Deleting for ever
+            logger.exception("endpoint %s is not deleted", record["EndpointName"])
+            self._failed(record, _OUR_ERROR.format(error), None)
         self._notify()
 
     def _plan(self, record: Record, config_name: str) -> Plan:
@@ -192,7 +201,7 @@ class Endpoints:
         self._running.discard(fleet)
 
     def _set(self, record: Record, **changes: Any) -> None:
-        with self._store.changing():
+        with self._store.recording():
             record |= changes | {"LastModifiedTime": time.time()}
         self._notify()
 

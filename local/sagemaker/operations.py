@@ -104,7 +104,6 @@ class Operations:
     # Endpoints
 
     def create_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
-        self._find_config(params["EndpointConfigName"])
         endpoint_arn = sagemaker_arn("endpoint", params["EndpointName"])
         now = time.time()
         record = {
@@ -116,22 +115,28 @@ class Operations:
             "LastModifiedTime": now,
             "_generation": 0,
         }
-        if endpoint_arn in self._store["endpoints"]:
-            raise AwsError(
-                "ValidationException", f'Cannot create already existing endpoint "{endpoint_arn}".'
-            )
+        with self._store.changing():  # nobody comes between the look and the act
+            self._find_config(params["EndpointConfigName"])
+            if endpoint_arn in self._store["endpoints"]:
+                raise AwsError(
+                    "ValidationException",
+                    f'Cannot create already existing endpoint "{endpoint_arn}".',
+                )
+            self._store["endpoints"][endpoint_arn] = record
         self._endpoints.create(record)
         return {"EndpointArn": endpoint_arn}
 
     def update_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
-        record = self._settled_endpoint(params["EndpointName"])
-        self._find_config(params["EndpointConfigName"])
-        if record["EndpointStatus"] != "InService":
-            status = record["EndpointStatus"]
-            raise AwsError(
-                "ValidationException", f"An endpoint that is {status} cannot be updated. Delete it."
-            )
-        self._endpoints.update(record, params["EndpointConfigName"])
+        with self._store.changing():
+            record = self._settled_endpoint(params["EndpointName"])
+            self._find_config(params["EndpointConfigName"])
+            if record["EndpointStatus"] != "InService":
+                status = record["EndpointStatus"]
+                raise AwsError(
+                    "ValidationException",
+                    f"An endpoint that is {status} cannot be updated. Delete it.",
+                )
+            self._endpoints.update(record, params["EndpointConfigName"])
         return {"EndpointArn": record["EndpointArn"]}
 
     def describe_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +156,8 @@ class Operations:
         return page(rows, params, "Endpoints", "EndpointName", "EndpointStatus")
 
     def delete_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
-        self._endpoints.delete(self._settled_endpoint(params["EndpointName"]))
+        with self._store.changing():
+            self._endpoints.delete(self._settled_endpoint(params["EndpointName"]))
         return {}
 
     # What they share

@@ -4,12 +4,15 @@ container would find it.
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.clients import aws_client
@@ -18,6 +21,9 @@ from local.errors import AwsError
 # Far above the archives this product makes (under 200 MB), far below a laptop's disk.
 MAX_UNPACKED_BYTES = 4 * 1024**3
 MAX_FILES = 20_000
+_BLOCK_BYTES = 1024 * 1024
+# What gzip, zlib and tarfile raise for damaged data; the last two for numbers in a tar's headers.
+_DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError)
 
 
 class PackageError(Exception):
@@ -76,32 +82,48 @@ def fetch(cloud_url: str, url: str, archive: Path) -> None:
     bucket, key = split_s3_url(url)
     try:
         aws_client("s3", cloud_url).download_file(bucket, key, str(archive))
-    except (BotoCoreError, ClientError, OSError) as error:
+    except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
         raise PackageError(f"Failed to download {url}: {error}") from error
 
 
 def unpack(archive: Path, target: Path) -> None:
     """Unpack a .tar.gz into `target`, which appears whole or not at all.
 
-    Links and names that lead out of the folder, devices, and archives larger than a model can be
-    are refused (tarfile's "data" filter, PEP 706). Raises PackageError.
+    Links and names that lead out of the folder, devices, archives larger than a model can be
+    (tarfile's "data" filter, PEP 706) and damaged ones are refused. Raises PackageError.
     """
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    total_bytes = 0
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for number, member in enumerate(tar, start=1):
-                total_bytes += member.size
-                if number > MAX_FILES or total_bytes > MAX_UNPACKED_BYTES:
-                    raise PackageError(
-                        f"The archive holds more than {MAX_FILES} files "
-                        f"or {MAX_UNPACKED_BYTES} bytes."
-                    )
-                tar.extract(member, partial, filter="data")
+        partial.mkdir(parents=True)
+        with gzip.open(archive) as stream:
+            with tarfile.open(fileobj=stream, mode="r:") as tar:
+                _extract(tar, partial)
+            _read_to_the_end(stream)
         partial.rename(target)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise PackageError(f"The archive cannot be unpacked (is it a .tar.gz?): {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+    total_bytes = 0
+    for number, member in enumerate(tar, start=1):
+        total_bytes += member.size
+        if number > MAX_FILES or total_bytes > MAX_UNPACKED_BYTES:
+            raise PackageError(
+                f"The archive holds more than {MAX_FILES} files or {MAX_UNPACKED_BYTES} bytes."
+            )
+        tar.extract(member, folder, filter="data")
+
+
+def _read_to_the_end(stream: gzip.GzipFile) -> None:
+    """Raise one of _DAMAGED where the archive goes on after its last member, or has another
+    checksum than gzip wrote.
+
+    tarfile takes a damaged header for the end, and stops before the checksum.
+    """
+    while block := stream.read(_BLOCK_BYTES):
+        if any(block):
+            raise tarfile.ReadError("it is damaged: after its last file comes what is none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -15,9 +16,11 @@ from local.sagemaker.jobs.run import JobRun
 from local.settings import Settings
 from local.store import Record, Store
 
+logger = logging.getLogger(__name__)
+
 TABLE = "training_jobs"
 CLOUD_STOPPED = "InternalServerError: The local cloud was stopped while the job was running."
-_OUR_ERROR = "InternalServerError: The local cloud failed; its terminal says how."
+OUR_ERROR = "InternalServerError: The local cloud failed, its log says how: {!r}"
 
 
 class TrainingJobs:
@@ -55,15 +58,16 @@ class TrainingJobs:
                     "Training job names must be unique within an AWS account and region, and a "
                     f"training job with this name already exists ({record['TrainingJobArn']})",
                 )
+            # Before it is stored: what cannot be built must not stay behind as InProgress.
+            run = JobRun(
+                self._settings,
+                record,
+                self._journal(record),
+                self._cache,
+                self._environments,
+                threads,
+            )
             self._store[TABLE][record["TrainingJobArn"]] = record
-        run = JobRun(
-            self._settings,
-            record,
-            self._journal(record),
-            self._cache,
-            self._environments,
-            threads,
-        )
         name = f"job-{record['TrainingJobName']}"
         thread = threading.Thread(target=self._run, args=(run, record), daemon=True, name=name)
         with self._changed:
@@ -75,12 +79,13 @@ class TrainingJobs:
     def _run(self, run: JobRun, record: Record) -> None:
         try:
             run.run()
-        finally:
-            if not self._closed:  # only an error of our own leaves a job without an end
-                self._journal(record).finish("Failed", _OUR_ERROR)
-            with self._changed:
-                self._running.pop(record["TrainingJobArn"], None)
-                self._changed.notify_all()
+        except Exception as error:  # or nobody would end the job
+            logger.exception("training job %s failed", record["TrainingJobName"])
+            if not self._closed:
+                self._journal(record).finish("Failed", OUR_ERROR.format(error))
+        with self._changed:
+            self._running.pop(record["TrainingJobArn"], None)
+            self._changed.notify_all()
 
     def stop(self, record: Record) -> None:
         """StopTrainingJob. Does nothing to a job that has ended meanwhile."""

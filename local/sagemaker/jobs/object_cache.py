@@ -20,6 +20,7 @@ from local.sagemaker.jobs.s3 import S3Object, download
 MAX_CACHE_BYTES = 8 * 1024**3
 # Given to every file of the cache: a file with another modification time was written to.
 _PRISTINE_NS = 315_532_800 * 10**9  # 1980-01-01, before any clock
+_PARTIAL = ".partial"
 
 
 class ObjectCache:
@@ -27,24 +28,26 @@ class ObjectCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pruning = threading.Lock()
+        self._changing = threading.Lock()
+        for partial in folder.rglob(f"*{_PARTIAL}"):  # of a cloud that was killed
+            partial.unlink(missing_ok=True)
 
     def fetch(self, client: Any, bucket: str, wanted: S3Object, target: Path) -> None:
         """Put the object at `target`. Raises one of s3.S3_ERRORS."""
         kept = self._path(wanted)
-        if not _pristine(kept, wanted.size):
-            self._download(client, bucket, wanted, kept)
-        os.utime(kept, ns=(time.time_ns(), _PRISTINE_NS))  # used now
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(kept, target)
-
-    def _download(self, client: Any, bucket: str, wanted: S3Object, kept: Path) -> None:
+        with self._changing:  # or `prune` takes it between the look and the link
+            if _pristine(kept, wanted.size):
+                _link(kept, target)
+                return
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}.partial")
+        partial = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}{_PARTIAL}")
         try:
             download(client, bucket, wanted, partial)
             os.utime(partial, ns=(_PRISTINE_NS, _PRISTINE_NS))
-            partial.replace(kept)  # a new file: jobs that hold the old one keep it
+            with self._changing:
+                partial.replace(kept)  # a new file: jobs that hold the old one keep it
+                _link(kept, target)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -53,11 +56,13 @@ class ObjectCache:
 
     def prune(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
         """Delete the longest unused until the rest fits; what a job holds costs nothing here."""
-        with self._pruning:
+        with self._changing:
             unused = [
                 (status.st_atime_ns, status.st_size, path)
                 for path in self._folder.rglob("*-*")
-                if path.is_file() and (status := path.stat()).st_nlink == 1
+                if path.suffix != _PARTIAL  # another job is downloading it
+                and path.is_file()
+                and (status := path.stat()).st_nlink == 1
             ]
             total = sum(size for _, size, _ in unused)
             for _, size, path in sorted(unused):
@@ -65,6 +70,11 @@ class ObjectCache:
                     return
                 path.unlink(missing_ok=True)
                 total -= size
+
+
+def _link(kept: Path, target: Path) -> None:
+    os.utime(kept, ns=(time.time_ns(), _PRISTINE_NS))  # used now
+    os.link(kept, target)
 
 
 def _pristine(kept: Path, size: int) -> bool:

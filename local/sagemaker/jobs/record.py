@@ -132,7 +132,7 @@ class Journal:
         self._change(lambda _: None, members)
 
     def _change(self, step: Callable[[float], None], members: dict[str, Any]) -> None:
-        with self._store.changing():
+        with self._store.recording():
             if self._record["TrainingJobStatus"] not in ENDED:
                 self._record |= members
                 step(time.time())

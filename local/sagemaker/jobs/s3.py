@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-S3_ERRORS = (BotoCoreError, ClientError, OSError)
+# boto3's own are those of its transfers (S3UploadFailedError and others).
+S3_ERRORS = (Boto3Error, BotoCoreError, ClientError, OSError)
 # The server is this same process, so more threads would only wait for one another.
 TRANSFER_THREADS = 8
 _IN_PARTS_BYTES = 8 * 1024 * 1024  # as boto3's own transfers

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
 from local.errors import AwsError
-from local.sagemaker.jobs.jobs import TrainingJobs
+from local.sagemaker.jobs.jobs import OUR_ERROR, TrainingJobs
 from local.sagemaker.tuning.run import TABLE, TuningRun
 from local.sagemaker.tuning.warm_start import ENDED
 from local.store import Record, Store
 
+logger = logging.getLogger(__name__)
+
 CLOUD_STOPPED = "InternalServerError: The local cloud was stopped while the tuning job was running."
-_OUR_ERROR = "InternalServerError: The local cloud failed; its terminal says how."
 
 
 class TuningJobs:
@@ -39,8 +41,8 @@ class TuningJobs:
                     "Tuning job names must be unique within an AWS account and region, and a "
                     f"tuning job with this name already exists ({arn})",
                 )
+            run = TuningRun(self._store, self._training, record)
             self._store[TABLE][arn] = record
-        run = TuningRun(self._store, self._training, record)
         name = f"tune-{record['HyperParameterTuningJobName']}"
         thread = threading.Thread(target=self._run, args=(run, record), daemon=True, name=name)
         with self._lock:
@@ -79,19 +81,21 @@ class TuningJobs:
         def past_deadline() -> bool:
             return limit_s is not None and time.time() > record["CreationTime"] + limit_s
 
-        status = "Failed"
-        reason: str | None = _OUR_ERROR  # unless the run says otherwise
+        status: str
+        reason: str | None
         try:
             status, reason = run.run(past_deadline)
-        finally:
-            if not self._closed:
-                self._set(record, status, reason)
-            with self._lock:
-                self._running.pop(record["HyperParameterTuningJobArn"], None)
+        except Exception as error:  # or nobody would end the job
+            logger.exception("tuning job %s failed", record["HyperParameterTuningJobName"])
+            status, reason = "Failed", OUR_ERROR.format(error)
+        if not self._closed:
+            self._set(record, status, reason)
+        with self._lock:
+            self._running.pop(record["HyperParameterTuningJobArn"], None)
 
     def _set(self, record: Record, status: str, reason: str | None = None) -> None:
         now = time.time()
-        with self._store.changing():
+        with self._store.recording():
             if record["HyperParameterTuningJobStatus"] in ENDED:
                 return
             record |= {

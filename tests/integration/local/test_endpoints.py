@@ -321,3 +321,17 @@ def test_link_out_of_the_archive_is_refused(sagemaker: SageMaker) -> None:
     name = sagemaker.endpoint(out.getvalue())
 
     assert "cannot be unpacked" in sagemaker.settled(name)["FailureReason"]
+
+
+def test_damaged_archive_fails_its_endpoint_with_the_reason_and_is_deleted(
+    sagemaker: SageMaker,
+) -> None:
+    whole = archive(extra={"weights": os.urandom(20_000)})
+    middle = len(whole) // 2
+    name = sagemaker.endpoint(whole[:middle] + b"\0" * 64 + whole[middle + 64 :])
+
+    described = sagemaker.settled(name)
+    assert described["EndpointStatus"] == "Failed"
+    assert "cannot be unpacked" in described["FailureReason"]
+    sagemaker.api.delete_endpoint(EndpointName=name)
+    wait_until(lambda: not sagemaker.api.list_endpoints(NameContains=name)["Endpoints"])

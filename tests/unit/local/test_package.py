@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import random
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,51 @@ def test_cut_off_archive_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "model")
 
     assert not (tmp_path / "model").exists()
+
+
+def test_archive_with_one_damaged_byte_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    weights = random.Random(7).randbytes(4000)
+    files = (("manifest.json", b"{}"), ("weights", weights), ("code/x.py", b"x = 1\n" * 100))
+    whole = _archive(tmp_path / "a.tar.gz", *files).read_bytes()
+    header = whole.index(b"a.tar\0") + 6  # gzip's own: time, system and name may be anything
+    accepted = []
+    for at in range(header, len(whole), 13):
+        damaged = tmp_path / "damaged.tar.gz"
+        damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            unpack(damaged, tmp_path / f"model{at}")
+        except PackageError:
+            continue
+        accepted.append(at)
+
+    assert accepted == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar.gz", "damaged.tar.gz"]
+
+
+def test_archive_whose_second_header_is_damaged_is_not_taken_for_a_shorter_one(
+    tmp_path: Path,
+) -> None:
+    plain = gzip.decompress(
+        _archive(tmp_path / "a.tar.gz", ("one", b"1"), ("two", b"2"), ("three", b"3")).read_bytes()
+    )
+    second = 2 * 512  # a header and a block of content
+    (tmp_path / "b.tar.gz").write_bytes(
+        gzip.compress(plain[:second] + b"\xff" + plain[second + 1 :])
+    )
+
+    with pytest.raises(PackageError, match="it is damaged: after its last file"):
+        unpack(tmp_path / "b.tar.gz", tmp_path / "model")
+
+
+def test_number_in_a_header_that_nothing_can_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+        member = tarfile.TarInfo("weights")
+        member.mtime = 2**80
+        tar.addfile(member)
+
+    with pytest.raises(PackageError, match="cannot be unpacked"):
+        unpack(path, tmp_path / "model")
 
 
 @pytest.mark.parametrize("url", ["", "s3://bucket", "s3://bucket/", "https://bucket/key", "key"])
