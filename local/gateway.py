@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _INVOCATIONS = re.compile(r"/endpoints/([^/]+)/invocations")
 _CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+# A region becomes a part of ARNs and a folder's name.
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 _MAX_CONTROL_BODY = 4 * 1024 * 1024
 # InvokeEndpoint blocks a thread for as long as the model takes: its own threads, so that it holds
 # up nothing else.
@@ -101,6 +103,9 @@ class Gateway:
             await _send(error_response(AwsError("AccessDeniedException", why, 403)), send)
             return
         request = Request.from_scope(scope)
+        if not _REGION.fullmatch(request.region):
+            await _send(error_response(_no_region(request.region)), send)
+            return
         send = _without_wildcard(send, request.headers.get("origin"))
         request_region.set(request.region)
         try:
@@ -143,6 +148,11 @@ class Gateway:
         return await _in_pool(
             self._invoke_pool, self._runtime.invoke, endpoint_name, request.headers, body
         )
+
+
+def _no_region(region: str) -> AwsError:
+    words = f"Credential should be scoped to a valid region, not {region[:100]!r}."
+    return AwsError("InvalidSignatureException", words, 403)
 
 
 _ALLOW = b"access-control-allow-origin"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ from botocore.model import (
 from botocore.validate import ParamValidator
 
 from local.errors import AwsError
+
+logger = logging.getLogger(__name__)
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -57,16 +60,16 @@ class JsonApi:
 
     def handle(self, target: str, body: bytes) -> Response:
         """Answer one request. `target` is the X-Amz-Target header, as in SageMaker.CreateModel."""
+        name = target.rpartition(".")[2]
         try:
-            name = target.rpartition(".")[2]
-            params = json.loads(body or b"{}")
-            return self._answer(name, self.call(name, params))
-        except (ValueError, RecursionError):
-            return error_response(
-                AwsError("SerializationException", "The request is not valid JSON.")
-            )
+            return self._answer(name, self.call(name, _parsed(body)))
         except AwsError as error:
             return error_response(error)
+        except Exception as error:  # the caller gets an answer, whatever is wrong with us
+            service = self._model.service_name
+            logger.exception("%s:%s failed", service, name)
+            words = f"The local cloud failed in {service}:{name}, its log says how: {error!r}"
+            return error_response(AwsError("InternalFailure", words, 500))
 
     def call(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Validate and run one operation. Raises AwsError."""
@@ -89,6 +92,14 @@ class JsonApi:
         shape = self._operation_model(name).output_shape
         shaped = cut_to_shape(result, shape) if shape is not None else {}
         return json_response(200, shaped)
+
+
+def _parsed(body: bytes) -> Any:
+    """Raises AwsError."""
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise AwsError("SerializationException", "The request is not valid JSON.") from error
 
 
 def json_response(

@@ -217,6 +217,30 @@ def test_answer_never_invites_every_page() -> None:
     }
 
 
+def _signed(region: str) -> dict[str, str]:
+    scope = f"local/20261125/{region}/sagemaker/aws4_request"
+    return {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
+
+
+@pytest.mark.parametrize("region", ["..", ".", "us-east-1..", "a b", "US-EAST-1", "x", "-1", "%2e"])
+def test_region_that_is_none_is_refused_before_it_becomes_a_folder(region: str) -> None:
+    ministack = Ministack()
+
+    start, body = _answer(ministack, **_signed(region))
+
+    assert (start["status"], ministack.asked) == (403, [])
+    assert "scoped to a valid region" in json.loads(body["body"])["message"]
+
+
+@pytest.mark.parametrize(
+    "region", ["us-east-1", "cn-northwest-1", "us-isob-east-1", "eusc-de-east-1"]
+)
+def test_every_partitions_regions_pass(region: str) -> None:
+    start, _ = _answer(Ministack(), **{"x-amz-target": "Other.List"}, **_signed(region))
+
+    assert start["status"] == 404  # of no operation of SageMaker's own
+
+
 def test_start_and_stop_of_the_server_pass() -> None:
     ministack = Ministack()
 

@@ -94,6 +94,34 @@ def test_cache_drops_the_longest_unused_and_nothing_that_is_in_use(tmp_path: Pat
     assert s3.downloads == 4  # the first went; the second fits; the third is in use
 
 
+def test_cleaning_up_takes_nothing_from_a_job_that_is_downloading(tmp_path: Path) -> None:
+    cache = ObjectCache(tmp_path / "cache")
+
+    class Pruned(FakeS3):
+        """Another job ends in the middle of this one's download."""
+
+        def get_object(self, **where: str) -> dict[str, Any]:
+            (half,) = {path.parent for path in (tmp_path / "cache").rglob("*")} - {tmp_path}
+            (half / f"{PHOTO.etag}-{PHOTO.size}.00.partial").write_text("another half")
+            cache.prune(max_bytes=0)
+            assert (half / f"{PHOTO.etag}-{PHOTO.size}.00.partial").exists()
+            return super().get_object(**where)
+
+    cache.fetch(Pruned(), "b", PHOTO, tmp_path / "a.jpg")
+
+    assert (tmp_path / "a.jpg").read_text() == "photo"
+
+
+def test_half_downloads_of_a_killed_cloud_are_deleted(tmp_path: Path) -> None:
+    half = tmp_path / "cache" / "aa" / "aa-5.0123.partial"
+    half.parent.mkdir(parents=True)
+    half.write_text("ph")
+
+    ObjectCache(tmp_path / "cache")
+
+    assert not half.exists()
+
+
 def test_same_folder_makes_the_same_archive(tmp_path: Path) -> None:
     for name, when in (("a", 1_000_000_000), ("b", 1_500_000_000)):
         folder = tmp_path / name

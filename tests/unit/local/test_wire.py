@@ -124,6 +124,27 @@ def test_body_that_is_no_json_object_is_a_serialization_error(body: bytes) -> No
     assert (answer.status, json.loads(answer.body)["__type"]) == (400, "SerializationException")
 
 
+@pytest.mark.parametrize("fault", [ValueError("bad luck"), KeyError("gone"), OSError(28, "full")])
+def test_fault_of_our_own_is_told_as_one_and_logged(
+    fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_: dict[str, Any]) -> dict[str, Any]:
+        raise fault
+
+    answer = JsonApi("sagemaker", {"DeleteEndpoint": fails}).handle(
+        "SageMaker.DeleteEndpoint", b'{"EndpointName": "a"}'
+    )
+
+    assert (answer.status, json.loads(answer.body)["__type"]) == (500, "InternalFailure")
+    assert (
+        f"sagemaker:DeleteEndpoint, its log says how: {fault!r}"
+        in json.loads(answer.body)["message"]
+    )
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[1] is fault
+
+
 def test_unknown_operation_is_answered_with_the_known_ones() -> None:
     answer = JsonApi("sagemaker", {"DeleteEndpoint": lambda _: {}}).handle("SageMaker.Dance", b"")
 
