@@ -1,0 +1,1 @@
+"""Outages and poison photos in simulated time, through the real function."""
