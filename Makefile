@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The interpreter that builds everything: 3.11, 3.12 or 3.13. `make demo PYTHON=python3.12` picks another one.
+# The interpreter of every environment here: 3.11, 3.12 or 3.13. `make demo PYTHON=python3.12` picks another one.
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
@@ -12,7 +12,10 @@ endif
 ifeq ($(strip $(PYTHON)),)
 $(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH. Install one, or name it: make PYTHON=/path/to/python3.11)
 endif
-FUNCTION_RUNTIME := $(shell $(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+# The Python that the function is built for: on AWS any that Lambda has and the template allows, with pip and on the PATH
+# as pythonX.Y (`make build FUNCTION_PYTHON=python3.14`). The local cloud runs functions in the project's own.
+FUNCTION_PYTHON ?= $(PYTHON)
+FUNCTION_RUNTIME := $(shell $(FUNCTION_PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 
 VENV := .venv
 PROJECT := $(VENV)/project/bin
@@ -73,7 +76,7 @@ env: ## Print what points sam, aws and boto3 at the local cloud: eval "$$(make -
 # PIP_NO_DEPS: requirements.txt is complete. Without it SAM adds what aws-xray-sdk asks for, botocore among it, which
 # Lambda's runtime brings anyway: the zip would work, but be three times as large.
 .PHONY: build
-build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to this Python
+build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to this Python (or FUNCTION_PYTHON=python3.14)
 	@PIP_NO_DEPS=1 $(SAM) build --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
 	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
 
@@ -97,6 +100,16 @@ verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks betwe
 upload: $(VENV)/project/.stamp ## Send a data set to S3, only what changed (DATA=folder TO=s3://bucket/prefix)
 	@$(PROJECT)/python -m training.data upload $(or $(DATA),.local/data/dogs) $(TO)
 
+# A role is for the account, not for a stack of photos: one name, where `make tune` and `make train` look for it. (SAM
+# reads samconfig.toml beside the template only, so its settings are here.)
+.PHONY: training-role
+training-role: $(VENV)/tools/.stamp ## Make the role that jobs run as (BUCKET=of-the-jobs DATA=s3://bucket/prefix)
+	@$(SAM) deploy --template-file training/role.yaml --stack-name breed-classifier-training \
+	  --resolve-s3 --s3-prefix breed-classifier-training --capabilities CAPABILITY_IAM \
+	  --no-confirm-changeset --no-fail-on-empty-changeset \
+	  $(if $(BUCKET)$(DATA),--parameter-overrides) $(if $(BUCKET),JobsBucket='$(BUCKET)') \
+	  $(if $(DATA),DataBucket='$(word 2,$(subst /, ,$(DATA)))')
+
 .PHONY: tune
 tune: $(VENV)/sdk/.stamp ## Search hyperparameters with a SageMaker tuning job (DATA=s3://... SET="tuning.max_jobs=4")
 	@$(JOBS) tune $(if $(DATA),--data '$(DATA)')
@@ -110,11 +123,12 @@ deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into th
 	@$(JOBS) deploy $(if $(findstring command,$(origin MODEL)),--model '$(MODEL)') $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
 
 # What `make deploy` and `make demo` run: the one place that names the template's parameters for sam. Those that are not
-# named keep the value that the stack has.
+# named keep the value that the stack has. The zip goes into the stack's own folder: `sam delete` of another stack deletes
+# what its own template names, and would take a shared one along.
 .PHONY: stack
 stack: $(VENV)/tools/.stamp ## sam deploy of what `make build` built (MODEL_URL=s3://.../model.tar.gz STACK=name)
-	@$(SAM) deploy --stack-name $(STACK) --resolve-s3 --no-confirm-changeset \
-	  --parameter-overrides ModelDataUrl='$(MODEL_URL)' FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
+	@$(SAM) deploy --stack-name $(STACK) --resolve-s3 --s3-prefix $(STACK) --no-confirm-changeset \
+	  --parameter-overrides $(if $(MODEL_URL),ModelDataUrl='$(MODEL_URL)') FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
 
 .PHONY: predict
 predict: $(VENV)/sdk/.stamp ## Ask the endpoint about one photo (PHOTO=file, or DATA=folder for one of its test split; SEED=1)

@@ -153,6 +153,8 @@ def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
         ]
     }
     assert _row(cloud, outputs, "before.jpg", photo)["model_version"] == first
+    sagemaker = cloud.client("sagemaker")
+    before = sagemaker.describe_endpoint(EndpointName=STACK)["EndpointConfigName"]
     # WHEN the second is deployed while callers never pause
     with Load(cloud, base64.b64encode(photo).decode()) as load:
         wait_until(lambda: load.answers[first] > 0)
@@ -163,6 +165,16 @@ def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
     assert not load.failures, "\n".join(load.failures)
     assert set(load.answers) == {first, second}
     assert _row(cloud, outputs, "after.jpg", photo)["model_version"] == second
+    # AND what a rollback would go back to is still there, and the new fleet has alarms of its own
+    after = sagemaker.describe_endpoint(EndpointName=STACK)["EndpointConfigName"]
+    assert after != before
+    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=before)["ProductionVariants"]
+    assert sagemaker.describe_model(ModelName=variant["ModelName"])
+    alarms = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-new-fleet-")
+    assert {a["AlarmName"] for a in alarms["MetricAlarms"]} == {
+        f"{STACK}-new-fleet-errors-{after}",
+        f"{STACK}-new-fleet-latency-{after}",
+    }
     # AND the template's other parameters kept their values
     parameters = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0][
         "Parameters"

@@ -299,6 +299,12 @@ def test_every_suppressed_check_says_why() -> None:
             assert len(skip["comment"]) > 30, (name, skip["id"])
 
 
+def test_zip_of_the_usual_stack_lies_in_its_own_folder() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    stack = config["global"]["parameters"]["stack_name"]
+    assert config["deploy"]["parameters"]["s3_prefix"] == stack
+
+
 def test_samconfig_grants_no_more_than_the_template_needs() -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
     assert config["global"]["parameters"]["stack_name"] == "breed-classifier"
