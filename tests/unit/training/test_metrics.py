@@ -47,6 +47,48 @@ def test_classes_tell_what_they_were_mistaken_for() -> None:
     assert pug["mistaken_for"] == {"Beagle": 2, "no dog": 1}
 
 
+def test_class_without_photos_is_left_out_and_those_behind_it_stay() -> None:
+    rows = Answers((0, 2, 2), ((0,), (2,), (0,))).per_class(LABELS)
+
+    assert [(row["label"], row["n"], row["top1"]) for row in rows] == [
+        ("Beagle", 1, 1.0),
+        ("Dhole", 2, 0.5),
+    ]
+
+
+def test_mistakes_are_ordered_by_number_then_by_name() -> None:
+    ranked = ((1,), (1,), (1,), (), (2,), (2,), (0,), (0,))
+
+    (row,) = Answers((0,) * 8, ranked).per_class(("Pug", "Dhole", "Beagle"))
+
+    assert list(row["mistaken_for"].items()) == [  # type: ignore[attr-defined]
+        ("Dhole", 3),
+        ("Beagle", 2),
+        ("no dog", 1),
+    ]
+    assert row["top1"] == 0.25
+
+
+def test_metrics_of_a_split_are_rounded_to_four_places_under_their_names() -> None:
+    ranked = ((0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (4, 3, 2, 0, 1))
+    labels = ("a", "b", "c", "d", "e")
+
+    found = Answers((0, 0, 1), ranked).to_json(labels)
+
+    classes = Answers((0, 0, 1), ranked).per_class(labels)
+    assert found == {
+        "top1": {"value": 0.3333, "n": 3, "ci95": [0.0615, 0.7923]},
+        "top5": {"value": 1.0, "n": 3, "ci95": [0.4385, 1.0]},
+        "answered_no_dog": 0,
+        "classes": classes,
+    }
+
+
+def test_answers_without_any_photo_are_refused() -> None:
+    with pytest.raises(ValueError, match="0 labels for 0 answers"):
+        Answers((), ())
+
+
 def test_answers_of_another_number_of_photos_are_refused() -> None:
     with pytest.raises(ValueError, match="2 labels for 1 answers"):
         Answers((0, 1), ((0,),))

@@ -1,5 +1,6 @@
 """Opening folders as data sets: layouts, labels, hashes, and what is refused."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -114,6 +115,31 @@ def test_interrupted_copy_leaves_nothing_that_looks_whole(tmp_path: Path) -> Non
         write_split(data, tmp_path / "split", stop)
     assert not (tmp_path / "split").exists()
     write_split(data, tmp_path / "split", lambda: None)
+    assert DataSet.open(tmp_path / "split").hash == data.hash
+
+
+def test_copy_holds_the_photos_with_their_times_and_calls_back_after_each(tmp_path: Path) -> None:
+    data = DataSet.open(write_files(tmp_path / "whole", WHOLE))
+    first = tmp_path / "whole/cat/0.jpg"
+    os.utime(first, (1, 1))
+    copied: list[int] = []
+
+    def advance() -> None:
+        copied.append(sum(path.is_file() for path in tmp_path.glob("split.partial/**/*")))
+
+    write_split(data, tmp_path / "split", advance)
+
+    assert copied == list(range(1, len(WHOLE) + 1))
+    assert (tmp_path / "split" / data.names[first]).stat().st_mtime == 1
+    assert not (tmp_path / "split.partial").exists()
+
+
+def test_leftovers_of_an_earlier_copy_are_gone(tmp_path: Path) -> None:
+    data = DataSet.open(write_files(tmp_path / "whole", WHOLE))
+    write_files(tmp_path, {"split.partial/train/cat/of_an_earlier_run.jpg": b"x"})
+
+    write_split(data, tmp_path / "split", lambda: None)
+
     assert DataSet.open(tmp_path / "split").hash == data.hash
 
 

@@ -91,3 +91,39 @@ def test_one_photo_more_moves_few_others() -> None:
 def test_impossible_fractions_are_refused(fractions: tuple[float, float, float]) -> None:
     with pytest.raises(DataError, match="must each be positive"):
         check_fractions(fractions)
+
+
+@pytest.mark.parametrize(
+    ("count", "fractions", "expected"),
+    [
+        (3, DEFAULT_FRACTIONS, (1, 1, 1)),
+        (10, DEFAULT_FRACTIONS, (8, 1, 1)),
+        (20, (0.5, 0.3, 0.2), (10, 6, 4)),
+        (20, (0.5, 0.2, 0.3), (10, 4, 6)),
+        (3, (0.1, 0.45, 0.45), (1, 1, 1)),
+        (4, (0.2, 0.4, 0.4), (1, 1, 2)),  # two each would leave none to train on: valid gives
+        (4, (0.1, 0.3, 0.6), (1, 1, 2)),  # test, the larger, gives
+        (6, (0.05, 0.5, 0.45), (1, 2, 3)),
+    ],
+)
+def test_counts_are_rounded_and_train_gets_its_photo_from_the_larger(
+    count: int, fractions: tuple[float, float, float], expected: tuple[int, int, int]
+) -> None:
+    assert split_counts(count, fractions) == expected
+
+
+@pytest.mark.parametrize("total", [1 - 2e-6, 1 + 2e-6])
+def test_fractions_may_differ_from_1_by_rounding_only(total: float) -> None:
+    check_fractions((total - 0.2 + (1 - total) * 0.9, 0.1, 0.1))
+    with pytest.raises(DataError, match=r"fractions 0\.[0-9]+, 0\.1, 0\.1 cannot"):
+        check_fractions((total - 0.2, 0.1, 0.1))
+
+
+def test_class_is_not_dealt_out_by_impossible_fractions() -> None:
+    with pytest.raises(DataError, match="must each be positive"):
+        split_class({Path("a"): "0" * 64}, seed=0, fractions=(0.9, 0.2, -0.1))
+
+
+def test_copies_of_a_photo_are_in_order_of_their_names() -> None:
+    digests = {Path("c"): "0" * 64, Path("a"): "0" * 64, Path("b"): "0" * 64}
+    assert split_class(digests, seed=0)["train"] == (Path("a"), Path("b"), Path("c"))
