@@ -7,6 +7,7 @@ is a copy of the project, because it writes the changed source into the module's
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import multiprocessing
@@ -84,6 +85,9 @@ def main(libraries: list[str]) -> int:
     """Answer requests until stdin ends."""
     for library in libraries:
         importlib.import_module(library)
+    with contextlib.redirect_stdout(sys.stderr):  # finds nothing, but has loaded pytest's plugins
+        pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", __file__])
+    gc.freeze()  # pytest collects garbage at each end, which need not be looked for in here
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         print(json.dumps(_answer(json.loads(line))), flush=True)

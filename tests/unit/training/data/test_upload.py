@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from moto import mock_aws
 
 from tests.unit.training.data.photos import jpeg, small_set, write_files
@@ -207,3 +208,122 @@ def test_uri_that_is_none_is_refused(folder: Path, s3: Any, uri: str) -> None:
 def test_client_has_a_connection_for_every_thread(s3: Any) -> None:
     assert s3.meta.config.max_pool_connections == uploading.THREADS
     assert boto3.client("s3").meta.config.max_pool_connections < uploading.THREADS
+
+
+def test_client_waits_10_and_60_s_and_tries_eight_times(s3: Any) -> None:
+    config = s3.meta.config
+    assert (config.connect_timeout, config.read_timeout) == (10, 60)
+    assert config.retries["mode"] == "standard"
+    assert config.retries["total_max_attempts"] == 8
+
+
+@pytest.mark.parametrize("prefix", ["dogs", "/dogs/", "dogs/"])
+def test_slashes_around_the_prefix_do_not_matter(prefix: str, folder: Path, s3: Any) -> None:
+    result = upload(DataSet.open(folder), f"s3://photos/{prefix}", s3, lambda done, total: None)
+
+    assert result.uri == "s3://photos/dogs/"
+    assert _keys(s3) == sorted(f"dogs/{name}" for name in small_set())
+
+
+def test_kind_of_a_photo_is_told_by_its_name_or_left_open(
+    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {"00.jpg": "image/jpeg"}
+    monkeypatch.setattr(uploading.mimetypes, "guess_type", lambda name: (kinds.get(name), None))
+    _upload(folder, s3)
+
+    stored = [
+        s3.head_object(Bucket="photos", Key=f"dogs/train/001.Beagle/{name}")["ContentType"]
+        for name in ("00.jpg", "01.jpg")
+    ]
+
+    assert stored == ["image/jpeg", "application/octet-stream"]
+
+
+def test_object_that_cannot_be_deleted_is_named_with_its_reason(
+    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refused(**request: Any) -> dict[str, Any]:
+        asked.append(request)
+        return {"Errors": [{"Key": "dogs/old", "Code": "AccessDenied"}]}
+
+    s3.put_object(Bucket="photos", Key="dogs/old", Body=b"x")
+    monkeypatch.setattr(s3, "delete_objects", refused)
+
+    with pytest.raises(DataError, match="s3://photos/dogs/old cannot be deleted: AccessDenied"):
+        _upload(folder, s3, delete=True)
+    assert asked == [
+        {"Bucket": "photos", "Delete": {"Objects": [{"Key": "dogs/old"}], "Quiet": True}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDenied", "s3:ListBucket, s3:GetObject and s3:PutObject"),
+        ("NoSuchBucket", "aws s3 mb s3://photos"),
+        ("SlowDown", "Run it again to go on from there"),
+    ],
+)
+def test_refusal_of_s3_comes_with_what_to_do(
+    code: str, advice: str, folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PutObject")
+
+    monkeypatch.setattr(s3, "put_object", refuse)
+    with pytest.raises(DataError, match=rf"^s3://photos/dogs/: .*{advice}"):
+        _upload(folder, s3)
+
+
+def test_missing_credentials_come_with_what_to_do(
+    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(s3, "get_paginator", refuse)
+    with pytest.raises(DataError, match="Configure AWS credentials"):
+        _upload(folder, s3)
+
+
+def test_stopping_between_two_photos_begins_no_other(
+    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "THREADS", 1)
+    calls = _calls(s3)
+    gate = Event()
+    put = s3.put_object
+
+    def one_then_wait(**request: Any) -> Any:
+        if calls.count("PutObject"):
+            gate.wait(10)
+        return put(**request)
+
+    def stop(done: int, total: int) -> None:
+        gate.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(s3, "put_object", one_then_wait)
+    with pytest.raises(KeyboardInterrupt):
+        upload(DataSet.open(folder), URI, s3, stop)
+    assert calls.count("PutObject") <= 3
+
+
+def test_all_objects_of_the_prefix_are_known_however_many_pages_they_are(
+    folder: Path, s3: Any
+) -> None:
+    _upload(folder, s3)
+    place = uploading._place(URI, s3)
+    paginate = s3.get_paginator("list_objects_v2").paginate
+    few = [paginate(Bucket="photos", Prefix="dogs/", PaginationConfig={"PageSize": 5})]
+
+    class Pages:
+        def paginate(self, **asked: str) -> Any:
+            assert asked == {"Bucket": "photos", "Prefix": "dogs/"}
+            return few[0]
+
+    s3.get_paginator = lambda _: Pages()
+    assert len(uploading._listing(place)) == 32
