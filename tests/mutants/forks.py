@@ -9,6 +9,7 @@ is a copy of the project, because it writes the changed source into the module's
 import contextlib
 import gc
 import importlib
+import io
 import json
 import multiprocessing
 import os
@@ -85,7 +86,9 @@ def main(libraries: list[str]) -> int:
     """Answer requests until stdin ends."""
     for library in libraries:
         importlib.import_module(library)
-    with contextlib.redirect_stdout(sys.stderr):  # finds nothing, but has loaded pytest's plugins
+    with contextlib.redirect_stdout(
+        io.StringIO()
+    ):  # finds nothing, but has loaded pytest's plugins
         pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", __file__])
     gc.freeze()  # pytest collects garbage at each end, which need not be looked for in here
     print(json.dumps({"ready": True}), flush=True)
