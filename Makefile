@@ -45,12 +45,16 @@ $(VENV)/%/.stamp: local/environments/%.txt
 	@$(VENV)/$*/bin/pip check --quiet --disable-pip-version-check
 	@touch $@
 
+# The slim image goes without openvino-telemetry: importing it fails where the user has no home folder, which serverless
+# inference's may not have, and an endpoint has nothing to report to anybody.
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
 	@for group in project job sdk emulator tools peers checkov mutants; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
+	@$(PROJECT)/uv pip compile --quiet --generate-hashes --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
+	  --no-emit-package openvino-telemetry --no-header --no-annotate --group image -o serving/requirements.txt
 
 ## --- the main job ------------------------------------------------------------------------------------------------
 

@@ -31,9 +31,14 @@ def half_sent(host: Host, content: bytes | None = None) -> socket.socket:
     """An upload of which the last byte is missing."""
     content = content or photo()
     upload = socket.create_connection(("127.0.0.1", host.own_port), timeout=60)
+    upload_but_one_byte(upload, content)
+    return upload
+
+
+def upload_but_one_byte(upload: socket.socket, content: bytes) -> None:
+    """Send a request's head and all of its body but the last byte."""
     head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
     upload.sendall(head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + content[:-1])
-    return upload
 
 
 def read_answer(upload: socket.socket) -> tuple[int, dict[str, Any]]:
