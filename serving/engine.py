@@ -71,7 +71,7 @@ class Engine:
             return decode(source(), self.manifest.preprocess, self._settings.max_pixels)
         except ImageError as error:
             return error
-        except (MemoryError, TimeoutError):  # the machine's
+        except (MemoryError, OSError):  # the machine's
             raise
         except Exception:
             # The others in this batch are not to blame, and sending it again would not help.

@@ -19,8 +19,8 @@ class ImageError(Exception):
 def decode(data: bytes, spec: PreprocessSpec, max_pixels: int) -> NDArray[np.uint8]:
     """An image's bytes -> uint8 (crop, crop, 3).
 
-    Raises ImageError with the photo reader's code and words; MemoryError and TimeoutError, which
-    are no judgement on the image.
+    Raises ImageError with the photo reader's code and words; MemoryError and OSError (a time-out, a
+    process that cannot be started), which are no judgement on the image.
     """
     try:
         photo = read(data, spec.least_px, max_pixels)

@@ -48,10 +48,11 @@ def picture(path: Path, spec: PreprocessSpec, view: int, name: str) -> NDArray[n
     data = path.read_bytes()
     try:
         image = read(data, spec.least_px).picture
-    except (MemoryError, TimeoutError) as error:
+    except (MemoryError, OSError) as error:
+        words = str(error) or type(error).__name__
         raise JobError(
-            f"{name}: this machine could not read it ({error or type(error).__name__}); start the "
-            "job again, with more memory or fewer CPUs if that repeats itself"
+            f"{name}: this machine could not read it ({words}); start the job again, with more "
+            "memory or fewer CPUs if that repeats itself"
         ) from error
     if view == 0:
         return pixels(image, spec)

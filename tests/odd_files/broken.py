@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from collections.abc import Callable
 from functools import partial
 
@@ -31,7 +32,7 @@ from tests.odd_files.case import (
     refused,
 )
 
-ONE_ROW = png_chunk(b"IDAT", b"")
+ONE_ROW = png_chunk(b"IDAT", zlib.compress(bytes(200)))
 
 
 def gradient(format_: str, **options: object) -> bytes:
@@ -191,17 +192,19 @@ _REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "tiff lzw cut": (cut("TIFF", compression="tiff_lzw"), TRUNCATED),
     "avif cut": (cut("AVIF"), TRUNCATED),
     "heic cut": (lambda: heic.UPRIGHT[:-20], TRUNCATED),
-    **{
-        f"{name} of its signature alone": (partial(signature, head), TRUNCATED)
-        for name, head in {
-            "png": b"\x89PNG\r\n\x1a\n",
-            "gif": b"GIF89a",
-            "tiff": b"II*\0",
-            "bigtiff": b"II+\0",
-            "webp": b"RIFF\0\0\0\0WEBP",
-            "avif": b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
-            "heic": b"\0\0\0\x18ftypheic\0\0\0\0heicmif1",
-        }.items()
-    },
+    # A signature and zeros: what the zeros say is wrong, or there are too few of them
+    "png of its signature alone": (partial(signature, b"\x89PNG\r\n\x1a\n"), TRUNCATED),
+    "gif of its signature alone": (partial(signature, b"GIF89a"), TRUNCATED),
+    "tiff of its signature alone": (partial(signature, b"II*\0"), CORRUPT),
+    "bigtiff of its signature alone": (partial(signature, b"II+\0"), CORRUPT),
+    "webp of its signature alone": (partial(signature, b"RIFF\0\0\0\0WEBP"), CORRUPT),
+    "avif of its signature alone": (
+        partial(signature, b"\0\0\0\x18ftypavif\0\0\0\0avifmif1"),
+        TRUNCATED,
+    ),
+    "heic of its signature alone": (
+        partial(signature, b"\0\0\0\x18ftypheic\0\0\0\0heicmif1"),
+        TRUNCATED,
+    ),
 }
 BROKEN: dict[str, Case] = {name: refused(make, code) for name, (make, code) in _REFUSED.items()}

@@ -61,7 +61,7 @@ def tiff_of_one_value_many_times() -> bytes:
     bits = behind  # BitsPerSample alone does not fit into its entry
     entries = entries[:32] + struct.pack("<I", bits) + entries[36:]
     entries += b"".join(
-        struct.pack("<HHII", 40_000 + number % 20_000, 7, SHARED_BYTES, behind + 6)
+        struct.pack("<HHII", 40_000 + number % 900, 7, SHARED_BYTES, behind + 6)
         for number in range(count)
     )
     head = b"II*\0" + struct.pack("<I", start) + pixels + struct.pack("<H", ENTRIES)

@@ -55,9 +55,9 @@ def inspect(path: Path) -> Inspection:
         photo = read(content, _LEAST_PX)
     except PhotoError as error:
         return Inspection(path, str(error), digest)
-    except (MemoryError, TimeoutError) as error:
+    except (MemoryError, OSError) as error:
         raise DataError(
-            f"{path}: this machine could not read it ({error or type(error).__name__}); close "
+            f"{path}: this machine could not read it ({str(error) or type(error).__name__}); close "
             "other programs and try again"
         ) from error
     return Inspection(path, None, digest, fingerprint(photo.picture))

@@ -46,6 +46,6 @@ def _body(photo: Path) -> bytes:
         return small_copy(content).jpeg
     except PhotoError as error:
         raise UsageError(f"{photo}: {error}") from error
-    except (MemoryError, TimeoutError) as error:
-        words = error or type(error).__name__
+    except (MemoryError, OSError) as error:
+        words = str(error) or type(error).__name__
         raise CommandError(f"{photo}: this machine could not read it: {words}") from error

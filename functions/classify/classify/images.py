@@ -13,6 +13,6 @@ def shrink(data: bytes, max_pixels: int) -> Photo:
         return small_copy(data, max_pixels)
     except PhotoError as error:
         raise PermanentError(Reason(error.code), error.message) from error
-    except (MemoryError, TimeoutError) as error:
+    except (MemoryError, OSError) as error:  # the bytes are here: it is not about the object
         words = str(error) or type(error).__name__
         raise RetryableError(f"the photo could not be read this time: {words}") from error

@@ -301,7 +301,9 @@ def test_every_reason_of_the_reader_is_one_of_a_row(
     assert (refusal.value.code, refusal.value.message) == (Reason[code.name], "the reader's words")
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("the machine is busy")])
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), TimeoutError("the machine is busy"), ChildProcessError("no process")]
+)
 def test_machines_fault_is_retried(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise fault

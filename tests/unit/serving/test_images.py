@@ -48,7 +48,9 @@ def test_photo_is_read_at_twice_the_size_that_is_kept(monkeypatch: pytest.Monkey
     assert asked == [512]
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("the machine is busy")])
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), TimeoutError("the machine is busy"), ChildProcessError("no process")]
+)
 def test_machines_fault_is_no_judgement_on_the_image(
     fault: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,3 +78,15 @@ def test_many_broken_photos_end_the_job_with_their_names() -> None:
         check_skipped("train", 1000, errors)
     assert "train/001.Pug/9.jpg: broken\n  and 2 more" in str(error.value)
     assert "python -m training.data verify" in str(error.value)
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("busy"), ChildProcessError("none")])
+def test_machine_that_cannot_read_a_photo_ends_the_job_with_its_name(
+    photo: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("training.photos.read", fail)
+    with threads("test") as pool, pytest.raises(JobError, match=r"train/a\.jpg: this machine"):
+        list(Decoder(SPEC, pool).batches([(photo, 0, "train/a.jpg")], [1]))

@@ -74,7 +74,9 @@ def test_nearly_whole_jpeg_is_a_photo_as_it_is_to_the_function(
     assert _verified(tmp_path, small_set() | {_FIRST: content}).ok
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("busy")])
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), TimeoutError("busy"), ChildProcessError("no process")]
+)
 def test_machine_that_cannot_read_a_photo_is_said_by_the_photos_name(
     tmp_path: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,9 @@ def test_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
         ask(Runtime(), "breeds", tmp_path / "gone.jpg")
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError("busy")])
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), TimeoutError("busy"), ChildProcessError("no process")]
+)
 def test_machines_fault_is_not_the_files(
     fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
