@@ -32,7 +32,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 def tune(options: argparse.Namespace, console: Console) -> int:
     """Search; write tuning.json and the plots."""
-    search.tune(prepare(_config(options), options.data, console), options.out)
+    search.tune(prepare(_config(options), options.data, options.stack, console), options.out)
     return 0
 
 
@@ -44,7 +44,7 @@ def train(options: argparse.Namespace, console: Console) -> int:
         tuned = search.read_best(options.out / search.RESULT).hyperparameters
         given = {item.partition("=")[0].partition(".")[2] for item in options.set}
         tuned = {name: value for name, value in tuned.items() if name not in given}
-    run = prepare(config, options.data, console)
+    run = prepare(config, options.data, options.stack, console)
     training_job.train(run, tuned, options.out, options.spot, options.managed_rules)
     return 0
 

@@ -17,8 +17,6 @@ from typing import Any
 from training.jobs.errors import UsageError
 
 DEFAULT_FILE = Path(__file__).with_name("config.toml")
-# Python 3.12, for smdebug fails to import on 3.13; <region> is the caller's.
-IMAGE = "763104351884.dkr.ecr.<region>.amazonaws.com/pytorch:2.13-cpu-amzn2023-sagemaker"
 STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
 WARM_START_TYPES = ("IdenticalDataAndAlgorithm", "TransferLearning")
@@ -61,9 +59,6 @@ class JobSettings:
     volume_gb: int
     max_runtime_s: int
     max_wait_s: int
-
-    def image_in(self, region: str) -> str:
-        return self.image or IMAGE.replace("<region>", region)
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,17 @@ class Run:
         self.console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
-def prepare(config: Config, data_uri: str | None, console: Console) -> Run:
-    """Raises UsageError for what is missing: an account, a role, the data set."""
+def prepare(config: Config, data_uri: str | None, stack: str, console: Console) -> Run:
+    """`stack` is looked at for a role. Raises UsageError for what is missing: an account, a role,
+    the data set.
+    """
     sdk = Sdk(config.jobs)
     s3 = sdk.client("s3")
     data = look(s3, data_uri or default_data_uri(config, sdk.bucket))
     code = source.build()
     place = Place(
-        image=config.jobs.image_in(sdk.region),
-        role=sdk.role(),
+        image=sdk.image(),
+        role=sdk.role(stack),
         source=source.upload(code, s3, sdk.bucket, config.jobs.name),
         output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
     )

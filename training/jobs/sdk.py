@@ -5,11 +5,14 @@ Everything else talks to AWS with boto3 clients of the SDK's session.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import NoCredentialsError, NoRegionError
-from sagemaker.core import shapes
+from sagemaker.core import image_uris, shapes
+from sagemaker.core.common_utils import resolve_value_from_config
+from sagemaker.core.config.config_schema import TRAINING_JOB_ROLE_ARN_PATH
 from sagemaker.core.helper.iam_role_resolver import (
     RoleValidationError,
     resolve_and_validate_role,
@@ -27,16 +30,25 @@ from sagemaker.core.utils.code_injection.codec import transform
 from sagemaker.train import ModelTrainer
 from sagemaker.train.tuner import HyperparameterTuner
 
+from training.jobs import roles
 from training.jobs.config import Categorical, Config, JobSettings, Range, TuningSettings
 from training.jobs.definition import Place, channels, metric_definitions, script_mode
 from training.jobs.errors import UsageError
 from training.metric_lines import OBJECTIVE
+
+# AWS's PyTorch image for training jobs, and its version. On CPUs: train.py uses no GPU.
+_FRAMEWORK, _VERSION, _PROCESSOR = "pytorch-amzn2023", "2.13", "ml.m5.xlarge"
 
 
 class Sdk:
     """A session of the SDK and what it knows of the account. Raises UsageError without one."""
 
     def __init__(self, settings: JobSettings) -> None:
+        # The SDK simulates its own policy for training jobs before it starts one and refuses a role
+        # that lacks any of it: nine actions on VPCs among them, and metrics without a condition. A
+        # role that may do what these jobs do, and no more, never passes. What a role lacks,
+        # CreateTrainingJob itself says. A variable, because ModelTrainer takes no argument for it.
+        os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"
         try:
             self._session = Session(default_bucket=settings.bucket or None)
             self.bucket = str(self._session.default_bucket())
@@ -51,19 +63,43 @@ class Sdk:
     def client(self, service: str) -> Any:
         return self._session.boto_session.client(service, region_name=self.region)
 
-    def role(self) -> str:
-        """The role that jobs run as: the configuration's, the SDK's default, or the caller's."""
+    def image(self) -> str:
+        """The configuration's, or AWS's PyTorch image: its account differs from region to region.
+
+        Raises UsageError for a region that has none.
+        """
+        if self._settings.image:
+            return self._settings.image
+        try:
+            uri = image_uris.retrieve(
+                _FRAMEWORK, self.region, _VERSION, instance_type=_PROCESSOR, image_scope="training"
+            )
+        except ValueError as error:
+            raise UsageError(f"No training image: {error} Name one in [jobs] image.") from error
+        return str(uri)
+
+    def role(self, stack: str) -> str:
+        """ARN of the role that jobs run as: the configuration's, that of the SDK's own
+        configuration, of a stack (`stack` or the one of training/role.yaml), or the caller's own
+        where SageMaker may take it.
+
+        Raises UsageError where there is none.
+        """
+        configured = resolve_value_from_config(
+            config_path=TRAINING_JOB_ROLE_ARN_PATH, sagemaker_session=self._session
+        )
+        given = self._settings.role or configured
+        given = given or roles.of_stacks(self.client("cloudformation"), stack)
         try:
             role = resolve_and_validate_role(
-                provided_role=self._settings.role or None,
-                role_type="training",
-                sagemaker_session=self._session,
+                provided_role=given, role_type="training", sagemaker_session=self._session
             )
-        except (RoleValidationError, ValueError) as error:
-            raise UsageError(
-                f"No role for training jobs: {error}\nName one in [jobs] role of the "
-                "configuration, or as SageMaker.TrainingJob.RoleArn in the SDK's own."
-            ) from error
+        except RoleValidationError as error:  # the caller is a user, not a role
+            raise UsageError(roles.NONE) from error
+        except ValueError as error:
+            raise UsageError(f"{error}\n{roles.NONE}") from error
+        if not given and not roles.trusts_sagemaker(self.client("iam"), role):
+            raise UsageError(roles.NONE)
         return str(role)
 
     def start_training(self, request: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from local.environment import variables
+from tests.integration.jobs.account import ROLE
 from tests.integration.jobs.recorder import Recorder
 from tests.photos import ROOT
 
@@ -61,20 +62,21 @@ class Launcher:
         port = int(self.recorder.url.rpartition(":")[2])
         return self._run(words, variables(port, os.environ), expect)
 
-    def on_aws(self, *words: str, expect: int = 0) -> str:
+    def on_aws(self, *words: str, role: str = ROLE, expect: int = 0, **variables: str) -> str:
         """As with an account of one's own: of the local settings there is only the address."""
         self.recorder.objects |= with_data("my-bucket")
-        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        left_out = ("AWS_", "SAGEMAKER_")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         env |= {
             "AWS_ENDPOINT_URL": self.recorder.url,
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_CONFIG_FILE": os.devnull,
-            "SAGEMAKER_VALIDATE_ROLE": "false",  # would ask IAM, which this server is not
+            **variables,
         }
-        role = "jobs.role=arn:aws:iam::111122223333:role/jobs"
-        return self._run(("--set", "jobs.bucket=my-bucket", "--set", role, *words), env, expect)
+        settings = ("--set", "jobs.bucket=my-bucket", "--set", f"jobs.role={role}")
+        return self._run((*settings, *words), env, expect)
 
     def _run(self, words: tuple[str, ...], env: dict[str, str], expect: int) -> str:
         done = subprocess.run(

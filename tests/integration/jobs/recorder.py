@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.integration.jobs.account import Account
 
 ACCOUNT_ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 _S3_XML = '<?xml version="1.0"?>'
@@ -28,6 +30,7 @@ class Recorder:
         self.requests: list[tuple[str, Json]] = []
         self.objects: dict[str, bytes] = {}
         self.url = ""
+        self.account = Account()
 
     def sent(self, operation: str) -> list[Json]:
         return [parameters for name, parameters in self.requests if name == operation]
@@ -144,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         target = self.headers.get("X-Amz-Target")
         if target is None:
-            self._send(404, b"")
+            self._send(*self.owner.account.answer(dict(parse_qsl(body.decode()))))
             return
         operation = target.rpartition(".")[2]
         self._send(200, json.dumps(self.owner.answer(operation, json.loads(body))).encode())

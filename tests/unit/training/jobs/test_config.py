@@ -18,9 +18,6 @@ def test_default_file_holds_the_usual_search() -> None:
         "batch-size": Categorical(("32", "64")),
     }
     assert config.jobs.instance_type == "ml.m5.xlarge"
-    assert config.jobs.image_in("eu-west-1") == (
-        "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch:2.13-cpu-amzn2023-sagemaker"
-    )
     assert config.shares_features
 
 
