@@ -142,6 +142,10 @@ predict: $(VENV)/sdk/.stamp ## Ask the endpoint about one photo (PHOTO=file, or 
 evaluate: $(VENV)/sdk/.stamp ## Send a test split through the deployed pipeline, upload to row (DATA=folder)
 	@$(JOBS) evaluate $(if $(DATA),--data '$(DATA)')
 
+.PHONY: image
+image: $(VENV)/sdk/.stamp ## Build the slim serving image and push it to your ECR; prints ServingImage=... (REPOSITORY=name)
+	@$(JOBS) image $(if $(REPOSITORY),--repository '$(REPOSITORY)')
+
 .PHONY: loop
 loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json)
 	@$(PROJECT)/python -m local.loop $(if $(DATA),--data '$(DATA)') $(if $(OUT),--out '$(OUT)') $(foreach s,$(SET),--set '$(s)')

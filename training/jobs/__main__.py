@@ -1,10 +1,11 @@
-"""`python -m training.jobs COMMAND`: tune, train, deploy, predict, evaluate.
+"""`python -m training.jobs COMMAND`: tune, train, deploy, predict, evaluate, image.
 
     tune      search hyperparameters; writes tuning.json and plots
     train     the debugged, profiled job with the best of them; writes train.json and its output
     deploy    put the trained model (or --model) into the stack
     predict   ask the endpoint about one photo
     evaluate  send the test split through the deployed pipeline; compare with the job's own figure
+    image     build the slim serving image with docker or podman, and push it to your own ECR
 
 Exit codes: 0 done, 1 failed (it says what), 2 used wrongly.
 """
@@ -82,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--seed", type=int, help="the same photo for the same seed")
     evaluate = commands.add_parser("evaluate")
     evaluate.add_argument("--data", type=Path, required=True, help="folder: its test split")
+    image = commands.add_parser("image")
+    image.add_argument(
+        "--repository", default="breed-classifier-serving", help="in ECR; default %(default)s"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The five commands: options in, the work of the other modules in order, exit code out."""
+"""The commands: options in, the work of the other modules in order, exit code out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from training.data.dataset import DataSet
 from training.data.errors import DataError
-from training.jobs import artefacts, comparison, endpoint, evaluate, predict, stack
+from training.jobs import artefacts, comparison, endpoint, evaluate, image, predict, stack
 from training.jobs import deploy as deployment
 from training.jobs import train as training_job
 from training.jobs import tune as search
@@ -102,6 +102,13 @@ def evaluate_all(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def push_image(options: argparse.Namespace, console: Console) -> int:
+    """The slim serving image into ECR; prints the template's parameter."""
+    address = image.make(options.repository, console)
+    console.print(f"ServingImage={address}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _offline(out: Path) -> comparison.Offline:
     """The figure of the training job, from the package it made."""
     package = out / artefacts.MODEL
@@ -130,4 +137,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "deploy": deploy,
     "predict": predict_one,
     "evaluate": evaluate_all,
+    "image": push_image,
 }
