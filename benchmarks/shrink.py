@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.pictures import dogs, drawn, jpeg
 from benchmarks.report import ROOT, machine, write
 from photo_reader import MAX_PIXELS
-from photo_reader.small_copy import JPEG_QUALITY, SHORT_SIDE_PX
+from photo_reader.wire_copy import JPEG_QUALITY, SHORT_SIDE_PX
 
 sys.path.insert(0, str(ROOT / "functions" / "classify"))
 from classify.images import shrink

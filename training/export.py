@@ -69,7 +69,16 @@ def origin(
     options: Options, pretrained: Pretrained, features: Features, epoch: int
 ) -> dict[str, Any]:
     """Everything that is needed to make this model again."""
-    libraries = ("torch", "torchvision", "timm", "openvino", "numpy", "pillow", "safetensors")
+    libraries = (
+        "torch",
+        "torchvision",
+        "timm",
+        "openvino",
+        "numpy",
+        "pillow",
+        "pi-heif",
+        "safetensors",
+    )
     return {
         "training_job": job_name(),
         "command": command(sys.argv),

@@ -16,7 +16,7 @@ from tests.job.training_runs import ROOT
 def lay_out(base: Path, shapes: Path, hyperparameters: dict[str, str]) -> None:
     """The folders and files that SageMaker makes before it starts a container."""
     code = base.parent / "source"
-    for room in ("training", "serving"):
+    for room in ("photo_reader", "serving", "training"):
         shutil.copytree(ROOT / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(shapes, base / "input" / "data" / "data")
     config = base / "input" / "config"

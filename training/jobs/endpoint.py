@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from photo_reader import PhotoError
-from photo_reader.small_copy import small_copy
+from photo_reader.wire_copy import wire_copy
 from training.jobs.errors import CommandError, UsageError
 
 
@@ -43,7 +43,7 @@ def _body(photo: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{photo}: cannot be opened: {error.strerror}") from error
     try:
-        return small_copy(content).jpeg
+        return wire_copy(content).jpeg
     except PhotoError as error:
         raise UsageError(f"{photo}: {error}") from error
     except (MemoryError, OSError) as error:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from photo_reader import MAX_PIXELS
 from serving.images import decode
-from serving.package import WEIGHTS, read_manifest
+from serving.package import read_package
 from training.backbones import build_backbone
 from training.batches import normalised
 from training.heads import build_head
@@ -25,8 +25,8 @@ class TorchModel:
         if threads := os.environ.get("PEER_THREADS"):
             torch.set_num_threads(int(threads))
         self._layout = getattr(torch, os.environ.get("PEER_LAYOUT", "contiguous_format"))
-        self._manifest = read_manifest(folder)
-        tensors = load_file(folder / WEIGHTS)
+        self._manifest, weights = read_package(folder)
+        tensors = load(weights)
         backbone = build_backbone(self._manifest.backbone)
         head = build_head(self._manifest.head)
         for module, prefix in ((backbone, "backbone."), (head, "head.")):

@@ -2,15 +2,15 @@
 
 from classify.errors import PermanentError, Reason, RetryableError
 from photo_reader import PhotoError
-from photo_reader.small_copy import SmallCopy as Photo
-from photo_reader.small_copy import small_copy
+from photo_reader.wire_copy import WireCopy as Photo
+from photo_reader.wire_copy import wire_copy
 
 
 def shrink(data: bytes, max_pixels: int) -> Photo:
     """Raises PermanentError when the bytes are not an acceptable photo, RetryableError when it is
     this environment that could not read it."""
     try:
-        return small_copy(data, max_pixels)
+        return wire_copy(data, max_pixels)
     except PhotoError as error:
         raise PermanentError(Reason(error.code), error.message) from error
     except (MemoryError, OSError) as error:  # the bytes are here: it is not about the object

@@ -295,7 +295,7 @@ def test_every_reason_of_the_reader_is_one_of_a_row(
     def refuse(*_: object) -> None:
         raise photo_reader.PhotoError(code, "the reader's words")
 
-    monkeypatch.setattr("classify.images.small_copy", refuse)
+    monkeypatch.setattr("classify.images.wire_copy", refuse)
     with pytest.raises(PermanentError) as refusal:
         shrink(b"", MAX_PIXELS)
     assert (refusal.value.code, refusal.value.message) == (Reason[code.name], "the reader's words")
@@ -308,6 +308,6 @@ def test_machines_fault_is_retried(fault: Exception, monkeypatch: pytest.MonkeyP
     def fail(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr("classify.images.small_copy", fail)
+    monkeypatch.setattr("classify.images.wire_copy", fail)
     with pytest.raises(RetryableError, match="could not be read this time"):
         shrink(b"", MAX_PIXELS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from photo_reader.small_copy import small_copy
+from photo_reader.wire_copy import wire_copy
 from tests.odd_files import heic
 from training.jobs.endpoint import ask
 from training.jobs.errors import CommandError, UsageError
@@ -39,7 +39,7 @@ def sent(path: Path) -> bytes:
 def test_endpoint_gets_the_copy_that_the_function_would_send(tmp_path: Path) -> None:
     path = tmp_path / "x.heic"
     path.write_bytes(heic.TURNED)
-    assert sent(path) == small_copy(heic.TURNED).jpeg
+    assert sent(path) == wire_copy(heic.TURNED).jpeg
 
 
 def test_large_sixteen_bit_picture_keeps_its_greys_and_fits_a_request(tmp_path: Path) -> None:
@@ -81,6 +81,6 @@ def test_machines_fault_is_not_the_files(
 
     path = tmp_path / "x.heic"
     path.write_bytes(heic.UPRIGHT)
-    monkeypatch.setattr("training.jobs.endpoint.small_copy", fail)
+    monkeypatch.setattr("training.jobs.endpoint.wire_copy", fail)
     with pytest.raises(CommandError, match="this machine could not read it"):
         ask(Runtime(), "breeds", path)

@@ -1,4 +1,4 @@
-"""The small JPEG that stands for a photo on its way to the endpoint."""
+"""The small JPEG that goes over the wire to the endpoint in place of a photo."""
 
 import io
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ REDUCING_GAP = 3.0
 
 
 @dataclass(frozen=True)
-class SmallCopy:
+class WireCopy:
     """`jpeg` is the small copy; width and height are those of the original, upright."""
 
     jpeg: bytes
@@ -28,12 +28,12 @@ class SmallCopy:
     height: int
 
 
-def small_copy(data: bytes, max_pixels: int = MAX_PIXELS) -> SmallCopy:
+def wire_copy(data: bytes, max_pixels: int = MAX_PIXELS) -> WireCopy:
     """Raises what `read` raises."""
     photo = read(data, SHORT_SIDE_PX, max_pixels)
     buffer = io.BytesIO()
     _scale(photo.picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return SmallCopy(buffer.getvalue(), photo.width, photo.height)
+    return WireCopy(buffer.getvalue(), photo.width, photo.height)
 
 
 def _scale(image: Image.Image) -> Image.Image:

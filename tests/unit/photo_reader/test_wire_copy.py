@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, ImageCms
 
-from photo_reader.small_copy import small_copy
+from photo_reader.wire_copy import wire_copy
 
 BLUE, ORANGE = (20, 60, 200), (200, 120, 40)
 
@@ -17,7 +17,7 @@ def saved(image: Image.Image, format_: str, **options: object) -> bytes:
 
 
 def opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(small_copy(data).jpeg))
+    return Image.open(io.BytesIO(wire_copy(data).jpeg))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def opened(data: bytes) -> Image.Image:
 def test_size_is_bounded_and_never_enlarged(
     format_: str, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    copy = small_copy(saved(Image.new("RGB", size), format_))
+    copy = wire_copy(saved(Image.new("RGB", size), format_))
     assert Image.open(io.BytesIO(copy.jpeg)).size == expected
     assert (copy.width, copy.height) == size
 
