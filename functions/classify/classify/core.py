@@ -211,9 +211,10 @@ class _Batch:
 
     def _read(self, uploads: Sequence[Upload], alone: bool) -> list[_Read]:
         """What can be read before the endpoint's time begins; a hanging reader is left behind."""
+        timeout_s = self._reading_s(alone)
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         futures = {pool.submit(self._read_one, upload): upload for upload in uploads}
-        wait(futures, timeout=self._reading_s(alone))
+        wait(futures, timeout=timeout_s)
         pool.shutdown(wait=False, cancel_futures=True)
         reads = []
         for future, upload in futures.items():

@@ -186,6 +186,25 @@ def test_newest_version_deleted_gives_the_older_one_its_turn(world: World) -> No
     assert world.row()["version_id"] == old["s3"]["object"]["versionId"]
 
 
+def test_one_message_with_two_versions_ends_well_when_the_newer_one_is_gone(world: World) -> None:
+    old, new = world.upload(), world.upload()
+    version = new["s3"]["object"]["versionId"]
+    world.s3.delete_object(Bucket=BUCKET, Key="uploads/rex.jpg", VersionId=version)
+    assert world.deliver(message(old, new)) == []
+    assert world.row()["version_id"] == old["s3"]["object"]["versionId"]
+
+
+def test_versions_that_are_all_gone_are_counted_skips(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = [world.upload() for _ in range(3)]
+    for each in sent:
+        version = each["s3"]["object"]["versionId"]
+        world.s3.delete_object(Bucket=BUCKET, Key="uploads/rex.jpg", VersionId=version)
+    assert world.deliver(message(*sent)) == []
+    assert metrics_in(capsys.readouterr().out)["ObjectGone"] == 3
+
+
 def test_older_version_never_overwrites_a_newer_row(world: World) -> None:
     old, new = world.upload(), world.upload()
     world.deliver(message(new))

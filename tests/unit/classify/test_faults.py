@@ -132,6 +132,18 @@ def test_fault_of_one_photo_leaves_the_rest_of_the_batch_alone(world: World, whe
     assert len(world.rows()) == 4
 
 
+@pytest.mark.parametrize("error", [MemoryError(), TimeoutError("slow machine"), OSError(12, "no")])
+def test_machine_that_could_not_decode_is_no_reason_to_reject_the_photo(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def short(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr("classify.images.small_copy", short)
+    assert world.deliver(message(world.upload())) == ["m1"]
+    assert world.rows() == {}
+
+
 def test_throttled_endpoint_is_asked_once_more_in_the_same_invocation(world: World) -> None:
     inject(world, Fault("", "endpoint", aws("ThrottlingException"), RETRY), times=1)
     assert world.deliver(message(world.upload())) == []
