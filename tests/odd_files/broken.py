@@ -192,12 +192,11 @@ _REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "tiff lzw cut": (cut("TIFF", compression="tiff_lzw"), TRUNCATED),
     "avif cut": (cut("AVIF"), TRUNCATED),
     "heic cut": (lambda: heic.UPRIGHT[:-20], TRUNCATED),
-    # A signature and zeros: what the zeros say is wrong, or there are too few of them
     "png of its signature alone": (partial(signature, b"\x89PNG\r\n\x1a\n"), TRUNCATED),
     "gif of its signature alone": (partial(signature, b"GIF89a"), TRUNCATED),
-    "tiff of its signature alone": (partial(signature, b"II*\0"), CORRUPT),
-    "bigtiff of its signature alone": (partial(signature, b"II+\0"), CORRUPT),
-    "webp of its signature alone": (partial(signature, b"RIFF\0\0\0\0WEBP"), CORRUPT),
+    "tiff of its signature alone": (partial(signature, b"II*\0"), TRUNCATED),
+    "bigtiff of its signature alone": (partial(signature, b"II+\0"), TRUNCATED),
+    "webp of its signature alone": (partial(signature, b"RIFF\0\0\0\0WEBP"), TRUNCATED),
     "avif of its signature alone": (
         partial(signature, b"\0\0\0\x18ftypavif\0\0\0\0avifmif1"),
         TRUNCATED,
