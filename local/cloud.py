@@ -12,12 +12,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import uvicorn
 
 from local import seams
 from local.autoscaling.operations import Operations as AutoScalingOperations
 from local.children import end_descendants
+from local.clients import aws_client
 from local.cloudformation import autoscaling as autoscaling_types
 from local.cloudformation import sagemaker as sagemaker_types
 from local.cloudformation.alarm import with_metric_math
@@ -37,6 +39,8 @@ from local.sagemaker.tuning import run as tuning
 from local.sagemaker.tuning.jobs import TuningJobs
 from local.sagemaker.tuning.operations import Operations as TuningOperations
 from local.settings import HOST, Settings
+from local.sqs.dead_letters import DeadLetters
+from local.sqs.move_tasks import MoveTasks
 from local.state_dir import StateLock, check_readable
 from local.store import Store
 from local.wire import JsonApi
@@ -112,8 +116,15 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     handlers["AWS::DynamoDB::Table"] = with_ttl_and_recovery(
         handlers["AWS::DynamoDB::Table"], settings.url
     )
+
+    def sqs_client(region: str) -> Any:
+        return aws_client("sqs", settings.url, region)
+
     deployer = Deployer(ministack)
+    moves = MoveTasks(sqs_client)
+    sqs = JsonApi("sqs", moves.table() | DeadLetters(sqs_client).table())
     json_apis = {"SageMaker": sagemaker, "AnyScaleFrontendService": autoscaling}
+    json_apis |= {f"AmazonSQS.{operation}": sqs for operation in sqs.operations}
     gateway = Gateway(ministack, deployer, json_apis, Runtime(store, endpoints))
     deployer.start()
 
@@ -127,6 +138,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     try:
         asyncio.run(server.serve(sockets=[listener]))
     finally:
+        moves.close()
         tuning_jobs.close()
         jobs.close()
         endpoints.close()

@@ -1,9 +1,9 @@
 """One port for everything: requests that are ours are answered here, all others go on to ministack
 unchanged.
 
-Ours are SageMaker, SageMaker Runtime and Application Auto Scaling. CloudFormation's
-changes are still ministack's, but run in a thread of their own (see `local.deployer`). What a
-foreign web page sends is answered by nobody (see `local.door`).
+Ours are SageMaker, SageMaker Runtime, Application Auto Scaling, and what ministack's SQS lacks.
+CloudFormation's changes are still ministack's, but run in a thread of their own (see
+`local.deployer`). What a foreign web page sends is answered by nobody (see `local.door`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from local.arns import request_region
 from local.deployer import Deployer
 from local.door import refusal
 from local.errors import AwsError
+from local.refusals import explaining, unknown
 from local.sagemaker.runtime import Runtime, too_large
 from local.settings import REGION
-from local.wire import JsonApi, Response, error_response, json_response
+from local.wire import JsonApi, Response, error_response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -74,6 +75,17 @@ class Request:
         region, service = signed.groups() if signed else (REGION, "")
         return cls(scope["method"], scope["path"], headers, region, service)
 
+    @property
+    def is_form(self) -> bool:
+        """Whether it speaks AWS's query protocol."""
+        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+    @property
+    def operation(self) -> str:
+        """X-Amz-Target's, or else the method and the path, as far as a message has use for them."""
+        target = self.headers.get("x-amz-target", "").rpartition(".")[2]
+        return re.sub(r"[^\w /.-]", "?", target or f"{self.method} {self.path}")[:100]
+
 
 class Gateway:
     """The ASGI application that the server runs."""
@@ -85,7 +97,9 @@ class Gateway:
         json_apis: dict[str, JsonApi],
         runtime: Runtime,
     ) -> None:
-        """`json_apis` maps the prefix of X-Amz-Target (as "SageMaker") to who answers it."""
+        """`json_apis` maps an X-Amz-Target, whole ("AmazonSQS.StartMessageMoveTask") or up to its
+        dot ("SageMaker"), to who answers it.
+        """
         self._ministack = ministack
         self._deployer = deployer
         self._json_apis = json_apis
@@ -107,6 +121,8 @@ class Gateway:
             await _send(error_response(_no_region(request.region)), send)
             return
         send = _without_wildcard(send, request.headers.get("origin"))
+        if request.service:  # not what an application answers behind an API of its own
+            send = explaining(send, request.service, request.operation, request.is_form)
         request_region.set(request.region)
         try:
             response = await self._own_answer(request, receive)
@@ -122,14 +138,14 @@ class Gateway:
     async def _own_answer(self, request: Request, receive: Receive) -> Response | None:
         """The answer to a request that is ours, None for any other."""
         target = request.headers.get("x-amz-target", "")
-        api = self._json_apis.get(target.partition(".")[0])
+        api = self._json_apis.get(target) or self._json_apis.get(target.partition(".")[0])
         if api is not None:
             return await self._control(api, target, receive)
         if request.service != "sagemaker":
             return None
         invocation = _INVOCATIONS.fullmatch(request.path)
         if invocation is None or request.method != "POST":
-            return json_response(404, {"__type": "UnknownOperationException"}, _UNKNOWN)
+            return unknown("sagemaker", request.operation, 404)
         return await self._invoke(invocation[1], request, receive)
 
     async def _control(self, api: JsonApi, target: str, receive: Receive) -> Response:
@@ -156,7 +172,6 @@ def _no_region(region: str) -> AwsError:
 
 
 _ALLOW = b"access-control-allow-origin"
-_UNKNOWN = {"x-amzn-ErrorType": "UnknownOperationException"}
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:

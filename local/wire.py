@@ -58,6 +58,10 @@ class JsonApi:
         self._model = service_model(service)
         self._operations = dict(operations)
 
+    @property
+    def operations(self) -> list[str]:
+        return sorted(self._operations)
+
     def handle(self, target: str, body: bytes) -> Response:
         """Answer one request. `target` is the X-Amz-Target header, as in SageMaker.CreateModel."""
         name = target.rpartition(".")[2]
@@ -78,7 +82,7 @@ class JsonApi:
             raise AwsError(
                 "UnknownOperationException",
                 f"The local cloud does not have {self._model.service_name}:{name}. "
-                f"It has: {', '.join(sorted(self._operations))}.",
+                f"It has: {', '.join(self.operations)}.",
             )
         shape = self._operation_model(name).input_shape
         if shape is not None:
