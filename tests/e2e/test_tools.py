@@ -122,6 +122,58 @@ def test_aws_sqs_reaches_the_local_queue(shell: Shell, stack: dict[str, str]) ->
     assert json.loads(answer)["Attributes"]["VisibilityTimeout"] == "360"
 
 
+def test_dead_letters_are_tried_again_with_the_readmes_command(
+    shell: Shell, cloud: Cloud, stack: dict[str, str], row: dict[str, dict[str, str]]
+) -> None:
+    """A message about a photo that has its row already is put there by hand: it is soon done."""
+    sqs = cloud.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=stack["QueueUrl"], AttributeNames=["All"])
+    source_arn = attributes["Attributes"]["QueueArn"]
+    dead_arn = json.loads(attributes["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"]
+    dead_url = stack["QueueUrl"].rpartition("/")[0] + "/" + dead_arn.rpartition(":")[2]
+    body = {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "eventVersion": "2.4",
+                "eventTime": "2026-11-25T00:00:00.000Z",
+                "s3": {
+                    "bucket": {"name": stack["BucketName"]},
+                    "object": {
+                        "key": "uploads/photo.jpg",
+                        "size": 1,
+                        "eTag": "0",
+                        "versionId": row["version_id"]["S"],
+                        "sequencer": row["sequencer"]["S"],
+                    },
+                },
+            }
+        ]
+    }
+    sqs.send_message(QueueUrl=dead_url, MessageBody=json.dumps(body))
+
+    shell.run(
+        f"aws sqs start-message-move-task --source-arn {dead_arn} --destination-arn {source_arn}"
+    )
+
+    deadline = time.monotonic() + ROW_S
+    listing = f"aws sqs list-message-move-tasks --source-arn {dead_arn}"
+    while (task := json.loads(shell.run(listing))["Results"][0])["Status"] == "RUNNING":
+        assert time.monotonic() < deadline
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 1)
+    left = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+    for url in (dead_url, stack["QueueUrl"]):
+        while any(
+            int(count)
+            for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(left))[
+                "Attributes"
+            ].values()
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
 def test_second_deploy_changes_nothing(
     shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]], runtime: str
 ) -> None:
