@@ -21,5 +21,6 @@ def aws_client(service: str, url: str, region: str = REGION) -> Any:
             read_timeout=60,
             retries={"total_max_attempts": 3},
             s3={"addressing_style": "path"},
+            proxies={},  # none can reach the cloud
         ),
     )

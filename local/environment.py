@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.settings import ACCESS_KEY, HOST, REGION, SECRET_KEY
+from local.settings import ACCESS_KEY, HOST, REGION, SECRET_KEY, without_proxy
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _TOOLS = _REPOSITORY / ".venv" / "tools" / "bin"
@@ -47,6 +47,7 @@ def _exports(port: int, environ: Mapping[str, str]) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PAGER": "",
         "SAM_CLI_TELEMETRY": "0",
+        **without_proxy(environ),
         # The SageMaker SDK would look a role up in IAM's real address before it starts a job.
         "SAGEMAKER_VALIDATE_ROLE": "false",
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_SDK_CONFIG),

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import boto3
 import httpx
+from botocore.config import Config
 
 from local.environment import variables
 from local.settings import HOST
@@ -92,7 +93,7 @@ class Cloud:
 
     def _answers(self) -> bool:
         try:
-            answer = httpx.get(f"{self.url}/_ministack/ready", timeout=5)
+            answer = httpx.get(f"{self.url}/_ministack/ready", timeout=5, trust_env=False)
         except httpx.TransportError:
             return False
         return answer.status_code == httpx.codes.OK
@@ -129,10 +130,15 @@ class Cloud:
             region_name=env["AWS_DEFAULT_REGION"],
         )
 
-    def client(self, service: str, **options: Any) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of this cloud."""
-        return self._session().client(service, endpoint_url=self.url, **options)
+        return self._session().client(service, endpoint_url=self.url, config=_direct(config))
 
-    def resource(self, service: str, **options: Any) -> Any:
+    def resource(self, service: str, config: Config | None = None) -> Any:
         """A boto3 resource of this cloud."""
-        return self._session().resource(service, endpoint_url=self.url, **options)
+        return self._session().resource(service, endpoint_url=self.url, config=_direct(config))
+
+
+def _direct(config: Config | None) -> Config:
+    """Past every proxy of the environment, which cannot reach the cloud."""
+    return Config(proxies={}).merge(config or Config())

@@ -31,6 +31,7 @@ _PASSED_ON = (
     "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "TMPDIR",
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "XDG_CACHE_HOME",
 )  # fmt: skip
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,27 @@ class Settings:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            **without_proxy(environ),
         }
+
+
+def without_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """NO_PROXY in both spellings, with what either says already and this machine's own names.
+
+    A proxy cannot reach the cloud, and programs differ in which spelling they read.
+    """
+    said = [environ.get(name, "") for name in ("NO_PROXY", "no_proxy")]
+    entries = [entry.strip() for text in said for entry in text.split(",")]
+    if "*" in entries:
+        value = "*"  # nothing goes through the proxy; curl and urllib know the star only alone
+    else:
+        value = ",".join(dict.fromkeys(entry for entry in [*entries, HOST, "localhost"] if entry))
+    return {"NO_PROXY": value, "no_proxy": value}
+
+
+def proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of `environ` that says how the internet is reached."""
+    return {name: value for name, value in environ.items() if name.lower() in _PROXIES}
 
 
 def container_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 from local.sagemaker.jobs.errors import JobError
 from local.sagemaker.process import last_line
-from local.settings import container_environment
+from local.settings import container_environment, proxies
 
 _READY = "ready"
 _REPORT = """
@@ -149,7 +149,7 @@ def _run(command: list[str], cwd: Path, log_file: Path) -> None:
         ended = subprocess.run(
             command,
             cwd=cwd,
-            env=container_environment(os.environ),
+            env=container_environment(os.environ) | proxies(os.environ),  # pip's way out
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

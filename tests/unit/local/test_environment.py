@@ -6,10 +6,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from local.environment import shell_lines, variables
-from local.settings import ACCOUNT_ID, REGION, Settings, container_environment
+from local.settings import ACCOUNT_ID, REGION, Settings, container_environment, proxies
 
 THEIRS = {
     "PATH": "/usr/bin:/bin",
@@ -65,6 +66,35 @@ def test_lines_applied_twice_change_nothing_more() -> None:
 
 def test_lines_and_variables_say_the_same() -> None:
     assert _applied(shell_lines(4999, THEIRS), THEIRS) == variables(4999, THEIRS)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "value"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": ""}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "corp.example, .internal"}, "corp.example,.internal,127.0.0.1,localhost"),
+        ({"no_proxy": "localhost,10.0.0.0/8"}, "localhost,10.0.0.0/8,127.0.0.1"),
+        ({"NO_PROXY": "a", "no_proxy": "b,a"}, "a,b,127.0.0.1,localhost"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_no_proxy_stands_before_the_cloud_and_what_was_excepted_stays(
+    tmp_path: Path, theirs: dict[str, str], value: str
+) -> None:
+    environ = THEIRS | {"HTTP_PROXY": "http://proxy.example:3128"} | theirs
+    shell = _applied(shell_lines(4999, environ), environ)
+    workers = _settings(tmp_path, {}).ministack_environment(environ)
+
+    for environment in (shell, workers, _applied(shell_lines(4999, shell), shell)):
+        assert (environment["NO_PROXY"], environment["no_proxy"]) == (value, value)
+        assert environment["HTTP_PROXY"] == "http://proxy.example:3128"
+
+
+def test_way_to_the_internet_is_known_whatever_its_spelling() -> None:
+    ways = {"HTTP_PROXY": "a", "https_proxy": "b", "No_Proxy": "c", "ALL_PROXY": "d"}
+
+    assert proxies(ways | {"PROXY": "x", "HTTP_PROXY_HOST": "x", "PATH": "x"}) == ways
 
 
 def test_value_with_shell_characters_is_quoted() -> None:
