@@ -134,6 +134,16 @@ def test_number_of_instances_is_kept_only_where_autoscaling_has_set_it() -> None
     assert kept == {"instances": True, "one-instance": False, "serverless": None}
 
 
+def test_endpoint_whose_settings_change_gets_a_new_configuration_to_be_updated_with() -> None:
+    # API reference, "UpdateEndpoint": "To update an endpoint, you must create a new EndpointConfig."
+    with_scaling, without = (
+        (d.properties("Endpoint"), d.properties("EndpointConfig"))
+        for d in (MODES["instances"], MODES["one-instance"])
+    )
+    assert with_scaling[0] != without[0]
+    assert with_scaling[1] != without[1]
+
+
 def test_requests_go_to_the_instance_that_has_the_fewest() -> None:
     routing = {
         mode: d.properties("EndpointConfig")["ProductionVariants"][0].get("RoutingConfig")
