@@ -135,7 +135,7 @@ def test_number_of_instances_is_kept_only_where_autoscaling_has_set_it() -> None
 
 
 def test_endpoint_whose_settings_change_gets_a_new_configuration_to_be_updated_with() -> None:
-    # API reference, "UpdateEndpoint": "To update an endpoint, you must create a new EndpointConfig."
+    # API reference, "UpdateEndpoint": an endpoint is updated with a new EndpointConfig, or not.
     with_scaling, without = (
         (d.properties("Endpoint"), d.properties("EndpointConfig"))
         for d in (MODES["instances"], MODES["one-instance"])

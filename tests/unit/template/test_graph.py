@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import pytest
 
 from tests.unit.template.cloudformation import (
-    TEMPLATE,
     depends_on,
-    parse,
     references,
     template,
     translated,
@@ -25,13 +24,16 @@ def test_resources_do_not_depend_on_each_other_in_a_circle(source: Any) -> None:
 
 def test_queue_policy_that_refers_to_the_bucket_is_found_as_a_circle() -> None:
     # GIVEN the mistake that the template avoids: the bucket by reference instead of by text
-    text = TEMPLATE.read_text()
-    by_text = "aws:SourceArn: !Sub arn:${AWS::Partition}:s3:::${AWS::StackName}-uploads-"
-    assert by_text in text
-    line = next(line for line in text.splitlines() if by_text in line)
-    mistaken = text.replace(line, line.split("aws:")[0] + "aws:SourceArn: !GetAtt UploadBucket.Arn")
+    mistaken = copy.deepcopy(template())
+    statements = mistaken["Resources"]["UploadQueuePolicy"]["Properties"]["PolicyDocument"]
+    (condition,) = (
+        s["Condition"]["ArnEquals"]
+        for s in statements["Statement"]
+        if "ArnEquals" in s["Condition"]
+    )
+    condition["aws:SourceArn"] = {"Fn::GetAtt": ["UploadBucket", "Arn"]}
     with pytest.raises(CycleError):
-        TopologicalSorter(depends_on(parse(mistaken))).prepare()
+        TopologicalSorter(depends_on(mistaken)).prepare()
 
 
 def test_every_reference_leads_somewhere() -> None:

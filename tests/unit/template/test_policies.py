@@ -15,6 +15,9 @@ from tests.unit.template.cloudformation import (
     template,
     translated,
 )
+from tests.unit.template.evaluation import Deployment
+
+REGIONS = ["us-east-1", "me-south-1"]  # with and without S3's account regional namespaces
 
 # (resource, Sid) of every statement that may say Resource: "*", with the reason.
 MAY_SAY_ANY_RESOURCE = {
@@ -123,27 +126,28 @@ def test_bucket_policy_covers_the_bucket_and_its_objects() -> None:
     ]
 
 
-def test_only_our_bucket_of_our_account_may_send_to_the_queue() -> None:
-    policy = of_type(template(), "AWS::SQS::QueuePolicy")["UploadQueuePolicy"]
+@pytest.mark.parametrize("region", REGIONS)
+def test_only_our_bucket_of_our_account_may_send_to_the_queue(region: str) -> None:
+    deployment = Deployment(region)
+    policy = deployment.properties("UploadQueuePolicy")
     granted = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
     assert len(granted) == 1
-    name = template()["Resources"]["UploadBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+    name = deployment.properties("UploadBucket")["BucketName"]
     assert granted[0]["Principal"] == {"Service": "s3.amazonaws.com"}
     assert granted[0]["Condition"] == {
-        "ArnEquals": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::" + name}},
-        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{name}"},
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
     }
 
 
-def test_function_reads_uploads_of_our_bucket_only() -> None:
-    name = template()["Resources"]["UploadBucket"]["Properties"]["BucketName"]["Fn::Sub"]
-    resources = {
-        s.sid: s.body.get("Resource")
-        for s in statements(template())
-        if s.resource == "ClassifyRole"
-    }
-    assert resources["ReadPhotos"] == {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}/uploads/*"}
-    assert resources["TellGoneFromForbidden"] == {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}"}
+@pytest.mark.parametrize("region", REGIONS)
+def test_function_reads_uploads_of_our_bucket_only(region: str) -> None:
+    deployment = Deployment(region)
+    name = deployment.properties("UploadBucket")["BucketName"]
+    (policy,) = deployment.properties("ClassifyRole")["Policies"]
+    resources = {s["Sid"]: s["Resource"] for s in policy["PolicyDocument"]["Statement"]}
+    assert resources["ReadPhotos"] == f"arn:aws:s3:::{name}/uploads/*"
+    assert resources["TellGoneFromForbidden"] == f"arn:aws:s3:::{name}"
 
 
 def test_function_may_do_what_it_calls_and_no_more() -> None:

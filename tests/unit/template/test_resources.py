@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from typing import Any
 
@@ -11,6 +12,7 @@ from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
 from classify.core import ATTEMPTS_TOGETHER, WRITE_RESERVE_S
 from classify.waits import wait_s
 
+from tests.aws_model import problems
 from tests.unit.template.cloudformation import ROOT, listed, of_type, references, template, walk
 from tests.unit.template.evaluation import Deployment
 
@@ -143,6 +145,28 @@ def test_bucket_is_private_versioned_and_never_deletes_a_photo() -> None:
     assert not {key for key in keys if "Expiration" in key}
     assert "AbortIncompleteMultipartUpload" in keys
     assert "NoncurrentVersionTransitions" in keys
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1", "cn-northwest-1"])
+def test_bucket_lies_in_the_account_s_own_namespace(region: str) -> None:
+    bucket = Deployment(region).properties("UploadBucket")
+    assert bucket["BucketNamespace"] == "account-regional"
+    assert bucket["BucketName"] == f"stack-uploads-123456789012-{region}-an"
+    request = {"Bucket": bucket["BucketName"], "BucketNamespace": bucket["BucketNamespace"]}
+    assert problems("s3", "CreateBucket", request) == []
+
+
+def test_bucket_of_a_region_without_namespaces_has_a_name_for_everyone() -> None:
+    bucket = Deployment("me-central-1").properties("UploadBucket")
+    assert "BucketNamespace" not in bucket
+    assert bucket["BucketName"] == "stack-uploads-123456789012-me-central-1"
+
+
+def test_longest_stack_name_that_is_promised_fits_the_bucket_s_name() -> None:
+    promised = re.search(r"at most (\d+) characters", template()["Description"])
+    assert promised
+    name = Deployment("ap-southeast-1").properties("UploadBucket")["BucketName"]
+    assert len(name) - len("stack") + int(promised[1]) == 63
 
 
 def test_bucket_tells_the_queue_of_uploads_and_restored_photos_once_the_queue_lets_it() -> None:
