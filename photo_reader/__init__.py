@@ -2,6 +2,7 @@
 
 from photo_reader.errors import PhotoError, Reason
 from photo_reader.formats import ALLOWED as FORMATS
-from photo_reader.reading import MAX_PIXELS, Photo, read
+from photo_reader.photo import Photo
+from photo_reader.reading import MAX_PIXELS, read
 
 __all__ = ["FORMATS", "MAX_PIXELS", "Photo", "PhotoError", "Reason", "read"]

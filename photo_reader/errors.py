@@ -22,3 +22,15 @@ class PhotoError(Exception):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+
+def corrupt(message: str) -> PhotoError:
+    return PhotoError(Reason.CORRUPT, message)
+
+
+def truncated(message: str) -> PhotoError:
+    return PhotoError(Reason.TRUNCATED, message)
+
+
+def unsupported(message: str) -> PhotoError:
+    return PhotoError(Reason.UNSUPPORTED_FORMAT, message)
