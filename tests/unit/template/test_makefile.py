@@ -1,0 +1,54 @@
+"""What the Makefile hands to sam, without running it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.unit.template.cloudformation import ROOT, template
+
+
+def dry_run(*arguments: str) -> str:
+    """The commands that make would run."""
+    done = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_function_is_built_for_the_python_that_is_named_and_not_for_the_project_s(
+    tmp_path: Path,
+) -> None:
+    newer = tmp_path / "python3.14"
+    newer.write_text("#!/bin/sh\necho python3.14\n")
+    newer.chmod(0o755)
+    runtimes = template()["Parameters"]["FunctionRuntime"]["AllowedValues"]
+    assert "python3.14" in runtimes
+    commands = dry_run("build", f"FUNCTION_PYTHON={newer}")
+    assert "sam build --parameter-overrides FunctionRuntime=python3.14" in commands
+
+
+def test_every_stack_keeps_its_zip_in_a_folder_of_its_own() -> None:
+    for arguments, name in (((), "breed-classifier"), (("STACK=other",), "other")):
+        assert f"--stack-name {name} --resolve-s3 --s3-prefix {name} " in dry_run(
+            "stack", *arguments
+        )
+
+
+def test_model_that_is_not_named_keeps_the_value_that_the_stack_has() -> None:
+    assert "ModelDataUrl" not in dry_run("stack", "PARAMETERS=EndpointName=mine")
+    assert "ModelDataUrl='s3://b/v2/model.tar.gz'" in dry_run(
+        "stack", "MODEL_URL=s3://b/v2/model.tar.gz"
+    )
+
+
+def test_role_s_stack_may_make_a_role_and_reads_the_bucket_out_of_the_data_s_address() -> None:
+    commands = dry_run("training-role", "DATA=s3://my-photos/breeds/v1")
+    assert "--capabilities CAPABILITY_IAM" in commands
+    assert "DataBucket='my-photos'" in commands
+    assert "JobsBucket" not in commands
+    assert "--parameter-overrides" not in dry_run("training-role")
