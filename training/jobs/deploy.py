@@ -1,7 +1,7 @@
 """`deploy`: put a trained model package into the stack, on AWS or on the local cloud.
 
 A new model is a new Model and a new EndpointConfig under the same endpoint: SageMaker starts the
-new fleet beside the old one, moves the traffic, and moves it back when the endpoint's error or
+new fleet beside the old one, moves the traffic, and moves it back when the new fleet's error or
 latency alarm rings (see DeploymentConfig in template.yaml). No request is dropped on the way.
 """
 
@@ -34,7 +34,7 @@ def deploy(config: Config, model: str, name: str, parameters: str, console: Cons
         raise CommandError(
             f"The endpoint {deployed.endpoint} serves {served}, not {url}: the update was rolled "
             "back. `aws sagemaker describe-endpoint` gives the reason, the alarms "
-            f"{name}-endpoint-errors and {name}-endpoint-latency what triggered it."
+            f"{name}-new-fleet-errors-... and {name}-new-fleet-latency-... what triggered it."
         )
     console.print(f"endpoint {deployed.endpoint} serves {served}", markup=False, highlight=False)
     return deployed
