@@ -160,7 +160,7 @@ test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(MODEL
 .PHONY: test-code
 test-code:
 	@$(JOB)/python -m pytest tests/job
-	@$(PROJECT)/python -m pytest tests/unit tests/integration/serving tests/integration/local
+	@$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local
 
 .PHONY: test-cloud
 test-cloud:

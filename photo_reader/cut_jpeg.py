@@ -9,6 +9,8 @@ from photo_reader.errors import PhotoError, Reason
 
 # A cut-off JPEG counts as a photo when at least this share of its rows is there.
 LEAST_ROWS = 0.9
+# Rows of the smallest block that a decoder fills or leaves grey.
+_BLOCK_ROWS = 8
 
 
 class CutFile(io.BytesIO):
@@ -40,8 +42,11 @@ class CutFile(io.BytesIO):
         return self._PADDING
 
 
-def check_rows(image: Image.Image) -> None:
-    """Raises PhotoError when the grey that libjpeg fills in covers too many rows at the end."""
+def check_rows(image: Image.Image, scale: int, rows: int) -> None:
+    """Raises PhotoError when the grey that libjpeg fills in covers too many rows at the end.
+
+    `image` is the original, `rows` high, at 1/`scale`. The answer is the same at every scale.
+    """
     width, height = image.size
 
     def is_grey_from(row: int) -> bool:
@@ -56,6 +61,7 @@ def check_rows(image: Image.Image) -> None:
     while first < last:
         middle = (first + last) // 2
         first, last = (first, middle) if is_grey_from(middle) else (middle + 1, last)
-    if first < LEAST_ROWS * height:
-        share = math.floor(100 * first / height)
+    there = min(rows, _BLOCK_ROWS * round(first * scale / _BLOCK_ROWS))
+    if there < LEAST_ROWS * rows:
+        share = math.floor(100 * there / rows)
         raise PhotoError(Reason.TRUNCATED, f"the file is cut off: {share} % of the rows are there")

@@ -86,7 +86,7 @@ def _decode_jpeg(container: Container, least_px: int) -> tuple[Image.Image, tupl
         file.pad_with_end_markers()
         image.load()
         if file.was_cut or len(data) < math.prod(container.size) // _PIXELS_A_BYTE:
-            check_rows(image)
+            check_rows(image, scale, container.size[1])
         return pixels.reduced(image, least_px), container.size
 
 

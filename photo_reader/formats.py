@@ -86,6 +86,9 @@ def _refusal_of_other(head: bytes) -> PhotoError:
         return _refusal("Netpbm")
     if b"<svg" in head.lower():
         return _refusal("SVG")
+    if head.startswith(b"\x1f\x8b"):
+        words = "the bytes are gzip-compressed (Content-Encoding: gzip); send the image itself"
+        return PhotoError(Reason.NOT_AN_IMAGE, words)
     return PhotoError(Reason.NOT_AN_IMAGE, "the bytes are those of no image format known here")
 
 

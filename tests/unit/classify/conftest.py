@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from moto import mock_aws
-from PIL import Image
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -29,14 +28,6 @@ with pytest.MonkeyPatch.context() as _patch:
     from classify import handler, observability
 
 from tests.unit.classify.world import World  # noqa: E402 - after the function
-
-
-@pytest.fixture(autouse=True, scope="module")
-def pillows_limit() -> Iterator[None]:
-    """The function sets Pillow's limit for its whole process; other tests share this one."""
-    before = Image.MAX_IMAGE_PIXELS
-    yield
-    Image.MAX_IMAGE_PIXELS = before
 
 
 @pytest.fixture

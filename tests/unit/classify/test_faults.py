@@ -139,7 +139,7 @@ def test_machine_that_could_not_decode_is_no_reason_to_reject_the_photo(
     def short(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr("classify.images.small_copy", short)
+    monkeypatch.setattr("classify.images.wire_copy", short)
     assert world.deliver(message(world.upload())) == ["m1"]
     assert world.rows() == {}
 

@@ -8,7 +8,7 @@ REQUIRED = {"PREDICTIONS_TABLE": "rows", "ENDPOINT_NAME": "breeds", "QUEUE_URL":
 
 def test_only_required_variables_give_the_documented_defaults() -> None:
     assert Settings.from_env(REQUIRED) == Settings(
-        "rows", "breeds", "https://q", 26_214_400, 50_000_000, 0, 20.0, 5.0, 900.0
+        "rows", "breeds", "https://q", 26_214_400, 64_000_000, 0, 20.0, 5.0, 900.0
     )
 
 
