@@ -1,12 +1,13 @@
 """`make stack` and `make training-role` on a local cloud: stacks side by side, and what is refused.
 
-None of the stacks here makes an endpoint: they are given the name of one.
+Most of the stacks here make no endpoint: they are given the name of one.
 """
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,28 @@ def test_serverless_without_its_image_is_refused_in_words(run: Run) -> None:
         expect=2,
     )
     assert "make image" in said
+
+
+def test_serverless_endpoint_of_an_own_image_is_waited_for(
+    cloud: Cloud, run: Run, model: Path
+) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="models")
+    s3.upload_file(str(model), "models", "breeds/v1/model.tar.gz")
+    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/breeds/serving:1"
+    run(
+        *("make", "stack", "STACK=cold", "MODEL_URL=s3://models/breeds/v1/model.tar.gz"),
+        f"PARAMETERS=ServerlessMemoryMB=3072 ServingImage={image}",
+    )
+    made = outputs(cloud, "cold")
+    assert made["EndpointName"] == "cold-serverless"
+    function = cloud.client("lambda").get_function_configuration(FunctionName=made["FunctionName"])
+    queue = cloud.client("sqs").get_queue_attributes(
+        QueueUrl=made["QueueUrl"], AttributeNames=["VisibilityTimeout"]
+    )
+    assert function["Timeout"] == 240
+    assert function["Environment"]["Variables"]["ENDPOINT_TIMEOUT_S"] == "70"
+    assert queue["Attributes"]["VisibilityTimeout"] == "1440"
 
 
 def test_training_role_is_made_and_its_arn_is_told(cloud: Cloud, run: Run) -> None:
