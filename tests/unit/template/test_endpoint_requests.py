@@ -227,7 +227,10 @@ def test_stack_wants_a_model_or_an_endpoint() -> None:
 
 def test_serverless_memory_is_what_sagemaker_offers_and_a_new_account_may_have() -> None:
     sizes = template()["Parameters"]["ServerlessMemoryMB"]["AllowedValues"]
-    assert sizes[0] == 0
+    assert sizes[:2] == [
+        0,
+        2048,
+    ]  # with 1024 MB Ray is killed, and a slim image has little of a vCPU
     assert 3072 in sizes
     for size in sizes[1:]:
         serverless = {"MemorySizeInMB": size, "MaxConcurrency": 8}
@@ -240,3 +243,60 @@ def test_image_of_china_has_china_s_address() -> None:
     image = Deployment("cn-north-1", ModelDataUrl=PACKAGE).properties("Model")
     address = image["PrimaryContainer"]["Image"].partition("/")[0]
     assert address == "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn"
+
+
+def test_container_finds_the_package_s_code_and_reports_to_nobody(deployment: Deployment) -> None:
+    assert deployment.properties("Model")["PrimaryContainer"]["Environment"] == {
+        "PYTHONPATH": "/opt/ml/model/code",
+        "SERVING_PRECISION": "float32",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OPT_OUT_TRACKING": "true",
+    }
+
+
+def test_container_on_instances_has_no_network() -> None:
+    isolated = {m: d.properties("Model")["EnableNetworkIsolation"] for m, d in MODES.items()}
+    assert isolated == {"instances": True, "one-instance": True, "serverless": False}
+
+
+def test_container_may_take_five_times_as_long_to_start_as_it_was_seen_to() -> None:
+    config = MODES["instances"].properties("EndpointConfig")
+    (variant,) = config["ProductionVariants"]
+    seen_s = 67  # AWS's entrypoint with the starter package on two slow cores
+    assert variant["ContainerStartupHealthCheckTimeoutInSeconds"] >= 5 * seen_s
+
+
+def test_old_fleet_is_kept_until_the_new_one_s_alarms_have_seen_their_periods() -> None:
+    policy = MODES["instances"].properties("Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    for name in ("NewFleetErrorsAlarm", "NewFleetLatencyAlarm"):
+        alarm = MODES["instances"].properties(name)
+        watched_s = alarm["Period"] * alarm["EvaluationPeriods"]
+        # Metrics come a minute or two late.
+        assert policy["TerminationWaitInSeconds"] >= watched_s + 120
+
+
+def test_serverless_endpoint_takes_as_many_requests_as_there_are_functions() -> None:
+    deployment = Deployment(
+        ModelDataUrl=PACKAGE, ServingImage=SLIM, ServerlessMemoryMB="3072", MaxConcurrency=5
+    )
+    (variant,) = deployment.properties("EndpointConfig")["ProductionVariants"]
+    assert variant["ServerlessConfig"]["MaxConcurrency"] == 5
+
+
+def test_endpoint_grows_from_its_count_to_its_maximum_below_what_an_instance_can_do() -> None:
+    deployment = Deployment(ModelDataUrl=PACKAGE, InstanceCount=3, MaxInstanceCount=6)
+    target = deployment.properties("EndpointScaling")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 6)
+    policy = deployment.properties("EndpointScalingPolicy")
+    tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+    slow_batch_s, share = 0.2, 0.7
+    assert tracking["TargetValue"] <= share * 60 / slow_batch_s
+    assert not MODES["one-instance"].made("EndpointScaling")
+
+
+def test_role_of_the_endpoint_writes_metrics_to_its_own_namespaces_only() -> None:
+    (policy,) = MODES["instances"].properties("ModelRole")["Policies"]
+    statements = {s["Sid"]: s for s in policy["PolicyDocument"]["Statement"]}
+    assert statements["SendMetrics"]["Condition"] == {
+        "StringEquals": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/Endpoints"]}
+    }

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.unit.template.cloudformation import ROOT, listed, parse, references
 from tests.unit.template.evaluation import Deployment
+from training.jobs import roles
 
 SOURCE = parse((ROOT / "training" / "role.yaml").read_text())
 
@@ -90,4 +91,9 @@ def test_every_parameter_has_a_default_and_a_use() -> None:
         SOURCE["Parameters"]
     )
     assert all("Default" in parameter for parameter in SOURCE["Parameters"].values())
-    assert SOURCE["Outputs"].keys() == {"TrainingRoleArn"}
+
+
+def test_stack_tells_the_role_s_arn() -> None:
+    (output,) = SOURCE["Outputs"].items()
+    assert output[0] == roles.OUTPUT
+    assert output[1]["Value"] == {"Fn::GetAtt": ["TrainingRole", "Arn"]}
