@@ -8,6 +8,7 @@ from tests.unit.training.small import LABELS, WIDTH, pretrained, split
 from training.errors import JobError
 from training.feature_file import SplitFeatures
 from training.heads import (
+    REFUSED_AT_MOST,
     anchors,
     build_head,
     build_network,
@@ -104,6 +105,68 @@ def test_trained_backbone_keeps_its_batch_norms_statistics() -> None:
     }
     assert learning == {"blocks", "conv_head", "bn2"}
     assert not any(p.requires_grad for p in network.backbone.get_submodule("blocks.5").parameters())
+
+
+def test_head_is_linear_layers_with_relu_between_them_and_dropout_before() -> None:
+    head = build_head((WIDTH, 5, 4, 3))
+    assert [type(layer) for layer in head] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert [layer.out_features for layer in head[::2]] == [5, 4, 3]
+
+    network = build_network(pretrained(None), (WIDTH, 3), "head", 1.0)
+    batch = torch.randn(4, WIDTH)
+    assert torch.equal(network.train()(batch), network.head[0].bias.expand(4, 3))
+    assert torch.equal(network.eval()(batch), network.head(batch))
+
+
+def test_whole_backbone_learns_when_all_is_unfrozen_and_runs_channels_last() -> None:
+    from training.backbones import load_pretrained
+
+    source = load_pretrained("efficientnet_lite0")
+    network = build_network(source, (1280, 3), "all", 0.0)
+
+    assert network.backbone is not None
+    assert all(p.requires_grad for p in network.backbone.parameters())
+    weight = network.backbone.get_submodule("conv_stem").weight
+    assert isinstance(weight, torch.Tensor)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    held = anchors(network, head_is_pretrained=False)
+    assert held.keys() == set(network.backbone.parameters())
+    assert torch.equal(held[weight], weight)  # type: ignore[index]
+    with torch.no_grad():
+        weight.add_(1)
+    assert not torch.equal(held[weight], weight)  # type: ignore[index]
+
+
+def test_start_from_imagenet_takes_the_class_that_has_most_of_a_classs_photos(
+    train: SplitFeatures,
+) -> None:
+    head = build_head((WIDTH, len(LABELS)))
+    weight, bias = classifier(10, 20, 30)
+    bias = torch.arange(1000) / 1000
+    accuracy = start_from_imagenet(head, pretrained((weight, bias)), train)
+
+    layer = head[0]
+    assert isinstance(layer, nn.Linear)
+    assert torch.equal(layer.bias, bias[[10, 20, 30]])
+    hits = (head(train.views[0]).argmax(1) == train.labels).float().mean()
+    assert accuracy == pytest.approx(float(hits))
+
+
+@pytest.mark.parametrize(("strangers", "refused"), [(1, False), (2, True)])
+def test_dog_score_may_refuse_two_photos_in_a_hundred(
+    strangers: int, refused: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = torch.zeros(50, dtype=torch.int64)
+    labels[:strangers] = 1
+    photos = SplitFeatures(2 * torch.eye(3, WIDTH)[labels].unsqueeze(0), labels, (), {})
+
+    score = dog_score("auto", True, pretrained(classifier(151, 900)), photos)
+
+    assert (score is None) is refused
+    out = capsys.readouterr().out
+    assert f"ImageNet classes 151-268: refuses {strangers * 2:.1f}% of train" in out
+    assert ("no dog score" in out) is refused
+    assert REFUSED_AT_MOST == 0.02
 
 
 def _clear(features: SplitFeatures) -> SplitFeatures:

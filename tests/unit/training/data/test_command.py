@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -14,8 +17,10 @@ from moto import mock_aws
 from tests.photos import ROOT
 from tests.unit.training.data.archive_server import archive, serving
 from tests.unit.training.data.photos import jpeg, small_set, write_files
+from training.data import download as downloading
 from training.data.__main__ import main
 from training.data.dataset import DataSet
+from training.data.errors import DataError
 
 
 def test_verify_of_a_good_set_is_0_and_writes_json(
@@ -113,6 +118,138 @@ def test_upload_reports_counts_and_what_else_is_there(
     assert main(["upload", str(root), "s3://photos/dogs", "--delete"]) == 0
     assert "0 sent (0.0 MB), 32 unchanged" in capsys.readouterr().err
     assert main(["upload", str(root), "s3://absent/dogs"]) == 1
+
+
+def test_download_says_what_was_checked_and_where_the_record_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = archive({f"dogImages/{name}": content for name, content in small_set().items()})
+    digest = hashlib.sha256(content).hexdigest()
+    command = ["download", str(tmp_path / "dogs"), "--sha256", digest.upper(), "--url"]
+    with serving(content) as site:
+        assert main([*command, site.url]) == 0
+
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/dogs: {len(content):,} bytes from {site.url}\n"
+        f"sha256 {digest} (as expected), kept in {tmp_path}/dogs.download.json\n"
+    )
+
+
+def test_download_is_of_dog_images_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def download(url: str, target: Path, sha256: str | None, _: object) -> None:
+        asked.append((url, target, sha256))
+        raise DataError("enough")
+
+    monkeypatch.setattr(downloading, "download", download)
+
+    assert main(["download", str(tmp_path / "x")]) == 1
+    assert asked == [(downloading.DOG_IMAGES, tmp_path / "x", None)]
+
+
+def test_error_is_printed_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "[red]no"
+    folder.mkdir()
+
+    assert main(["verify", str(folder)]) == 1
+
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {folder} is not a data set: it holds no folder.\n")
+    assert said.out == ""
+
+
+def test_full_disk_is_an_error_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("training.data.__main__.write_split", full)
+    root = write_files(tmp_path / "all", {"a/1.jpg": b"1", "b/1.jpg": b"2"})
+
+    assert main(["split", str(root), str(tmp_path / "x")]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+
+
+@mock_aws
+def test_upload_tells_the_first_five_of_what_else_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="photos")
+    root = write_files(tmp_path / "dogs", small_set())
+    size = sum(map(len, small_set().values())) / 1e6
+
+    assert main(["upload", str(root), "s3://photos/d"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"s3://photos/d/: 32 sent ({size:.1f} MB), 0 unchanged; ")
+    assert said.endswith(f" s; hash {DataSet.open(root).hash}\n")
+    for number in range(6):
+        s3.put_object(Bucket="photos", Key=f"d/{number}", Body=b"")
+    assert main(["upload", str(root), "s3://photos/d", "--delete"]) == 0
+    assert "6 other objects deleted: d/0, d/1, d/2, d/3, d/4 ...\n" in capsys.readouterr().err
+    for number in range(5):
+        s3.put_object(Bucket="photos", Key=f"d/{number}", Body=b"")
+    assert main(["upload", str(root), "s3://photos/d"]) == 0
+    assert "(see --delete): d/0, d/1, d/2, d/3, d/4\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["verify", "/no/such/folder"], "/no/such/folder is no folder"),
+        (["verify", ".", "--fractions", "0.8,0.2"], "0.8,0.2: expected three numbers, 0.8,0.1,0.1"),
+        (["verify", ".", "--fractions", "a,b,c"], "a,b,c: expected three numbers"),
+        (["download", "x", "--sha256", "g" * 64], "expected 64 hexadecimal digits"),
+        (["download", "x", "--sha256", "a" * 63], "expected 64 hexadecimal digits"),
+        (["nothing"], "invalid choice: 'nothing'"),
+        ([], "download | verify | split | upload"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_help_shows_the_examples_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: python -m training.data")
+    assert "\n    python -m training.data split all-photos split-photos --seed 7\n" in said
+
+
+def test_verify_counts_every_photo_as_progress_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[str, int]] = []
+    steps: list[None] = []
+
+    @contextmanager
+    def counter(what: str, total: int, _: object) -> Iterator[object]:
+        counted.append((what, total))
+        yield lambda: steps.append(None)
+
+    monkeypatch.setattr("training.data.__main__._counted", counter)
+    root = write_files(tmp_path / "all", {"a/1.jpg": jpeg(1), "b/1.jpg": jpeg(2)})
+
+    main(["verify", str(root)])
+    main(["split", str(root), str(tmp_path / "x")])
+
+    assert counted == [("verify", 2), ("copy", 2)]
+    assert len(steps) == 4
 
 
 def test_package_loads_without_torch() -> None:
