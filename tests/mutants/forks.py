@@ -32,9 +32,13 @@ _ANONYMOUS = re.compile(r"\.?<\w+>")
 
 @dataclass
 class Recorder:
-    """A pytest plugin: which functions of a file each test calls, and how long the test takes."""
+    """A pytest plugin: which functions of a file each test calls, and how long the test takes.
+
+    What a fixture of a module or session calls, all tests are said to call.
+    """
 
     path: str
+    shared: set[str] = field(default_factory=set)
     tests: dict[str, dict[str, Any]] = field(default_factory=dict)
     _known: dict[CodeType, str | None] = field(default_factory=dict)
     _called: set[str] = field(default_factory=set)
@@ -54,9 +58,21 @@ class Recorder:
             seconds = time.monotonic() - started_s
             self.tests[item.nodeid] = {"functions": sorted(self._called), "seconds": seconds}
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Any:
+        """Record apart what is made for several tests."""
+        if fixturedef.scope == "function":
+            return (yield)
+        own, self._called = self._called, self.shared
+        try:
+            return (yield)
+        finally:
+            self._called = own
+
     def pytest_sessionfinish(self) -> None:
         """Hand it to the parent."""
-        RECORD.write_text(json.dumps(self.tests), encoding="utf-8")
+        found = {"shared": sorted(self.shared), "tests": self.tests}
+        RECORD.write_text(json.dumps(found), encoding="utf-8")
 
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
         if event == "call":
@@ -70,16 +86,18 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class Order:
-    """A pytest plugin: the tests likeliest to notice come first, of them the quick ones."""
+class Chosen:
+    """A pytest plugin: runs these tests only, in this order."""
 
-    order: list[str]
+    names: list[str]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort; a test that was not recorded keeps its place behind them."""
-        rank = {name: index for index, name in enumerate(self.order)}
-        items.sort(key=lambda item: rank.get(item.nodeid, len(rank)))
+        """Choose, and sort."""
+        rank = {name: index for index, name in enumerate(self.names)}
+        items[:] = sorted(
+            (item for item in items if item.nodeid in rank), key=lambda item: rank[item.nodeid]
+        )
 
 
 def main(libraries: list[str]) -> int:
@@ -98,7 +116,7 @@ def main(libraries: list[str]) -> int:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    """`code` is pytest's exit code, None after `timeout_s`; `tests` is what a recording found."""
+    """`code` is pytest's exit code, None after `timeout_s`; a recording adds what it found."""
     path, started_s = Path(request["module"]), time.monotonic()
     original, times = path.read_bytes(), path.stat()
     if request.get("source") is not None:
@@ -111,7 +129,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # its bytecode is valid again
     answer: dict[str, Any] = {"code": code, "seconds": time.monotonic() - started_s}
     if request.get("record") and code == 0:
-        answer["tests"] = json.loads(RECORD.read_text(encoding="utf-8"))
+        answer |= json.loads(RECORD.read_text(encoding="utf-8"))
     return answer
 
 
@@ -133,9 +151,11 @@ def _child(request: dict[str, Any]) -> None:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    plugins: list[object] = [Order(request.get("order", []))]
+    plugins: list[object] = []
     if request.get("record"):
         plugins.append(Recorder(request["module"]))
+    if request.get("chosen"):
+        plugins.append(Chosen(request["chosen"]))
     # The first run leaves bytecode for all that follow. A changed module must leave none.
     sys.dont_write_bytecode = not request.get("record")
     options = [

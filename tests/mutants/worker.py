@@ -23,16 +23,15 @@ class Recording:
     """A run of a module's tests without a change: which test calls what, in what time."""
 
     seconds: float
+    shared: list[str]
     tests: dict[str, dict[str, Any]]
 
-    def order(self, function: str) -> list[str]:
-        """Tests that call the function first, quick ones before slow ones."""
-
-        def key(name: str) -> tuple[bool, float]:
-            test = self.tests[name]
-            return bool(function) and function not in test["functions"], test["seconds"]
-
-        return sorted(self.tests, key=key)
+    def chosen(self, function: str) -> list[str]:
+        """The tests that call the function, quick ones first; all where that cannot be told."""
+        calling = [name for name, test in self.tests.items() if function in test["functions"]]
+        if not function or not calling or function in self.shared:
+            calling = list(self.tests)
+        return sorted(calling, key=lambda name: cast(float, self.tests[name]["seconds"]))
 
 
 class BrokenTestsError(Exception):
@@ -55,18 +54,18 @@ class Worker:
         """
         answer = self._ask(target, record=True, timeout_s=FIRST_TIMEOUT_S)
         if answer["code"] != PASSED:  # recording slows them down, which some deadline may not bear
-            answer = {"tests": {}, **self._ask(target, timeout_s=FIRST_TIMEOUT_S)}
+            answer = {"shared": [], "tests": {}, **self._ask(target, timeout_s=FIRST_TIMEOUT_S)}
         if answer["code"] != PASSED:
             output = (self._folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
             raise BrokenTestsError(f"{target.module}: its tests fail without a change\n{output}")
-        return Recording(answer["seconds"], answer["tests"])
+        return Recording(answer["seconds"], answer["shared"], answer["tests"])
 
     def run(self, target: "Target", change: Change, untouched: Recording) -> str:
         """`killed`, `survived` or `timeout`."""
         answer = self._ask(
             target,
             source=change.source,
-            order=untouched.order(change.function),
+            chosen=untouched.chosen(change.function),
             timeout_s=10 + 4 * untouched.seconds,
         )
         if answer["code"] is None:
