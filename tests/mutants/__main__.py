@@ -12,13 +12,14 @@ import random
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.changes import changes
-from tests.mutants.report import Outcome, Result, accepted, print_table, print_unnoticed, save
+from tests.mutants.report import Outcome, Result, accepted, print_module, print_table, save
 from tests.mutants.worker import BrokenTestsError, Worker
 
 HERE = Path(__file__).resolve().parent
@@ -65,43 +66,28 @@ def examine(target: Target, worker: Worker, sample: int) -> Result:
 
 def run(
     wanted: list[Target], libraries: dict[str, list[str]], jobs: int, sample: int
-) -> list[Result]:
-    """Examine modules side by side, each worker in its own copy.
-
-    Raises:
-        BrokenTestsError: some module's tests fail without a change; raised after all others.
-    """
-    results: list[Result] = []
-    broken: list[str] = []
+) -> Iterator[Result | BrokenTestsError]:
+    """Examine modules side by side, each worker in its own copy; results in the modules' order."""
     idle: SimpleQueue[Worker] = SimpleQueue()
-    (ROOT / ".local").mkdir(exist_ok=True)
 
-    def task(target: Target) -> Result | str:
+    def task(target: Target) -> Result | BrokenTestsError:
         worker = idle.get()
         try:
             return examine(target, worker, sample)
         except BrokenTestsError as error:
-            return str(error)
+            return error
         finally:
             idle.put(worker)
 
+    (ROOT / ".local").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mutants-", dir=ROOT / ".local") as folder:
         workers = [Worker(ROOT, Path(folder) / str(n), libraries) for n in range(jobs)]
         for worker in workers:
             idle.put(worker)
         with ThreadPoolExecutor(jobs) as pool:
-            for result in pool.map(task, wanted):
-                if isinstance(result, Result):
-                    results.append(result)
-                    print(result.line(), flush=True)
-                else:
-                    broken.append(result)
+            yield from pool.map(task, wanted)
         for worker in workers:
             worker.close()
-    if broken:
-        print_table(results)
-        raise BrokenTestsError("\n".join(broken))
-    return results
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,16 +99,21 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         print(f"{', '.join(sorted(unknown))}: not in tests/mutants/targets.toml", file=sys.stderr)
         return 2
-    try:
-        results = run(wanted, libraries, options.jobs, options.sample)
-    except BrokenTestsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    reasons = accepted(HERE / "survivors.toml")
+    results: list[Result] = []
+    unexplained = broken = 0
+    for result in run(wanted, libraries, options.jobs, options.sample):
+        if isinstance(result, BrokenTestsError):
+            broken += 1
+            print(result, flush=True)
+        else:
+            results.append(result)
+            unexplained += print_module(result, reasons)
     print_table(results)
-    unexplained = print_unnoticed(results, accepted(HERE / "survivors.toml"))
+    print(f"{unexplained} survivors without a reason, {broken} modules with failing tests")
     if options.save:
         save(ROOT / "benchmarks" / "results" / "mutants.json", results, options.sample)
-    return 1 if unexplained or any(result.noticed < ENOUGH for result in results) else 0
+    return 1 if broken or unexplained or any(r.noticed < ENOUGH for r in results) else 0
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
@@ -139,7 +130,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         help="changes of each module, drawn with a fixed seed; 0: all",
     )
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
-    parser.add_argument("--save", action="store_true", help="write benchmarks/results/mutants.json")
+    parser.add_argument(
+        "--save", action="store_true", help="keep the figures in benchmarks/results/mutants.json"
+    )
     return parser.parse_args(argv)
 
 

@@ -1,6 +1,7 @@
 """What is printed and kept of a run."""
 
 import json
+import sys
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -86,41 +87,36 @@ def print_table(results: list[Result]) -> None:
     print(every.line())
 
 
-def print_unnoticed(results: list[Result], reasons: list[Reason]) -> int:
-    """Survivors without a reason, whose number is returned; then reasons that nothing needs."""
-    used: set[Reason] = set()
-    unexplained = []
-    for outcome in (o for r in results for o in r.outcomes if o.status == "survived"):
-        covering = [reason for reason in reasons if reason.covers(outcome.change)]
-        used.update(covering)
-        if not covering:
-            unexplained.append(outcome.change)
-    print(f"\n{len(unexplained)} unnoticed without a reason in tests/mutants/survivors.toml")
+def print_module(result: Result, reasons: list[Reason]) -> int:
+    """The module's row, its survivors without a reason, and reasons that it no longer needs.
+
+    Returns how many survivors have no reason.
+    """
+    print(result.line())
+    survivors = [o.change for o in result.outcomes if o.status == "survived"]
+    own = [reason for reason in reasons if reason.module == result.module]
+    unexplained = [c for c in survivors if not any(reason.covers(c) for reason in own)]
     for change in unexplained:
-        print(
-            f"{change.module}:{change.line} {change.function}\n"
-            f"    - {change.before}\n    + {change.after}"
-        )
-    whole = {r.module for r in results if len(r.outcomes) == r.possible}
-    for reason in reasons:
-        if reason.module in whole and reason not in used:
-            print(
-                "survivors.toml: no longer needed: "
-                f"{reason.module} {reason.function}: {reason.before}"
-            )
+        where = f"{change.module}:{change.line} {change.function}"
+        print(f"  {where}\n    - {change.before}\n    + {change.after}")
+    if len(result.outcomes) == result.possible:
+        for reason in own:
+            if not any(reason.covers(change) for change in survivors):
+                print(f"  not needed in survivors.toml: {reason.function}: {reason.before}")
+    sys.stdout.flush()
     return len(unexplained)
 
 
 def save(path: Path, results: list[Result], sample: int) -> None:
-    """Keep the figures, and what went unnoticed."""
-    modules: dict[str, Any] = {
-        r.module: {
-            "possible": r.possible,
-            "tried": len(r.outcomes),
-            **{status: r.counts[status] for status in ("killed", "timeout", "survived")},
-            "noticed": round(r.noticed, 3),
+    """Keep the figures of these modules, and leave those of others as they are."""
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    modules = kept.setdefault("modules", {})
+    for result in results:
+        modules[result.module] = {
+            "possible": result.possible,
+            "tried": len(result.outcomes),
+            **{status: result.counts[status] for status in ("killed", "timeout", "survived")},
+            "noticed": round(result.noticed, 3),
+            "sample": sample,
         }
-        for r in results
-    }
-    text = json.dumps({"sample": sample, "modules": modules}, indent=2)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
