@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from local.demo import report
+from tests.odd_files import heic
 
 PREFIX = "uploads/"
 
@@ -93,3 +96,14 @@ def test_sheet_holds_every_file_and_needs_no_other(tmp_path: Path) -> None:
     assert sheet.count("data:image/jpeg;base64,") == 1
     assert "no picture" in sheet
     assert "http" not in sheet.replace("</html>", "")
+
+
+def test_sheet_shows_what_the_reader_reads(tmp_path: Path) -> None:
+    picture = tmp_path / "rex.heic"
+    picture.write_bytes(heic.TURNED)
+    report.write_contact_sheet(
+        [_classified()], {"uploads/rex.jpg": picture}, PREFIX, "1 file", tmp_path / "s.html"
+    )
+    shown = re.search(r"base64,([^\"]+)", (tmp_path / "s.html").read_text())
+    assert shown
+    assert Image.open(io.BytesIO(base64.b64decode(shown[1]))).size == (64, 96)
