@@ -60,7 +60,7 @@ class JsonApi:
 
     @property
     def operations(self) -> list[str]:
-        return sorted(self._operations)
+        return list(self._operations)
 
     def handle(self, target: str, body: bytes) -> Response:
         """Answer one request. `target` is the X-Amz-Target header, as in SageMaker.CreateModel."""
@@ -139,7 +139,7 @@ def validate(params: Any, shape: Shape) -> None:
 
 
 def _constraint_problems(value: Any, shape: Shape, path: str) -> list[str]:
-    """What botocore leaves to the service: patterns, enumerations and greatest lengths."""
+    """What botocore leaves to the service: patterns, enumerations, and what is greatest."""
     if isinstance(shape, StructureShape):
         return [
             problem
@@ -149,27 +149,51 @@ def _constraint_problems(value: Any, shape: Shape, path: str) -> list[str]:
             )
         ]
     if isinstance(shape, ListShape):
-        return [
+        return _length_problems(value, shape, path) + [
             problem
             for number, member in enumerate(value, start=1)
             for problem in _constraint_problems(member, shape.member, f"{path}.{number}.member")
         ]
-    if isinstance(shape, StringShape) and isinstance(value, str):
-        return _string_problems(value, shape, path)
+    if isinstance(shape, MapShape):
+        return _length_problems(value, shape, path) + [
+            problem
+            for key, member in value.items()
+            for problem in _constraint_problems(key, shape.key, f"{path}.key")
+            + _constraint_problems(member, shape.value, f"{path}.{key}.value")
+        ]
+    if isinstance(shape, StringShape):
+        return _string_problems(value, shape, path) + _length_problems(value, shape, path)
+    if shape.type_name == "timestamp" and not isinstance(value, int | float):
+        # botocore would take text, too
+        raise AwsError("SerializationException", f"{path} is not a number of seconds since 1970.")
+    greatest = shape.metadata.get("max")
+    if shape.type_name in _NUMBERS and greatest is not None and value > greatest:
+        return [_failed(value, path) + f"have value less than or equal to {greatest}"]
     return []
 
 
-def _string_problems(value: str, shape: StringShape, path: str) -> list[str]:
-    failed = f"Value '{value}' at '{path}' failed to satisfy constraint: Member must "
+_NUMBERS = ("integer", "long", "float", "double")
+
+
+def _failed(value: Any, path: str) -> str:
+    return f"Value '{value}' at '{path}' failed to satisfy constraint: Member must "
+
+
+def _length_problems(value: Any, shape: Shape, path: str) -> list[str]:
     longest = shape.metadata.get("max")
+    if longest is None or len(value) <= longest:
+        return []
+    return [_failed(value, path) + f"have length less than or equal to {longest}"]
+
+
+def _string_problems(value: str, shape: StringShape, path: str) -> list[str]:
+    failed = _failed(value, path)
     pattern = _compiled(shape.metadata.get("pattern", r"[\s\S]*"))
     problems = []
     if shape.enum and value not in shape.enum:
         problems.append(f"{failed}satisfy enum value set: [{', '.join(shape.enum)}]")
     if pattern and not pattern.fullmatch(value):
         problems.append(f"{failed}satisfy regular expression pattern: {pattern.pattern}")
-    if longest is not None and len(value) > longest:
-        problems.append(f"{failed}have length less than or equal to {longest}")
     return problems
 
 
