@@ -60,7 +60,7 @@ class JsonApi:
 
     @property
     def operations(self) -> list[str]:
-        return list(self._operations)
+        return sorted(self._operations)
 
     def handle(self, target: str, body: bytes) -> Response:
         """Answer one request. `target` is the X-Amz-Target header, as in SageMaker.CreateModel."""
