@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from local.environment import shell_lines
@@ -31,11 +32,21 @@ def main(arguments: list[str] | None = None) -> int:
     settings = Settings.from_arguments(
         options.port, options.state_dir, options.serving_python, os.environ, options.job_python
     )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped_early)
     try:
         return _run(settings)
     except StartError as error:
         print(f"The local cloud cannot start: {error}", file=sys.stderr)
         return 1
+
+
+def _stopped_early(*_: object) -> None:
+    """Until the server takes the signals over. Not KeyboardInterrupt: where that passes an exec(),
+    as many imports have, Python dies of the signal even if it is caught.
+    """
+    print("The local cloud was stopped before it was ready.")
+    sys.exit(0)
 
 
 def _run(settings: Settings) -> int:

@@ -10,10 +10,12 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
 _GRACE_S = 3.0
+_PID_DIGITS = 10  # a system's greatest has seven
 
 
 def descendants(root: int) -> list[int]:
@@ -65,6 +67,15 @@ def command_line(pid: int) -> str:
         return " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:
         return ""
+
+
+def recorded_pid(file: Path) -> int | None:
+    """The process id that a file holds, or None where there is no such file or it holds none."""
+    try:
+        text = file.read_text().strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdecimal() and len(text) < _PID_DIGITS else None
 
 
 def listening_port(pid: int) -> int | None:

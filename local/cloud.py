@@ -78,6 +78,8 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        # Two that start at once can both bind; only one can listen.
+        listener.listen()
     except OSError as error:
         listener.close()
         if error.errno != errno.EADDRINUSE:

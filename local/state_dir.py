@@ -15,8 +15,13 @@ class StateLock:
     """Held until it is closed; the system lets go of it even after kill -9."""
 
     def __init__(self, state_dir: Path, port: int) -> None:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = (state_dir / "lock").open("a+")
+        try:
+            state_dir.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = (state_dir / "lock").open("a+")
+        except OSError as error:
+            raise StartError(
+                f"{state_dir} cannot hold the state ({error}). Choose another --state-dir."
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.children import command_line
+from local.children import command_line, recorded_pid
 from local.errors import AwsError
 from local.sagemaker import package
 from local.sagemaker.log_shipper import LogShipper
@@ -146,15 +146,11 @@ def _end_leftover(layout: Layout) -> None:
     Its number may be another program's by now, so it must still name this folder on its command
     line.
     """
-    if not layout.pid_file.exists():
-        return
-    recorded = layout.pid_file.read_text().strip()
+    recorded = recorded_pid(layout.pid_file)
     layout.pid_file.unlink(missing_ok=True)
-    if not recorded.isdigit():
-        return
-    if str(layout.model_dir) in command_line(int(recorded)):
+    if recorded is not None and str(layout.model_dir) in command_line(recorded):
         with suppress(ProcessLookupError):
-            os.kill(int(recorded), signal.SIGKILL)
+            os.kill(recorded, signal.SIGKILL)
 
 
 def remove(home: Path) -> None:

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
-from local.children import group_members
+from local.children import group_members, recorded_pid
 from local.sagemaker.jobs.errors import JobError
 from local.sagemaker.jobs.layout import Layout
 
@@ -89,13 +88,9 @@ def end_leftover(layout: Layout) -> None:
     Its number may be another program's by now, so one of its processes must still name this job's
     folder on its command line.
     """
-    recorded = _read(layout.pid_file)
-    if recorded.isdigit() and any(
-        str(layout.home) in command for command in group_members(int(recorded)).values()
+    recorded = recorded_pid(layout.pid_file)
+    if recorded is not None and any(
+        str(layout.home) in command for command in group_members(recorded).values()
     ):
-        signal_group(int(recorded), signal.SIGKILL)
+        signal_group(recorded, signal.SIGKILL)
     layout.pid_file.unlink(missing_ok=True)
-
-
-def _read(file: Path) -> str:
-    return file.read_text().strip() if file.exists() else ""

@@ -6,7 +6,10 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,62 @@ def test_busy_port_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert f"port {port} of 127.0.0.1 is in use" in ended.stderr
     assert "--port" in ended.stderr
+
+
+def test_of_two_that_start_at_once_on_one_port_one_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    clouds = [Cloud(tmp_path / name, port=port) for name in ("one", "two")]
+
+    def start(cloud: Cloud) -> str:
+        try:
+            cloud.start()
+        except CloudError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        words = "".join(pool.map(start, clouds))
+    running = [cloud for cloud in clouds if cloud._process and cloud._process.poll() is None]
+    for cloud in clouds:
+        cloud.stop()
+
+    assert len(running) == 1
+    assert f"port {port} of 127.0.0.1 is in use" in words or words == ""
+    assert "Traceback" not in "".join(cloud.output() for cloud in clouds)
+
+
+def test_signal_while_it_starts_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    """At moments spread over the start, whatever it is doing then."""
+    for number in range(6):
+        cloud = Cloud(tmp_path / str(number))
+        starting = threading.Thread(target=_start_quietly, args=(cloud,))
+        starting.start()
+        wait_until(lambda cloud=cloud: cloud.pid)  # type: ignore[misc]
+        process = cloud._process
+        assert process is not None
+        wait_until(lambda cloud=cloud: (cloud.state_dir / "lock").exists())  # type: ignore[misc]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=number * 0.2)
+        process.send_signal((signal.SIGINT, signal.SIGTERM)[number % 2])
+        assert process.wait(timeout=30) == 0, cloud.output()
+        starting.join(timeout=60)
+        assert "Traceback" not in cloud.output()
+
+
+def _start_quietly(cloud: Cloud) -> None:
+    with suppress(CloudError):
+        cloud.start()
+
+
+@pytest.mark.parametrize("where", ["file", "file/below"])
+def test_state_directory_that_can_be_none_is_named(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("")
+
+    ended = _start("--port", str(free_port()), "--state-dir", str(tmp_path / where))
+
+    assert ended.returncode == 1
+    assert "cannot hold the state" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_second_cloud_on_one_state_directory_is_refused(own_cloud: Cloud) -> None:

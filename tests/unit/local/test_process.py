@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.children import command_line, descendants, listening_port
+from local.children import command_line, descendants, listening_port, recorded_pid
 from local.sagemaker.process import Layout, ProcessFailedError, ServingProcess, last_line
 
 
@@ -155,3 +155,24 @@ def test_process_is_known_by_its_command_line_while_it_runs() -> None:
         process.communicate("\n")
     assert command_line(process.pid) == ""
     assert descendants(process.pid) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "pid"),
+    [
+        (b"123\n", 123),
+        (b"", None),
+        (b"-1", None),
+        (b"12 34", None),
+        (b"\xc2\xb2", None),
+        (b"\xff\xfe", None),
+        (b"9" * 40, None),
+    ],
+)
+def test_number_of_a_process_is_read_only_where_it_is_one(
+    tmp_path: Path, content: bytes, pid: int | None
+) -> None:
+    (tmp_path / "pid").write_bytes(content)
+
+    assert recorded_pid(tmp_path / "pid") == pid
+    assert recorded_pid(tmp_path / "none") is None

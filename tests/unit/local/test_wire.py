@@ -194,12 +194,15 @@ def test_union_takes_exactly_one_member() -> None:
     assert "tagged union" not in words
 
 
-def test_operation_of_the_service_that_takes_nothing_needs_no_body() -> None:
-    api = JsonApi("sagemaker", {"GetSagemakerServicecatalogPortfolioStatus": lambda _: {}})
+def test_operation_that_takes_or_gives_nothing_is_answered() -> None:
+    takes_nothing = JsonApi("organizations", {"DescribeOrganization": lambda _: {"x": 1}})
+    gives_nothing = JsonApi("sagemaker", {"DeleteEndpoint": lambda _: {"x": 1}})
 
-    answer = api.handle("SageMaker.GetSagemakerServicecatalogPortfolioStatus", b"")
-
-    assert (answer.status, json.loads(answer.body)) == (200, {})
+    for answer in (
+        takes_nothing.handle("AWSOrganizationsV20161128.DescribeOrganization", b""),
+        gives_nothing.handle("SageMaker.DeleteEndpoint", b'{"EndpointName": "a"}'),
+    ):
+        assert (answer.status, json.loads(answer.body)) == (200, {})
 
 
 def test_answer_has_type_and_number_of_its_own() -> None:
