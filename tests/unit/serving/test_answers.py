@@ -1,0 +1,315 @@
+"""From probabilities to answers: ranks, thresholds, and which photos are looked at again."""
+
+import gzip
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from serving import package
+from serving.model import CLOSE, TOP, Model, Prediction
+from serving.package import DogScore, Manifest, PackageError, read_package, unpack, write_archive
+from serving.preprocess import (
+    MAX_ASPECT,
+    PreprocessSpec,
+    _without_long_ends,
+    normalisation,
+    normalise,
+    pixels,
+)
+
+SPEC = PreprocessSpec(40, 32, "bicubic", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+LABELS = ("Beagle", "Pug", "Dhole", "Chow", "Puli", "Saluki")
+
+
+class FakeBackbone:
+    """A picture's first value is its feature."""
+
+    def __init__(self, shift: float = 0) -> None:
+        self.shift = shift
+        self.calls: list[tuple[tuple[int, ...], bool]] = []
+
+    def __call__(
+        self, batch: NDArray[np.uint8], alone: bool = False
+    ) -> tuple[NDArray[np.float32], ...]:
+        self.calls.append((batch.shape, alone))
+        return ((batch[:, :1, 0, 0] + self.shift).astype(np.float32),)
+
+
+class FakeHeads:
+    """A feature is the row of a table of probabilities, and of one of dogs' masses."""
+
+    def __init__(self, rows: list[list[float]], dogs: list[float] | None = None) -> None:
+        self.rows = np.array(rows, np.float32)
+        self.dogs = None if dogs is None else np.array(dogs, np.float32)
+
+    def __call__(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        at = features[:, 0].astype(int)
+        return (self.rows[at],) if self.dogs is None else (self.rows[at], self.dogs[at])
+
+
+def model(
+    rows: list[list[float]], dogs: list[float] | None = None, exact: FakeBackbone | None = None
+) -> Model:
+    score = None if dogs is None else DogScore(1000, 151, 268, 0.5)
+    manifest = Manifest("m", "b", LABELS[: len(rows[0])], (1, len(rows[0])), SPEC, score, "0" * 64)
+    parts: list[Any] = [FakeBackbone(), FakeHeads(rows, dogs), exact]
+    return Model(manifest, *parts)
+
+
+def photos(*numbers: int) -> NDArray[np.uint8]:
+    return np.stack([np.full((32, 32, 3), number, np.uint8) for number in numbers])
+
+
+def test_answer_is_the_five_best_in_order_rounded_to_six_places() -> None:
+    row = [0.1, 0.3000004, 0.05, 0.25, 0.2, 0.0999996]
+
+    (found,) = model([row]).predict(photos(0))
+
+    assert TOP == 5
+    assert [label for label, _ in found.top] == ["Pug", "Chow", "Puli", "Beagle", "Saluki"]
+    assert found.top[0] == ("Pug", 0.3)
+    assert (found.label, found.confidence, found.dog_probability) == ("Pug", 0.3, None)
+
+
+def test_equal_probabilities_keep_the_labels_order() -> None:
+    (found,) = model([[0.2, 0.4, 0.4]]).predict(photos(0))
+    assert [label for label, _ in found.top] == ["Pug", "Dhole", "Beagle"]
+
+
+@pytest.mark.parametrize(
+    ("dog", "expected"),
+    [
+        (0.5, Prediction("Pug", 0.75, 0.5, (("Pug", 0.75), ("Beagle", 0.25)))),
+        (0.25, Prediction(None, 0.75, 0.25, (("Pug", 0.75), ("Beagle", 0.25)))),
+        (1.5, Prediction("Pug", 0.75, 1.0, (("Pug", 0.75), ("Beagle", 0.25)))),
+        (-0.5, Prediction(None, 1.0, 0.0, (("Pug", 0.75), ("Beagle", 0.25)))),
+        (0.1234567, Prediction(None, 0.876543, 0.123457, (("Pug", 0.75), ("Beagle", 0.25)))),
+    ],
+)
+def test_no_dog_is_the_answer_below_the_threshold(dog: float, expected: Prediction) -> None:
+    assert model([[0.25, 0.75]], [dog]).predict(photos(0)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("row", "dog", "again"),
+    [
+        ([0.5, 0.401], None, True),
+        ([0.5, 0.399], None, False),
+        ([1.0], None, False),
+        ([0.9, 0.1], 0.59, True),
+        ([0.9, 0.1], 0.61, False),
+        ([0.5, 0.45], 0.61, True),
+        ([0.9, 0.1], 0.41, True),
+        ([0.9, 0.1], 0.39, False),
+        ([0.5, 0.45], 0.39, False),  # of what is no dog, no breed is told
+    ],
+)
+def test_photo_is_looked_at_again_where_a_little_would_make_it_another_answer(
+    row: list[float], dog: float | None, again: bool
+) -> None:
+    exact = FakeBackbone(shift=1)
+    dogs = None if dog is None else [dog, 1.0]
+    found = model([row, [0.0] * (len(row) - 1) + [1.0]], dogs, exact).predict(photos(0))
+
+    assert CLOSE == 0.1
+    assert bool(exact.calls) is again
+    assert (found[0].top[0][1] == 1.0) is (again or row == [1.0])
+
+
+def test_only_close_answers_are_looked_at_again_and_take_their_own_places() -> None:
+    rows = [[0.9, 0.1], [0.52, 0.48], [0.8, 0.2], [0.05, 0.95]]
+    exact = FakeBackbone(shift=2)
+    served = model(rows, None, exact)
+
+    found = served.predict(photos(0, 1, 2, 1), alone=True)
+
+    assert [(answer.label, answer.confidence) for answer in found] == [
+        ("Beagle", 0.9),
+        ("Pug", 0.95),
+        ("Beagle", 0.8),
+        ("Pug", 0.95),
+    ]
+    assert exact.calls == [((2, 32, 32, 3), True)]
+    assert served.backbone.calls == [((4, 32, 32, 3), True)]  # type: ignore[attr-defined]
+    served.predict(photos(1))
+    assert exact.calls[1:] == [((1, 32, 32, 3), False)]
+
+
+def test_every_network_is_warmed_up_with_so_many_pictures() -> None:
+    exact = FakeBackbone()
+    served = model([[0.5, 0.5]], None, exact)
+
+    served.warm_up(3, alone=True)
+    served.warm_up(2)
+
+    expected = [((3, 32, 32, 3), True), ((2, 32, 32, 3), False)]
+    assert exact.calls == served.backbone.calls == expected  # type: ignore[attr-defined]
+    model([[0.5, 0.5]]).warm_up(1)
+
+
+@pytest.mark.parametrize(
+    ("row", "finite"), [([0.5, 0.5], True), ([0.5, np.nan], False), ([np.inf, 0], False)]
+)
+def test_model_whose_answers_are_no_numbers_is_found(row: list[float], finite: bool) -> None:
+    assert model([row] * 200).is_finite() is finite
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "fits"),
+    [(0, 0, True), (0, 3, True), (3, 3, True), (-1, 2, False), (2, 1, False), (0, 4, False)],
+)
+def test_dog_score_is_a_span_of_the_classes(first: int, last: int, fits: bool) -> None:
+    if fits:
+        DogScore(4, first, last, 0.5)
+    else:
+        with pytest.raises(ValueError, match=f"classes {first} to {last} do not fit 4"):
+            DogScore(4, first, last, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "fits"), [(0, True), (1, True), (-0.01, False), (1.01, False)]
+)
+def test_dog_scores_threshold_is_a_share(threshold: float, fits: bool) -> None:
+    if fits:
+        DogScore(4, 0, 1, threshold)
+    else:
+        with pytest.raises(ValueError, match="is not between 0 and 1"):
+            DogScore(4, 0, 1, threshold)
+
+
+def test_version_follows_all_that_decides_and_nothing_else() -> None:
+    def version(**changed: Any) -> str:
+        values: dict[str, Any] = {"name": "m", "backbone": "b", "labels": ("a", "b")}
+        values |= {"head": (1, 2), "preprocess": SPEC, "dog_score": None, "weights_sha256": "0"}
+        return Manifest(**{**values, **changed}).version
+
+    assert version() == version(name="other") == version(origin={"seed": 1})
+    different = [
+        version(),
+        version(backbone="c"),
+        version(labels=("b", "a")),
+        version(head=(1, 3, 2)),
+        version(dog_score=DogScore(4, 0, 1, 0.5)),
+        version(weights_sha256="1"),
+        version(preprocess=PreprocessSpec(41, 32, "bicubic", SPEC.mean, SPEC.std)),
+    ]
+    assert len(set(different)) == len(different)
+    assert len(version()) == 12
+    assert (version(), version(dog_score=DogScore(4, 0, 1, 0.5))) == VERSIONS
+
+
+# A served model's version is in every row: it must not change by a change of code.
+VERSIONS = ("f51fce07b50b", "4bf19e11db77")
+
+
+def test_archive_is_the_same_for_everybody_and_readable_by_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.tar.gz"
+    write_archive(path, {"b/c.txt": b"12", "a.txt": b"3"})
+
+    with tarfile.open(path) as archive:
+        entries = archive.getmembers()
+    assert [(e.name, e.size, e.mode, e.mtime, e.uname) for e in entries] == [
+        ("a.txt", 1, 0o644, 0, ""),
+        ("b/c.txt", 2, 0o644, 0, ""),
+    ]
+    assert path.read_bytes()[4:8] == bytes(4)  # gzip's own time
+    assert gzip.decompress(path.read_bytes())[257:263] == b"ustar\0"
+    assert [file.name for file in path.parent.iterdir()] == ["a.tar.gz"]
+
+
+def test_archive_is_written_beside_its_place_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tar.gz"
+    write_archive(path, {"a": b"old"})
+    before = path.read_bytes()
+
+    def full(self: Path, _: bytes) -> None:
+        self.touch()
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        write_archive(path, {"a": b"new"})
+    assert path.read_bytes() == before
+
+
+def test_limits_are_far_above_any_model_and_below_any_container() -> None:
+    assert package.MAX_MANIFEST_BYTES == 16 * 1024**2
+    assert package.MAX_WEIGHTS_BYTES == 1024**3
+    assert package.MAX_UNPACKED_BYTES == 2 * 1024**3
+
+
+def test_manifest_may_be_as_large_as_its_limit_and_no_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "manifest.json").write_text("{}" + " " * 8)
+    monkeypatch.setattr(package, "MAX_MANIFEST_BYTES", 10)
+    with pytest.raises(PackageError, match="schema is missing"):
+        read_package(tmp_path)
+    monkeypatch.setattr(package, "MAX_MANIFEST_BYTES", 9)
+    with pytest.raises(PackageError, match=r"manifest\.json: more than 9 bytes"):
+        read_package(tmp_path)
+
+
+def test_archive_of_many_files_is_bounded_by_their_sum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_archive(tmp_path / "a.tar.gz", {str(n): bytes(10) for n in range(10)})
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 99)
+    with pytest.raises(PackageError, match="holds more than 99 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_picture_is_read_at_twice_the_size_it_is_scaled_to() -> None:
+    assert SPEC.least_px == 80
+
+
+def test_normalisation_is_a_scale_and_an_offset_a_colour() -> None:
+    spec = PreprocessSpec(32, 32, "bilinear", (0.5, 0.25, 0.0), (0.5, 0.25, 0.125))
+
+    scale, offset = normalisation(spec)
+
+    assert scale.dtype == offset.dtype == np.float32
+    assert scale.tolist() == pytest.approx([1 / 127.5, 1 / 63.75, 1 / 31.875])
+    assert offset.tolist() == [-1, -1, 0]
+    assert normalise(np.array([0, 255, 51], np.uint8), spec).tolist() == pytest.approx([-1, 3, 1.6])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop": 32, "resize": 32},
+        {"crop": 1024, "resize": 1024},
+        {"mean": (0, 1, 0.5)},
+        {"std": (0.001, 1, 0.5)},
+    ],
+    ids=str,
+)
+def test_settings_at_their_limits_are_taken(change: dict[str, Any]) -> None:
+    values = {"resize": 256, "crop": 224, "interpolation": "bicubic",
+              "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # fmt: skip
+    PreprocessSpec(**{**values, **change})
+
+
+@pytest.mark.parametrize("lying", [False, True])
+@pytest.mark.parametrize(("long", "cut"), [(16 * 20, False), (16 * 20 + 40, True)])
+def test_strip_is_cut_to_sixteen_times_its_short_side_around_its_middle(
+    long: int, cut: bool, lying: bool
+) -> None:
+    # GIVEN a strip that is white in its middle and grey at its ends
+    strip = np.full((long, 20, 3), 255, np.uint8)
+    strip[:20] = strip[-20:] = 128
+    image = Image.fromarray(strip.swapaxes(0, 1) if lying else strip)
+    # WHEN its ends are cut
+    kept = _without_long_ends(image)
+    # THEN what is left is the middle, and only that becomes a picture
+    assert MAX_ASPECT == 16
+    assert kept.size == ((320, 20) if lying else (20, 320))
+    assert (np.asarray(kept).min() == 255) == cut
+    assert pixels(image, SPEC).min() == 255
