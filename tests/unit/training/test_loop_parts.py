@@ -111,7 +111,6 @@ def test_pull_moves_anchored_weights_by_rate_times_strength_and_no_others(
         ({"unfreeze": "all", "precision": "bf16"}, "float32", True),
         ({"unfreeze": "last-stage", "precision": "float32"}, "bf16", False),
         ({"unfreeze": "head", "precision": "bf16"}, "bf16", False),
-        ({"unfreeze": "all", "precision": "bf16", "debug": True}, "bf16", False),
     ],
     ids=str,
 )
