@@ -10,6 +10,7 @@ from local.errors import AwsError
 from local.store import Record
 
 _DEFAULT_PAGE = 10  # AWS's own for these lists
+_TOKEN_DIGITS = 9
 
 
 def page(
@@ -41,7 +42,7 @@ def page(
         reverse=not params.get("SortOrder", default_order).startswith("Asc"),
     )
     token = params.get("NextToken", "0")
-    if not token.isdecimal():
+    if not token.isdecimal() or len(token) > _TOKEN_DIGITS:
         raise AwsError("ValidationException", "Invalid NextToken.")
     start = int(token)
     end = start + params.get("MaxResults", _DEFAULT_PAGE)

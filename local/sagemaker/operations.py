@@ -67,6 +67,12 @@ class Operations:
     # Endpoint configurations
 
     def create_endpoint_config(self, params: dict[str, Any]) -> dict[str, Any]:
+        names = [variant["VariantName"] for variant in params["ProductionVariants"]]
+        if len(set(names)) < len(names):
+            raise AwsError(
+                "ValidationException",
+                f"Each ProductionVariant needs a VariantName of its own, not {', '.join(names)}.",
+            )
         for variant in params["ProductionVariants"]:
             if "ModelName" not in variant:
                 raise AwsError(

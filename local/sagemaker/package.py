@@ -10,13 +10,13 @@ import tarfile
 import zlib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.clients import aws_client
 from local.errors import AwsError
+from local.sagemaker.jobs.s3 import split_prefix
 
 # Far above the archives this product makes (under 200 MB), far below a laptop's disk.
 MAX_UNPACKED_BYTES = 4 * 1024**3
@@ -61,11 +61,10 @@ def primary_container(model: dict[str, Any]) -> dict[str, Any]:
 
 def split_s3_url(url: str) -> tuple[str, str]:
     """(bucket, key) of s3://bucket/key. Raises PackageError."""
-    parts = urlsplit(url)
-    key = parts.path.lstrip("/")
-    if parts.scheme != "s3" or not parts.netloc or not key:
+    bucket, key = split_prefix(url)
+    if not url.startswith("s3://") or not bucket or not key:
         raise PackageError(f"{url} is not the URL of an object (s3://bucket/key).")
-    return parts.netloc, key
+    return bucket, key
 
 
 def check_exists(cloud_url: str, url: str) -> None:

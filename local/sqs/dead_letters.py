@@ -13,6 +13,7 @@ from local.errors import AwsError
 from local.wire import Operation
 
 _MOST_RESULTS = 1000
+_TOKEN_DIGITS = 9
 
 
 def source_queues(sqs: Any, arn: str) -> list[str]:
@@ -52,7 +53,7 @@ class DeadLetters:
         if arn is None:
             raise AwsError("QueueDoesNotExist", "The specified queue does not exist.")
         token = params.get("NextToken", "0")
-        if not token.isdecimal():
+        if not token.isdecimal() or len(token) > _TOKEN_DIGITS:
             raise AwsError("InvalidParameterValue", "Value for parameter NextToken is invalid.")
         urls = source_queues(sqs, arn)
         end = int(token) + params.get("MaxResults", _MOST_RESULTS)

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,9 +26,12 @@ class S3Object:
 
 
 def split_prefix(url: str) -> tuple[str, str]:
-    """(bucket, key prefix, which may be empty) of s3://bucket/prefix."""
-    parts = urlsplit(url)
-    return parts.netloc, parts.path.lstrip("/")
+    """(bucket, key prefix, which may be empty) of s3://bucket/prefix.
+
+    Not with urllib: in a key, # and ? are letters like any other.
+    """
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    return bucket, prefix
 
 
 def objects(client: Any, bucket: str, prefix: str) -> list[S3Object]:

@@ -154,3 +154,16 @@ def test_of_many_that_create_or_update_at_once_one_succeeds(cloud: Cloud) -> Non
     assert created.count("taken") == 1
     assert updated.count("taken") == 1
     cloud.settled()
+
+
+def test_variants_of_one_name_are_refused(cloud: Cloud) -> None:
+    config = {"EndpointConfigName": "twins", "ProductionVariants": [VARIANT, VARIANT]}
+
+    with pytest.raises(AwsError, match="a VariantName of its own, not AllTraffic, AllTraffic"):
+        cloud.api.create_endpoint_config(config)
+
+
+@pytest.mark.parametrize("token", ["-1", "x", "9" * 5000, " 1"])
+def test_page_that_nobody_gave_out_is_refused(cloud: Cloud, token: str) -> None:
+    with pytest.raises(AwsError, match="Invalid NextToken"):
+        cloud.api.list_models({"NextToken": token})

@@ -141,6 +141,13 @@ def test_number_in_a_header_that_nothing_can_hold_is_refused(tmp_path: Path) -> 
         unpack(path, tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    "key", ["a#1.tar.gz", "what?.tar.gz", "[::1", "/leads", "a//b", "t\ta\nb", "ü %2F+", "a;b=c"]
+)
+def test_key_is_taken_to_the_letter(key: str) -> None:
+    assert split_s3_url(f"s3://bucket/{key}") == ("bucket", key)
+
+
 @pytest.mark.parametrize("url", ["", "s3://bucket", "s3://bucket/", "https://bucket/key", "key"])
 def test_url_that_is_no_object_is_refused(url: str) -> None:
     with pytest.raises(PackageError, match="s3://bucket/key"):

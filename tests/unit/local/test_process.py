@@ -119,11 +119,12 @@ def test_processes_choose_their_own_ports_and_each_is_found(tmp_path: Path) -> N
 def test_process_whose_number_cannot_be_written_down_is_not_left_running(tmp_path: Path) -> None:
     layout = _layout(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
     layout.pid_file.mkdir()
+    before = descendants(os.getpid())
 
     with pytest.raises(ProcessFailedError, match="pid cannot be written"):
         ServingProcess(Path(sys.executable), layout, {})
 
-    assert descendants(os.getpid()) == []
+    assert set(descendants(os.getpid())) <= set(before)
 
 
 def test_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:

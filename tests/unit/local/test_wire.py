@@ -275,6 +275,8 @@ def test_every_scalar_of_cloudformation_is_typed_at_any_depth() -> None:
     assert size == {"EphemeralStorage": {"Size": 512}, "Tags": "x"}
     assert code == {"MaxKeys": {"a": 1}}
     assert rate == {"Threshold": 1.5, "Period": 60}
+    assert coerced("logs", "FilterLogEvents", {"startTime": "5"}) == {"startTime": 5}
+    assert [type(number) for number in rate.values()] == [float, int]
 
 
 def test_pattern_that_only_java_knows_is_no_constraint() -> None:
