@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def _choose(folder: Path | None, console: Console) -> Photos:
     with console.status("Fetching a few photos of the dogImages archive"):
         try:
             return photos.from_archive(WORK / "photos")
-        except (httpx.HTTPError, OSError, zipfile.BadZipFile) as error:
+        except (httpx.HTTPError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             why = f"{type(error).__name__}: {error}"
             console.print("[yellow]No photos from the dogImages archive:[/yellow]", escape(why))
     console.print(
