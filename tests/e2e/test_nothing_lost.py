@@ -1,8 +1,9 @@
 """500 uploads in a burst, with faults injected from one table: nothing is lost, nothing is doubled.
 
 Everything is real but the faults: the deployed template, S3 events, SQS redelivery, the function in
-its own process, the model behind its endpoint. Two settings differ from the template's: the queue's
-visibility timeout (redelivery takes seconds, not minutes) and the endpoint's read time-out.
+its own process, the model behind its endpoint. What differs from the template is time: the waits
+between tries and their number, the queue's visibility time-out (which is what a crash costs), and
+the endpoint's read time-out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import struct
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving.load import Target, open_loop
+from local.children import listening_port
 from local.demo.stack import PREFIX, deploy, read_rows
 from local.demo.steps import Steps
 from local.launch import Cloud, free_port
@@ -42,13 +44,17 @@ UPLOADS = 500
 LATE = 30
 CONTENTS = 16
 UPLOADERS = 8
-# Longer than the local endpoint needs to come back: patience is 5 x this, 30 minutes as deployed.
-VISIBILITY_S = 30
+# Ten tries: 0.75 x (1 + 2 + 4 + 8 + 5 x 10) = 48 s at least, more than the local endpoint needs to
+# come back; 13 hours as deployed.
+FIRST_WAIT_S, LONGEST_WAIT_S, TRIES = 1, 10, 10
+VISIBILITY_S = 20
 ENDPOINT_TIMEOUT_S = 3
 QUIET_S = 420
 # About ten times what two CPUs answer while they also run the cloud and the function.
 FLOOD_RATE, FLOOD_S, FLOOD_UPLOADS = 800, 20, 60
-MAGENTA = (255, 0, 255)
+MAGENTA, CYAN = (255, 0, 255), (0, 255, 255)
+# More pixels than most cameras have, and just within what is accepted.
+LARGE = (7000, 7000)
 TEXT = b"This is a text file, whatever its name says.\n" * 20
 
 CLASSIFIED = {"CLASSIFIED", "NO_DOG"}
@@ -80,11 +86,21 @@ def _bomb() -> bytes:
     )
 
 
-def _magenta() -> bytes:
-    """The photo whose every request the endpoint refuses with a 500, for ever."""
+def _plain(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> bytes:
+    """A photo that the faults know by its colour."""
     out = io.BytesIO()
-    Image.new("RGB", (64, 64), MAGENTA).save(out, "JPEG")
+    Image.new("RGB", size, colour).save(out, "JPEG")
     return out.getvalue()
+
+
+# Every one of these fails for ever, each in its own way: see _faults.
+POISON = {
+    "poison-fast-0.jpg": _plain(MAGENTA),
+    "poison-fast-1.jpg": _plain(MAGENTA),
+    "poison-large.jpg": _plain(MAGENTA, LARGE),
+    "poison-slow.jpg": _plain(CYAN),
+    "poison-deadly.jpg": _plain(MAGENTA),
+}
 
 
 def _uploads(folder: Path) -> tuple[list[Upload], list[Upload]]:
@@ -96,7 +112,7 @@ def _uploads(folder: Path) -> tuple[list[Upload], list[Upload]]:
         return [Upload(f"{name}-{i}.jpg", contents[i % CONTENTS], good) for i in range(count)]
 
     first = [
-        *many("photo", 320),
+        *many("photo", 318),
         *many("duplicate", 20),
         *many("s3-503", 15),
         *many("dynamodb-throttled", 15),
@@ -105,7 +121,7 @@ def _uploads(folder: Path) -> tuple[list[Upload], list[Upload]]:
         *(Upload(f"text-{i}.jpg", TEXT, rejected, "NOT_AN_IMAGE") for i in range(20)),
         *(Upload(f"cut-{i}.jpg", contents[i][:900], rejected) for i in range(12)),
         *(Upload(f"bomb-{i}.png", _bomb(), rejected, "TOO_MANY_PIXELS") for i in range(12)),
-        *(Upload(f"poison-{i}.jpg", _magenta(), frozenset()) for i in range(3)),
+        *(Upload(key, content, frozenset()) for key, content in POISON.items()),
     ]
     second = [Upload(f"overwritten-{i}.jpg", contents[(i + 5) % CONTENTS], good) for i in range(40)]
     random.Random(SEED).shuffle(first)
@@ -116,15 +132,20 @@ def _is_invoke(call: Call) -> bool:
     return call.path.endswith("/invocations")
 
 
-def _holds_poison(call: Call) -> bool:
-    if not _is_invoke(call):
+def _shows(colour: tuple[int, int, int]) -> Any:
+    """Whether a call asks for a photo of this colour, alone or among others."""
+
+    def matches(call: Call) -> bool:
+        if not _is_invoke(call):
+            return False
+        for instance in json.loads(call.body)["instances"]:
+            with Image.open(io.BytesIO(base64.b64decode(instance["b64"]))) as picture:
+                found: Any = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
+            if all(abs(is_ - wanted) < 16 for is_, wanted in zip(found, colour, strict=True)):
+                return True
         return False
-    for instance in json.loads(call.body)["instances"]:
-        with Image.open(io.BytesIO(base64.b64decode(instance["b64"]))) as picture:
-            red, green, blue = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
-        if red > 240 and green < 16 and blue > 240:
-            return True
-    return False
+
+    return matches
 
 
 def _reads(name: str) -> Any:
@@ -145,7 +166,14 @@ def _faults(kill_endpoint: Any) -> list[Fault]:
         Fault(
             "acknowledgement lost", _writes("acknowledgement"), Effect(kill_after=kill_caller), 3
         ),
-        Fault("permanent endpoint failure", _holds_poison, Effect(aws_error(500, "x")), 10**9),
+        Fault("photo the endpoint fails for", _shows(MAGENTA), Effect(aws_error(500, "x")), 10**9),
+        Fault("photo it hangs for", _shows(CYAN), Effect(hold_s=ENDPOINT_TIMEOUT_S + 2), 10**9),
+        Fault(
+            "photo that ends the process",
+            _reads("poison-deadly"),
+            Effect(kill_before=kill_caller),
+            10**9,
+        ),
         Fault("function killed mid-batch", _is_invoke, Effect(kill_before=kill_caller), 2),
         Fault("endpoint 429", _is_invoke, Effect(aws_error(429, "ThrottlingException")), 4),
         Fault("endpoint 500", _is_invoke, Effect(aws_error(500, "InternalFailure")), 4),
@@ -173,11 +201,11 @@ class Pipeline:
         for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
             words = cmdline.read_bytes() if cmdline.exists() else b""
             if b"serving\0" in words and b"--model-dir" in words and mark in words:
-                arguments = words.split(b"\0")
-                port = int(arguments[arguments.index(b"--port") + 1])
-                found.append((int(cmdline.parts[2]), port))
-        (one,) = found
-        return one
+                found.append(int(cmdline.parts[2]))
+        (process,) = found
+        port = listening_port(process)
+        assert port is not None
+        return process, port
 
     def kill_endpoint(self, _call: Call) -> None:
         """kill -9 the serving process of this cloud."""
@@ -198,6 +226,18 @@ class Pipeline:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         return {row["image_key"].removeprefix(PREFIX): row for row in read_rows(self.table)}
+
+    def row_that(self, key: str, is_right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The key's row, once it is there and right."""
+        deadline = time.monotonic() + QUIET_S
+        while time.monotonic() < deadline:
+            row: dict[str, Any] = self.table.get_item(Key={"image_key": PREFIX + key}).get(
+                "Item", {}
+            )
+            if row and is_right(row):
+                return row
+            time.sleep(0.2)
+        raise AssertionError(f"no such row of {key} after {QUIET_S} s")
 
     def messages(self, queue: str) -> int:
         """Messages that wait or are in flight."""
@@ -263,14 +303,25 @@ def pipeline(
 
 
 def _hasten(cloud: Cloud, outputs: dict[str, str]) -> None:
-    """Redelivery after seconds, and an endpoint time-out that the test can wait for."""
-    cloud.client("sqs").set_queue_attributes(
-        QueueUrl=outputs["QueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
+    """Tries within seconds, few of them, and an endpoint time-out that the test can wait for."""
+    sqs, url = cloud.client("sqs"), outputs["QueueUrl"]
+    given = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    redrive = json.loads(given["RedrivePolicy"]) | {"maxReceiveCount": TRIES}
+    sqs.set_queue_attributes(
+        QueueUrl=url,
+        Attributes={
+            "VisibilityTimeout": str(VISIBILITY_S),
+            "RedrivePolicy": json.dumps(redrive),
+        },
     )
     function = cloud.client("lambda")
     name = outputs["FunctionName"]
     variables = function.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    variables["ENDPOINT_TIMEOUT_S"] = str(ENDPOINT_TIMEOUT_S)
+    variables |= {
+        "ENDPOINT_TIMEOUT_S": str(ENDPOINT_TIMEOUT_S),
+        "FIRST_WAIT_S": str(FIRST_WAIT_S),
+        "LONGEST_WAIT_S": str(LONGEST_WAIT_S),
+    }
     function.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
@@ -326,7 +377,7 @@ def test_burst_with_faults_loses_and_doubles_nothing(pipeline: Pipeline, tmp_pat
     # THEN every fault was met
     assert all(pipeline.proxy.injected[fault.name] for fault in pipeline.proxy.faults)
     # AND only the injected permanent failures are dead letters
-    assert dead == [f"poison-{i}.jpg" for i in range(3)]
+    assert dead == sorted(POISON)
     # AND every current object version has its one row, with the right status
     assert set(rows) == set(current) - set(dead)
     for key, row in rows.items():
@@ -370,3 +421,22 @@ def test_flooded_endpoint_loses_nothing(pipeline: Pipeline, tmp_path: Path) -> N
     assert pipeline.messages("DeadLetterQueueUrl") == dead
     # AND it is still the same process
     assert pipeline.endpoint() == (process, port)
+
+
+def test_archived_photo_is_told_and_answered_once_it_is_restored(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    # GIVEN a photo that is uploaded straight into an archive
+    pipeline.proxy.faults = []
+    content, key = photos.pictures(tmp_path, 1)[0], f"{PREFIX}cold.jpg"
+    bucket = pipeline.outputs["BucketName"]
+    pipeline.s3.put_object(Bucket=bucket, Key=key, Body=content, StorageClass="GLACIER")
+    row = pipeline.row_that("cold.jpg", lambda _row: True)
+    assert (row["status"], row["reason"]["code"]) == ("REJECTED", "ARCHIVED")
+    assert "GLACIER" in row["reason"]["message"]
+    # WHEN it is restored
+    pipeline.s3.restore_object(Bucket=bucket, Key=key, RestoreRequest={"Days": 1})
+    # THEN the same version is answered
+    answered = pipeline.row_that("cold.jpg", lambda row: row["status"] != "REJECTED")
+    assert answered["status"] in CLASSIFIED
+    assert answered["version_id"] == row["version_id"]

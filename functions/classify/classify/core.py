@@ -9,7 +9,6 @@ Everything a photo can end as is an Outcome; only OutcomeKind.RETRY sends its me
 queue.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,6 +28,7 @@ from classify.events import SEQUENCER_DIGITS, Upload
 from classify.images import Photo, shrink
 from classify.outcomes import Outcome, OutcomeKind, Report
 from classify.rows import Known, Row, answered_row, rejected_row, with_expiry
+from classify.turns import Chain, in_turn
 from classify.wire import Answer, Prediction, Refusal, split
 
 # Each reader may hold one original (MAX_OBJECT_BYTES) and one light decode; one vCPU gains nothing
@@ -37,8 +37,6 @@ READERS = 4
 WRITERS = 8
 # Kept for the rows when an endpoint call starts: one PutItem's worst case.
 WRITE_RESERVE_S = 6.0
-# Two tries in company, for what passes by itself; all others alone.
-ALONE_FROM_RECEIVE = 3
 ATTEMPTS_TOGETHER, ATTEMPTS_ALONE = 2, 1
 # Kept for returning the answer to Lambda.
 EXIT_RESERVE_S = 0.5
@@ -70,10 +68,6 @@ class _Read:
     photo: Photo
 
 
-# Versions of one key, the newest last; or one restored version.
-_Chain = list[Upload]
-
-
 def classify_batch(
     uploads: Iterable[Upload],
     ports: Ports,
@@ -90,17 +84,6 @@ def classify_batch(
     # Of duplicates the one that failed most often.
     wanted = list(dict.fromkeys(sorted(uploads, key=lambda each: -each.receive_count)))
     return _Batch(ports, deadline, max_pixels, retention_days, before_risk).run(wanted)
-
-
-def _chains(uploads: Iterable[Upload]) -> list[_Chain]:
-    chains: dict[tuple[str, Upload | None], _Chain] = {}
-    for upload in sorted(uploads, key=lambda each: each.sequencer):
-        chains.setdefault((upload.key, upload if upload.restored else None), []).append(upload)
-    return list(chains.values())
-
-
-def _receives(chain: _Chain) -> int:
-    return max(upload.receive_count for upload in chain)
 
 
 class _Batch:
@@ -130,12 +113,9 @@ class _Batch:
         try:
             with self._timed("lookup"):
                 pending = self._look_up(uploads)
-            chains = _chains(pending)
-            fresh = [chain for chain in chains if _receives(chain) < ALONE_FROM_RECEIVE]
-            suspects = [chain for chain in chains if _receives(chain) >= ALONE_FROM_RECEIVE]
+            fresh, suspects = in_turn(pending)
             self._work_through(fresh, alone=False)
-            # Never in the same order: whoever takes the time of all does not always come first.
-            for chain in sorted(suspects, key=lambda each: (_receives(each), random.random())):
+            for chain in suspects:
                 self._before_risk(self._report)
                 self._work_through([chain], alone=True)
         finally:
@@ -177,13 +157,13 @@ class _Batch:
         same = version == known.version_id and upload.etag in ("", known.etag)
         return not known.sequencer or (known.archived and same)
 
-    def _work_through(self, chains: list[_Chain], alone: bool) -> None:
+    def _work_through(self, chains: list[Chain], alone: bool) -> None:
         """The newest version of each key, and where that was deleted meanwhile, the one before."""
         while chains:
             self._work([chain[-1] for chain in chains], alone)
             chains = [chain[:-1] for chain in chains if self._leaves_older(chain)]
 
-    def _leaves_older(self, chain: _Chain) -> bool:
+    def _leaves_older(self, chain: Chain) -> bool:
         """Whether the version before the newest has to be worked on; if not, it is settled."""
         newest = self._report.outcomes[chain[-1]].kind
         if newest is OutcomeKind.OBJECT_GONE:

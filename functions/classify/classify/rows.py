@@ -1,8 +1,11 @@
-"""What a row of the predictions table holds. Numbers are Decimal: DynamoDB takes no floats."""
+"""What a row of the predictions table holds. Numbers are Decimal: DynamoDB takes no floats.
+
+`now` is in UTC everywhere here.
+"""
 
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,10 +23,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Known:
-    """What matters of a row that is there already. `sequencer` is "" in rows of another making."""
+    """What matters of a row that is there already; "" where it has no such attribute."""
 
     sequencer: str = ""
-    version_id: str | None = None
+    version_id: str = ""
     etag: str = ""
     archived: bool = False
 
@@ -72,7 +75,7 @@ def _common(upload: Upload, now: datetime) -> Row:
     row: Row = {
         "image_key": upload.key,
         "sequencer": upload.sequencer,
-        "classified_at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "classified_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         "day_shard": f"{now:%Y-%m-%d}#{zlib.crc32(upload.key.encode()) % DAY_SHARDS}",
     }
     if upload.version_id:

@@ -65,9 +65,7 @@ def _known(item: Mapping[str, Any]) -> Known:
         return value
 
     code = item.get("reason", {}).get("M", {}).get("code", {}).get("S")
-    return Known(
-        text("sequencer"), text("version_id") or None, text("etag"), code == Reason.ARCHIVED
-    )
+    return Known(text("sequencer"), text("version_id"), text("etag"), code == Reason.ARCHIVED)
 
 
 def put_row(dynamodb: Any, table: str, row: Mapping[str, Any]) -> bool:

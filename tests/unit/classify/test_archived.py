@@ -201,6 +201,25 @@ def test_new_version_written_meanwhile_wins_over_the_restored_one(world: World) 
     assert world.row()["version_id"] == new["s3"]["object"]["versionId"]
 
 
+def test_newer_archived_version_told_of_meanwhile_wins_over_the_restored_one(
+    world: World,
+) -> None:
+    old = archive(world)
+    world.deliver(message(old))
+    event = restore(world, old)
+    new = archive(world)
+
+    def meanwhile(_index: int) -> Json:
+        world.endpoint.reply = lambda _index: no_dog()
+        world.deliver(message(new))
+        return no_dog()
+
+    world.endpoint.reply = meanwhile
+    assert world.deliver(message(event)) == []
+    row = world.row()
+    assert (row["status"], row["version_id"]) == ("REJECTED", new["s3"]["object"]["versionId"])
+
+
 def test_restored_photo_without_a_row_is_answered_and_gives_way_to_any_upload(
     world: World,
 ) -> None:

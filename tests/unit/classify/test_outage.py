@@ -74,3 +74,12 @@ def test_photo_that_ends_the_process_takes_no_neighbour_along(seed: int) -> None
     assert set(run.dead_s) == {key for key in uploads if simulation.is_poison(key)}
     assert len(run.cloud.rows_s) == 30
     assert max(run.dead_s.values()) <= 8.1 * HOUR_S
+
+
+def test_neighbours_of_a_photo_that_ends_the_process_are_answered_at_their_fourth_receive() -> None:
+    # GIVEN nine of them, whose fate is to come back with it, every six minutes
+    uploads = with_poison(9, 1)
+    healthy = simulation.until(0, simulation.gone)
+    run = simulate(uploads, healthy, deadly=simulation.is_poison)
+    assert len(run.cloud.rows_s) == 9
+    assert max(run.cloud.rows_s.values()) < 3 * simulation.VISIBILITY_S + 60

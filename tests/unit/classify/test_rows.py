@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from classify import table
+from classify import handler, table
 from classify.errors import PermanentError, Reason
 from classify.events import Upload
 from classify.images import Photo
@@ -48,9 +48,12 @@ def test_answered_row_is_in_no_index_of_the_rejected() -> None:
     assert "rejected_on" not in row
 
 
-def test_time_of_the_answer_is_utc_to_the_microsecond() -> None:
-    abroad = NOW.astimezone(tz=None)
-    assert rejected_row(upload(), REFUSED, abroad)["classified_at"] == "2026-11-25T23:30:15.250000Z"
+def test_time_of_the_answer_is_told_to_the_microsecond_so_that_it_sorts() -> None:
+    assert rejected_row(upload(), REFUSED, NOW)["classified_at"] == "2026-11-25T23:30:15.250000Z"
+
+
+def test_clock_of_the_function_is_utc() -> None:
+    assert handler.PORTS.now().tzinfo is UTC
 
 
 def test_latency_is_milliseconds_from_the_upload_and_never_negative() -> None:
