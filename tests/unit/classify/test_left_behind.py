@@ -3,29 +3,18 @@
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from classify import handler
-from classify.errors import PermanentError, Reason
 from classify.events import Upload
-from classify.wire import Answer
 
 from tests.unit.classify.world import (
-    BUCKET,
     Context,
+    Json,
     World,
     message,
     messages,
 )
-
-NOW = datetime(2026, 11, 25, 23, 30, 15, 250_000, tzinfo=UTC)
-ANSWER = Answer((), "sha256:abc", "AllTraffic")
-REFUSED = PermanentError(Reason.CORRUPT, "no")
-
-
-def upload(**changes: object) -> Upload:
-    return replace(Upload(BUCKET, "uploads/a.jpg", "A" * 32), **changes)  # type: ignore[arg-type]
 
 
 def threads_left() -> list[str]:
@@ -77,3 +66,27 @@ def test_reads_that_have_not_begun_when_time_is_up_never_begin(
     # THEN the six others are not read behind the next batch's back
     assert threads_left() == []
     assert 1 <= len(begun) <= 4
+
+
+def test_rows_that_are_not_on_their_way_when_time_is_up_are_never_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN ten rows, eight writers, and a table that hangs for all of them
+    monkeypatch.setattr("classify.core.WRITE_RESERVE_S", 0.5)
+    hang, put = threading.Event(), handler.PORTS.put_row
+    begun: list[str] = []
+
+    def hanging(row: Json) -> bool:
+        begun.append(row["image_key"])
+        hang.wait(timeout=30)
+        return put(row)
+
+    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, put_row=hanging))
+    sent = messages(world.upload(f"uploads/{n}.jpg", b"text") for n in range(10))
+    try:
+        assert len(world.deliver(*sent)) == 10
+    finally:
+        hang.set()
+    # THEN the two others are not written behind the next batch's back
+    assert threads_left() == []
+    assert 1 <= len(begun) <= 8

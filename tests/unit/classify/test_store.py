@@ -1,23 +1,9 @@
 """How much of an object is read, and what its announced length is good for."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
 import pytest
-from classify.errors import PermanentError, Reason
-from classify.events import Upload
-from classify.wire import Answer
 
 from tests.unit.classify.test_delivery import settings_with
-from tests.unit.classify.world import BUCKET, World, message, picture
-
-NOW = datetime(2026, 11, 25, 23, 30, 15, 250_000, tzinfo=UTC)
-ANSWER = Answer((), "sha256:abc", "AllTraffic")
-REFUSED = PermanentError(Reason.CORRUPT, "no")
-
-
-def upload(**changes: object) -> Upload:
-    return replace(Upload(BUCKET, "uploads/a.jpg", "A" * 32), **changes)  # type: ignore[arg-type]
+from tests.unit.classify.world import World, message, picture
 
 
 class Body:
