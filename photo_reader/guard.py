@@ -30,13 +30,13 @@ from photo_reader.errors import PhotoError, Reason, corrupt
 from photo_reader.photo import Photo
 from photo_reader.protocol import REPLY, REQUEST, unpacked
 
-# Address space. The largest accepted picture of the greediest decoder (64 megapixels of WebP) takes
-# 1,150 MB; Python and the libraries take the rest.
+# Address space. The largest accepted picture of the greediest decoder (64 megapixels of WebP) took
+# 1,130 MB, Python and the libraries included.
 BUDGET_BYTES = 1300 << 20
 # The share of a smaller machine that is used instead.
 _SHARE_OF_MACHINE = 0.75
-# Three times what the slowest acceptable picture took (64 megapixels of AVIF).
-CPU_S = 15.0
+# Nearly four times what the slowest acceptable picture took (64 megapixels of HEIC with opacity).
+CPU_S = 12.0
 WALL_S = 45.0
 
 _CRASHES = {

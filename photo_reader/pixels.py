@@ -55,8 +55,12 @@ def _plain(image: Image.Image, layout: str, transparent: int | None) -> _Plain:
     """What makes 8-bit samples of a band of this picture."""
     if layout == "L":
         return lambda band: band.getchannel("L")
+    if layout == "YCbCr":
+        return lambda band: Image.merge("YCbCr", band.split()).convert("RGB")
     if image.mode.startswith("I;16"):
         return partial(_sixteen_bits, is_inverted="inverted" in layout, transparent=transparent)
+    if image.mode == "I" and layout.startswith("unsigned") and not _are_16_bits(image):
+        return partial(_top_bytes, is_inverted="inverted" in layout)
     if image.mode in ("I", "F"):
         return partial(_linear, scale=_scale(image, layout))
     if image.mode in ("LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -91,9 +95,21 @@ def _sixteen_bits(
     return Image.merge("LA", (grey, opaque)).convert("RGBA")
 
 
+def _are_16_bits(image: Image.Image) -> bool:
+    low, high = image.getextrema()
+    return low >= 0 and high <= 0xFFFF  # type: ignore[operator]
+
+
+def _top_bytes(band: Image.Image, is_inverted: bool) -> Image.Image:
+    """Of unsigned values of 32 bits, which Pillow takes for signed ones."""
+    top = band.tobytes()[3 if sys.byteorder == "little" else 0 :: 4]
+    grey = Image.frombytes("L", band.size, top)
+    return ImageChops.invert(grey) if is_inverted else grey
+
+
 def _scale(image: Image.Image, layout: str) -> tuple[float, float]:
     """Factor and offset that bring values of 32 bits to 0..255."""
-    if "signed" in layout:
+    if layout.startswith("signed"):
         factor, offset = 1 / 257, 32768 / 257
     else:
         low, high = image.getextrema()

@@ -32,6 +32,8 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3
 _COLOURS = {0: 1, 1: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3, _LAB: 3}
 _PLANES = {0: "L", 1: "L", _RGB: "RGB", _CMYK: "CMYK", _YCBCR: "YCbCr", _LAB: "LAB"}
 _UNSIGNED, _SIGNED = 1, 2
+# What Pillow does not tell apart, by format and bits of the samples.
+_NUMBERS = {(_SIGNED, 16): "signed", (_UNSIGNED, 32): "unsigned"}
 _ALPHA = (1, 2)  # of ExtraSamples: associated, unassociated
 
 # Handed on as they are, by the number of values at most.
@@ -187,7 +189,7 @@ def _chunky(tags: Directory, samples: _Samples) -> tuple[str, _Tags]:
         layout = f"LA16{order}{tags.integer(Tag.PREDICTOR, 1)}"
         return layout, _description(samples, _RGB, (8,) * 4, (2,)) | {Tag.PREDICTOR: (1,)}
     if is_grey and bits >= 16:
-        layout = "signed" if (samples.format, bits) == (_SIGNED, 16) else ""
+        layout = _NUMBERS.get((samples.format, bits), "")
         # Pillow does not invert wide pixels.
         layout += "inverted" if photometric == _WHITE_IS_ZERO else ""
         photometric = _BLACK_IS_ZERO
@@ -195,7 +197,14 @@ def _chunky(tags: Directory, samples: _Samples) -> tuple[str, _Tags]:
         layout = "" if extra and extra[0] in _ALPHA else "L"
         extra = (2,)
     elif photometric == _CMYK:
+        if extra[:1] and extra[0] in _ALPHA:
+            raise unsupported("CMYK TIFF files with opacity are not accepted")
         extra = (0,) * (samples.count - 4)
+    elif photometric == _YCBCR and samples.compression == _NONE:
+        # Pillow would take it for something else.
+        if tags.integers(Tag.YCBCR_SUBSAMPLING, 2) != (1, 1):
+            raise unsupported("uncompressed TIFF files of subsampled colours are not accepted")
+        layout, photometric = "YCbCr", _RGB
     elif photometric == _RGB and (extra or samples.count > 4):
         extra = (extra + (0,) * 8)[: samples.count - 3]
     return layout, _description(samples, photometric, (bits,) * samples.count, extra)
