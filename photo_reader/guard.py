@@ -204,7 +204,7 @@ def _judged(death: _WorkerError, is_whole: bool) -> Exception:
 def budget_bytes() -> int:
     """What the worker may have: its share of the machine's memory where that is small."""
     shares = (int(size * _SHARE_OF_MACHINE) for size in _machine_bytes())
-    return min(BUDGET_BYTES, *shares)
+    return min([BUDGET_BYTES, *shares])
 
 
 def _machine_bytes() -> list[int]:

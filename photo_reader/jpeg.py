@@ -17,6 +17,7 @@ MAX_SEGMENTS = 20_000
 _LIGHT_SCANNED_PIXELS = 40_000_000
 
 _FILL = re.compile(rb"\xff+")
+_LONG_FILL = b"\xff" * 64
 _END_OF_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 _SOI, _EOI, _SOS, _DQT, _DHT, _DAC, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xCC, 0xDD
@@ -133,13 +134,19 @@ class _Walk:
             raise corrupt(f"JPEG: more than {MAX_SCANS} scans")
         if self._scans == 1 and self._is_one_pass(self._data[at + 2]):
             # The decoder ends with this scan, whatever follows it.
-            self._kept += (b"\xff\xda", self._view[at:])
+            self._kept += (b"\xff\xda", self._scan(at, len(self._data)))
             self._one_pass = self._done = True
             return end
         found = _END_OF_SCAN.search(self._data, end)
         stop = found.start() if found else len(self._data)
-        self._kept += (b"\xff\xda", self._view[at:stop])
+        self._kept += (b"\xff\xda", self._scan(at, stop))
         return stop
+
+    def _scan(self, at: int, stop: int) -> bytes | memoryview:
+        """Without long runs of fill bytes, which libjpeg begins anew with each block it is fed."""
+        if self._data.find(_LONG_FILL, at, stop) < 0:
+            return self._view[at:stop]
+        return _FILL.sub(b"\xff", self._view[at:stop])
 
     def _is_one_pass(self, components: int) -> bool:
         frame = self._frame
