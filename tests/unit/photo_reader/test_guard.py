@@ -15,8 +15,8 @@ from PIL import Image
 
 from photo_reader import PhotoError, guard, read
 from tests.odd_files import heic
+from tests.odd_files.building import saved
 from tests.odd_files.hostile import HOSTILE
-from tests.unit.photo_reader.files import saved
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = heic.UPRIGHT  # always read in the guarded process

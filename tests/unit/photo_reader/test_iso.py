@@ -9,7 +9,8 @@ from photo_reader import PhotoError, iso, read
 from photo_reader.iso_write import Item, write
 from photo_reader.streams import av1_size, hevc_size
 from tests.odd_files import heic
-from tests.unit.photo_reader.files import flag, saved
+from tests.odd_files.building import saved
+from tests.odd_files.case import flag
 
 AVIF = saved(flag((96, 64)), "AVIF", quality=95)
 

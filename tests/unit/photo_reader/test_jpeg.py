@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from photo_reader import PhotoError, jpeg, read
-from tests.odd_files.building import jpeg_segment, jpeg_with
-from tests.unit.photo_reader.files import flag, picture, saved
+from tests.odd_files.building import jpeg_segment, jpeg_with, saved
+from tests.odd_files.case import flag
 
 XMP = (
     b"http://ns.adobe.com/xap/1.0/\0"
@@ -32,7 +32,7 @@ def test_more_scans_than_any_camera_writes_are_refused() -> None:
 
 
 def test_orientation_in_xmp_is_not_exifs() -> None:
-    plain = picture("JPEG", (96, 64), quality=95)
+    plain = saved(flag(), "JPEG", quality=95)
     turned = read(jpeg_with(plain, jpeg_segment(0xE1, XMP)), 384).picture
     assert turned.tobytes() == read(plain, 384).picture.tobytes()
 
@@ -43,7 +43,7 @@ def test_only_what_pixels_need_is_handed_on() -> None:
         jpeg_segment(0xED, b"Photoshop 3.0\0"),
         jpeg_segment(0xFE, b"hi"),
     ]
-    plain = picture("JPEG", (96, 64))
+    plain = saved(flag(), "JPEG")
     assert jpeg.parse(jpeg_with(plain, *extras)).files == jpeg.parse(plain).files
 
 
@@ -58,7 +58,7 @@ def test_fill_bytes_within_a_scan_cost_no_more_than_their_length() -> None:
     [(0xC3, "lossless"), (0xC9, "arithmetic-coded"), (0xC5, "hierarchical")],
 )
 def test_sound_file_of_a_rare_process_is_unsupported_by_name(marker: int, words: str) -> None:
-    data = picture().replace(b"\xff\xc0", bytes((0xFF, marker)), 1)
+    data = saved(flag(), "JPEG").replace(b"\xff\xc0", bytes((0xFF, marker)), 1)
     with pytest.raises(PhotoError, match=f"UNSUPPORTED_FORMAT: {words} JPEG"):
         read(data, 384)
 

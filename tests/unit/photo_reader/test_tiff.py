@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from photo_reader import PhotoError, read
-from tests.odd_files.building import Field, deflated_zeros, geometry, tiff
-from tests.unit.photo_reader.files import flag, saved
+from tests.odd_files.building import Field, deflated_zeros, geometry, saved, tiff
+from tests.odd_files.case import flag
 
 SIZE = (96, 64)
 COUNT = SIZE[0] * SIZE[1]
