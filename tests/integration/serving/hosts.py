@@ -1,4 +1,7 @@
-"""The endpoint under its two hosts, started as in the container: only the package on the path.
+"""The endpoint under its hosts, started as in the container: only the package on the path.
+
+uvicorn is the laptop's and the slim image's (test_image.py has that one whole), Ray Serve that of
+AWS's image, in the order in which its entrypoint starts it.
 
 Both start from a folder laid out like /opt/ml/model, in an empty working directory, with the
 package's own code on PYTHONPATH; what the container's image or the package's wheels bring (they
@@ -15,9 +18,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -62,6 +65,7 @@ class Container:
     work: Path  # the working directory
     opened: Path  # what the spy wrote down
     path: tuple[Path, ...]
+    more: Mapping[str, str] = field(default_factory=dict)  # of the environment
 
     def environment(self) -> dict[str, str]:
         """No variable of the test process but what a process needs to live."""
@@ -79,6 +83,7 @@ class Container:
             "RAY_DEFAULT_OBJECT_STORE_MEMORY_BYTES": str(100 * 2**20),
             "RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE": "1",
             **LIMITS,
+            **self.more,
         }
 
     def repository_files_opened(self) -> list[str]:
@@ -127,18 +132,59 @@ def uvicorn_host(container: Container) -> Iterator[Host]:
 
 @contextlib.contextmanager
 def ray_host(container: Container) -> Iterator[Host]:
-    """`serve run config.yaml`, as in AWS's Ray image, behind a stand-in for its adapter."""
-    port = free_port()
-    config = container.model / "config.yaml"
-    config.write_text(re.sub(r"port: \d+", f"port: {port}", config.read_text()))
-    serve = str(Path(sys.executable).parent / "serve")
-    with (
-        spawn(container, [serve, "run", str(config)], f"http://127.0.0.1:{port}") as host,
-        adapter(host.url) as url,
-    ):
+    """As AWS's entrypoint starts Ray Serve, behind a stand-in for its adapter.
+
+    Ray and its HTTP proxy are there before `serve run` is (aws/deep-learning-containers,
+    scripts/docker/ray/sagemaker_entrypoint.sh), which then ignores the http_options of config.yaml.
+    Ours has ports of its own, and does not listen to the network.
+    """
+    ray_port, port = free_port(), free_port()
+    # Or else `serve` looks for any Ray on this machine.
+    container = replace(container, more={"RAY_ADDRESS": f"127.0.0.1:{ray_port}"})
+    with contextlib.ExitStack() as stack:
+        stack.callback(end_descendants, container)
+        start = ["ray", "start", "--head", f"--port={ray_port}", "--node-ip-address=127.0.0.1",
+                 "--include-dashboard=False", "--num-gpus=0",
+                 f"--dashboard-agent-listen-port={free_port()}",
+                 f"--ray-client-server-port={free_port()}"]  # fmt: skip
+        finish(container, start)
+        finish(container, ["serve", "start", "--http-host=127.0.0.1", f"--http-port={port}"])
+        run = [script("serve"), "run", str(container.model / "config.yaml")]
+        host = stack.enter_context(spawn(container, run, f"http://127.0.0.1:{port}"))
+        url = stack.enter_context(adapter(host.url))
         wait_until_up(host, "/-/healthz")
         host.url = url
         yield host
+
+
+@contextlib.contextmanager
+def serve_run_host(container: Container) -> Iterator[Host]:
+    """`serve run config.yaml` alone, which starts a Ray of its own, and its HTTP proxy."""
+    port = free_port()
+    config = container.model / "config.yaml"
+    config.write_text(re.sub(r"port: \d+", f"port: {port}", config.read_text()))
+    command = [script("serve"), "run", str(config)]
+    with spawn(container, command, f"http://127.0.0.1:{port}") as host:
+        wait_until_up(host, "/-/healthz")
+        yield host
+
+
+def script(name: str) -> str:
+    """A command of the tests' environment."""
+    return str(Path(sys.executable).parent / name)
+
+
+def finish(container: Container, command: list[str]) -> None:
+    """Run a step that ends; raises AssertionError with its words if it fails."""
+    words = [script(command[0]), *command[1:]]
+    # To a file: what it leaves running would keep a pipe open.
+    log = container.work / "steps.txt"
+    with log.open("ab") as output:
+        ended = subprocess.run(
+            words, cwd=container.work, env=container.environment(), stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, timeout=START_TIMEOUT_S,
+        )  # fmt: skip
+    assert ended.returncode == 0, f"{' '.join(command)}:\n{log.read_text()[-3000:]}"
 
 
 @contextlib.contextmanager
@@ -210,24 +256,33 @@ def wait_until_closed(host: Host, deadline_s: float = 30) -> None:
 
 @contextlib.contextmanager
 def adapter(target: str) -> Iterator[str]:
-    """AWS's adapter: 8080 -> 8000, /invocations -> /, /ping -> /-/healthz."""
+    """A stand-in for AWS's adapter: 8080 -> 8000, /invocations -> /, /ping -> /-/healthz.
+
+    It collects a request's body, and of headers it passes on the content type and SageMaker's own
+    alone, in both directions (aws/deep-learning-containers, scripts/docker/ray/sagemaker_serve.py).
+    """
     client = httpx.AsyncClient(base_url=target, timeout=60, trust_env=False)
 
-    async def forward(request: Request) -> Response:
-        path = {"/invocations": "/", "/ping": "/-/healthz"}[request.url.path]
-        kept = ("content-type", "content-length", "transfer-encoding")
-        headers = {name: request.headers[name] for name in kept if name in request.headers}
-        answer = await client.request(
-            request.method, path, headers=headers, content=request.stream()
-        )
-        shown = ("content-type", "x-batch-size")
-        headers = {name: answer.headers[name] for name in shown if name in answer.headers}
-        return Response(answer.content, answer.status_code, headers)
+    def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in headers.items()
+            if name.lower() == "content-type" or name.lower().startswith("x-amzn-sagemaker-")
+        }
+
+    async def invoke(request: Request) -> Response:
+        body = await request.body()
+        answer = await client.post("/", headers=passed_on(request.headers), content=body)
+        return Response(answer.content, answer.status_code, passed_on(answer.headers))
+
+    async def ping(request: Request) -> Response:
+        healthy = (await client.get("/-/healthz")).status_code == 200
+        return Response(status_code=200 if healthy else 503)
 
     app = Starlette(
         routes=[
-            Route("/ping", forward, methods=["GET"]),
-            Route("/invocations", forward, methods=["POST"]),
+            Route("/ping", ping, methods=["GET"]),
+            Route("/invocations", invoke, methods=["POST"]),
         ]
     )
     port = free_port()
