@@ -10,6 +10,21 @@ MAX_PIXELS = 64_000_000
 return_large_blocks()
 
 
+def costs_much(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> bool:
+    """Whether `read` gives it to the guarded process, which takes one photo at a time.
+
+    Raises PhotoError.
+    """
+    return is_heavy(parsed(data, max_pixels), least_px)
+
+
+def read_guarded(data: bytes, least_px: int, max_pixels: int, within_s: float) -> Photo:
+    """`read` of a photo that costs much, given up after so many seconds (TimeoutError)."""
+    from photo_reader import guard
+
+    return guard.read(data, least_px, max_pixels, within_s)
+
+
 def read(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> Photo:
     """The first picture of a file: upright, sRGB, with white where it is transparent.
 

@@ -7,9 +7,10 @@ One image: its bytes with Content-Type image/* or application/x-image. Many: app
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from http import HTTPStatus
+from typing import Any, TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -32,7 +33,10 @@ from serving.wire import (
 
 logger = logging.getLogger("serving")
 
-# The most images, good or bad, that ran together with one of the request's: shows the batching.
+Answer = TypeVar("Answer")
+
+# The most images, good or bad, that ran together with one of the request's: shows the batching to
+# who asks the server itself. Neither SageMaker nor the adapter of AWS's Ray image passes it on.
 BATCH_SIZE_HEADER = "X-Batch-Size"
 
 
@@ -71,8 +75,9 @@ async def invocations(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     try:
         with reserved_slots(engine) as reserve:
-            async with asyncio.timeout(settings.request_timeout_s):
-                return await _answer(request, engine, settings, reserve)
+            async with asyncio.timeout(settings.request_timeout_s) as deadline:
+                until = cast(float, deadline.when())
+                return await _answer(request, engine, settings, reserve, until)
     except RequestError as error:
         return _error(error.status, error.code, error.message)
     except QueueFullError as error:
@@ -102,20 +107,26 @@ def reserved_slots(engine: Engine) -> Iterator[Callable[[int], None]]:
 
 
 async def _answer(
-    request: Request, engine: Engine, settings: Settings, reserve: Callable[[int], None]
+    request: Request,
+    engine: Engine,
+    settings: Settings,
+    reserve: Callable[[int], None],
+    until: float,
 ) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "application/json":
         body = await read_body(request, settings.max_body_bytes)
         texts = read_instances(body, settings.max_instances)
         reserve(len(texts))
-        outcomes, batch = await engine.classify([partial(read_base64, text) for text in texts])
+        sources = [partial(read_base64, text) for text in texts]
+        outcomes, batch = await while_connected(request, engine.classify(sources, until))
         predictions = [outcome_json(outcome) for outcome in outcomes]
         answer = {"model": model_json(engine.manifest), "predictions": predictions}
     elif content_type.startswith("image/") or content_type == "application/x-image":
         body = await read_body(request, settings.max_body_bytes)
         reserve(1)
-        (outcome,), batch = await engine.classify([lambda: body])
+        work = engine.classify([lambda: body], until)
+        (outcome,), batch = await while_connected(request, work)
         if isinstance(outcome, ImageError):
             return _error(HTTPStatus.UNPROCESSABLE_ENTITY, outcome.code, outcome.message)
         answer = {**outcome_json(outcome), "model": model_json(engine.manifest)}
@@ -123,6 +134,24 @@ async def _answer(
         message = f"Content-Type {content_type!r}: expected image/* or application/json"
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
     return JSONResponse(answer, headers={BATCH_SIZE_HEADER: str(batch)})
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The outcome of `work`, which is cancelled when the caller hangs up (ClientDisconnect)."""
+
+    async def hung_up() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, waiting = asyncio.create_task(work), asyncio.create_task(hung_up())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        waiting.cancel()
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -1,9 +1,11 @@
 """One image of a request: its pixels for the network, or why there are none."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from photo_reader import PhotoError, read
+from photo_reader import PhotoError, costs_much, read, read_guarded
 from serving.preprocess import PreprocessSpec, pixels
 
 
@@ -16,14 +18,39 @@ class ImageError(Exception):
         self.message = message
 
 
-def decode(data: bytes, spec: PreprocessSpec, max_pixels: int) -> NDArray[np.uint8]:
-    """An image's bytes -> uint8 (crop, crop, 3).
+@dataclass(frozen=True)
+class Slow:
+    """An image that costs much: to be read by `decode_slow`, one at a time, elsewhere."""
 
-    Raises ImageError with the photo reader's code and words; MemoryError and OSError (a time-out, a
-    process that cannot be started), which are no judgement on the image.
+    data: bytes
+
+
+def decode(data: bytes, spec: PreprocessSpec, max_pixels: int) -> NDArray[np.uint8] | Slow:
+    """An image's bytes -> uint8 (crop, crop, 3), unless it costs much.
+
+    Raises ImageError with the photo reader's code and words; MemoryError, which is no judgement on
+    the image.
     """
     try:
+        if costs_much(data, spec.least_px, max_pixels):
+            return Slow(data)
         photo = read(data, spec.least_px, max_pixels)
+    except PhotoError as error:
+        raise ImageError(error.code, error.message) from error
+    return pixels(photo.picture, spec)
+
+
+def decode_slow(
+    slow: Slow, spec: PreprocessSpec, max_pixels: int, within_s: float
+) -> NDArray[np.uint8]:
+    """The same of an image that costs much, given up after so many seconds.
+
+    Raises also TimeoutError, and OSError where the process that reads it cannot be started.
+    """
+    if within_s <= 0:
+        raise TimeoutError("no time is left for an image that costs much")
+    try:
+        photo = read_guarded(slow.data, spec.least_px, max_pixels, within_s)
     except PhotoError as error:
         raise ImageError(error.code, error.message) from error
     return pixels(photo.picture, spec)

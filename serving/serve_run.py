@@ -5,6 +5,10 @@ Ray imports, builds and runs the application in workers of its own. A failure th
 the callers' connections. Both can only be mended in the process of `serve run`, and the one
 import it makes there is the request router that config.yaml names, while it reads that file and
 before it starts anything. So this is that module; the router in it is Ray's default.
+
+In AWS's Ray image only the first half matters: there the first process is a shell that hands no
+signal on, with `serve run` as its child, so `finish` is never called and the container answers
+until SageMaker, which has moved the traffic away before, kills it after 30 seconds.
 """
 
 import signal

@@ -142,9 +142,12 @@ class Box:
 @contextlib.contextmanager
 def running(
     built: BuiltImage, model: Path, work: Path, memory_mb: int | None = None,
-    environment: dict[str, str] | None = None,
+    *, own_network: bool = True,
 ) -> Iterator[Box]:  # fmt: skip
-    """The image with the package at /opt/ml/model; nothing of it is left afterwards."""
+    """The image with the package at /opt/ml/model; nothing of it is left afterwards.
+
+    Without a network of its own it has the caller's, which should be one as well.
+    """
     with memory_group(memory_mb) as group:
         box = {
             "root": str(built.root),
@@ -154,7 +157,6 @@ def running(
             "environment": {
                 "PATH": f"{PREFIX}/bin:/usr/bin:/bin",
                 **built.image.environment,
-                **(environment or {}),
             },
             "socket": str(work / "socket"),
             "port": int(built.image.ports[0]),
@@ -163,7 +165,8 @@ def running(
         }
         init = Path(__file__).with_name("box_init.py")
         log = work / "log.txt"
-        command = [*UNSHARE, "--net", sys.executable, str(init), json.dumps(box)]
+        network = ["--net"] if own_network else []
+        command = [*UNSHARE, *network, sys.executable, str(init), json.dumps(box)]
         with log.open("w") as output:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True)
         try:

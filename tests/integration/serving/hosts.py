@@ -93,12 +93,13 @@ class Container:
         return [line for line in lines if not line.startswith("watching")]
 
 
-def lay_out(model: Path, work: Path) -> Container:
-    """A container for an unpacked package."""
+def lay_out(model: Path, work: Path, more: Mapping[str, str] | None = None) -> Container:
+    """A container for an unpacked package; `more` is added to its environment."""
     spy = work / "spy"
     spy.mkdir()
     (spy / "sitecustomize.py").write_text(SPY)
-    return Container(model, work, work / "opened.txt", (spy, model, model / "code"))
+    path = (spy, model, model / "code")
+    return Container(model, work, work / "opened.txt", path, more or {})
 
 
 @dataclass
@@ -140,7 +141,8 @@ def ray_host(container: Container) -> Iterator[Host]:
     """
     ray_port, port = free_port(), free_port()
     # Or else `serve` looks for any Ray on this machine.
-    container = replace(container, more={"RAY_ADDRESS": f"127.0.0.1:{ray_port}"})
+    address = {"RAY_ADDRESS": f"127.0.0.1:{ray_port}"}
+    container = replace(container, more={**container.more, **address})
     with contextlib.ExitStack() as stack:
         stack.callback(end_descendants, container)
         start = ["ray", "start", "--head", f"--port={ray_port}", "--node-ip-address=127.0.0.1",

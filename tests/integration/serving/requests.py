@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,30 @@ def photo(seed: int = 0, size: tuple[int, int] = (300, 260), kind: str = "JPEG")
     return buffer.getvalue()
 
 
+def slow_jpeg() -> bytes:
+    """24 megapixels in 90 passes over all of them: valid, small, and many seconds of decoding."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (6000, 4000), "teal").save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rfind(b"\xff\xda")
+    return data[:last] + data[last:-2] * 80 + data[-2:]
+
+
+def large_png() -> bytes:
+    """49 megapixels in 0.2 MB."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (7000, 7000), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def batch(*images: bytes) -> dict[str, Any]:
     """The wire format for many images."""
     return {"instances": [{"b64": base64.b64encode(image).decode()} for image in images]}
+
+
+def batch_body(images: Sequence[bytes]) -> bytes:
+    """The same as a request's body."""
+    return json.dumps(batch(*images)).encode()
 
 
 def half_sent(host: Host, content: bytes | None = None) -> socket.socket:

@@ -15,7 +15,15 @@ from photo_reader import FORMATS
 from serving.model import load
 from serving.preprocess import pixels
 from tests.integration.serving.hosts import LIMITS, Host
-from tests.integration.serving.requests import JPEG, batch, half_sent, photo, read_answer
+from tests.integration.serving.requests import (
+    JPEG,
+    batch,
+    half_sent,
+    large_png,
+    photo,
+    read_answer,
+    slow_jpeg,
+)
 from tests.odd_files import heic
 
 
@@ -180,6 +188,26 @@ def test_full_queue_is_429_and_recovers(client: httpx.Client, host: Host) -> Non
         assert error_code(answer) == "OVERLOADED"
         assert client.post("/invocations", content=photo(), headers=JPEG).status_code == 200
     assert post_until(client, batch(*[photo()] * 10), 200)
+
+
+def test_others_are_answered_while_slow_photos_are_read(client: httpx.Client, host: Host) -> None:
+    """More of them than there are lanes, of seconds each; whether they end in time is no matter."""
+    slow = [slow_jpeg(), large_png(), slow_jpeg(), large_png()]
+    assert max(map(len, slow)) < int(LIMITS["SERVING_MAX_BODY_BYTES"])
+
+    def post(content: bytes) -> int:
+        url = host.url + "/invocations"
+        answer = httpx.post(url, content=content, headers=JPEG, timeout=60, trust_env=False)
+        return answer.status_code
+
+    with ThreadPoolExecutor(len(slow)) as pool:
+        pending = [pool.submit(post, content) for content in slow]
+        answered = []
+        while not all(one.done() for one in pending):
+            answered.append(post(photo()))
+        ended = [one.result() for one in pending]
+    assert set(answered) == {200}
+    assert set(ended) <= {200, 422, 503}
 
 
 def test_upload_slower_than_the_deadline_is_503(host: Host) -> None:

@@ -24,7 +24,14 @@ from tests.integration.serving.box import (
     look_for_namespaces,
     running,
 )
-from tests.integration.serving.requests import JPEG, batch, photo, read_answer, upload_but_one_byte
+from tests.integration.serving.requests import (
+    JPEG,
+    batch,
+    large_png,
+    photo,
+    read_answer,
+    upload_but_one_byte,
+)
 
 START_TIMEOUT_S = 150
 
@@ -115,6 +122,12 @@ def test_container_as_sagemaker_starts_it_answers_and_ends_with_its_last_answer(
         assert ["label" in one for one in many.json()["predictions"]] == [True] * 10
         large = b"\0" * (Settings().max_body_bytes + 1)
         assert client.post("/invocations", content=large, headers=JPEG).status_code == 413
+        # In a process of its own, which needs neither a disk nor shared memory.
+        slow = client.post("/invocations", content=large_png(), headers=JPEG)
+        assert (slow.status_code, slow.json().get("error")) == (
+            200,
+            None,
+        ), box.log.read_text()
         print(f"limit {memory_mb} MB by {box.limited_by}, peak {box.peak_mb():.0f} MB")
 
         upload = socket.socket(socket.AF_UNIX)

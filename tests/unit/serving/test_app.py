@@ -1,16 +1,20 @@
 """The application in this process, with a model that answers when it is let: a flood as a whole."""
 
 import asyncio
+import base64
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from starlette.types import ASGIApp
 
+from photo_reader import Photo, read
 from serving.app import create_app
 from serving.model import Model, Prediction
 from serving.settings import Settings
@@ -78,5 +82,141 @@ def test_flood_is_refused_with_what_waited_while_what_has_begun_is_answered() ->
             assert found.count(HTTPStatus.OK) == model.begun == LANES
             assert found.count(HTTPStatus.TOO_MANY_REQUESTS) == LIMIT - LANES
             assert await ask(client) == HTTPStatus.OK
+
+    asyncio.run(scenario())
+
+
+class SlowReader:
+    """Stands in for the guarded process: one photo at a time, until it is let."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate = threading.Semaphore(0)
+        self.begun: list[bytes] = []
+        self.at_once = self.most_at_once = 0
+        self.patience: list[float] = []
+        monkeypatch.setattr("serving.images.costs_much", lambda data, *_: data.endswith(b"slow"))
+        monkeypatch.setattr("serving.images.read_guarded", self.read)
+
+    def read(self, data: bytes, least_px: int, max_pixels: int, within_s: float) -> Photo:
+        self.begun.append(data)
+        self.patience.append(within_s)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        assert self.gate.acquire(timeout=PATIENCE_S)
+        self.at_once -= 1
+        return read(PHOTO, least_px, max_pixels)
+
+
+async def post(client: httpx.AsyncClient, photo: bytes) -> HTTPStatus:
+    """The status of one photo."""
+    answer = await client.post(
+        "/invocations", content=photo, headers={"Content-Type": "image/jpeg"}
+    )
+    return HTTPStatus(answer.status_code)
+
+
+def test_slow_photos_hold_up_no_others_and_come_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        model, reader = SlowModel(), SlowReader(monkeypatch)
+        async with served(model) as client, asyncio.timeout(PATIENCE_S):
+            model.gate.set()
+            slow = [asyncio.create_task(post(client, PHOTO + b"slow")) for _ in range(LANES + 2)]
+            while not reader.begun:
+                await asyncio.sleep(0.001)
+            for _ in range(2 * LANES):
+                assert await post(client, PHOTO) == HTTPStatus.OK
+            assert not any(task.done() for task in slow)
+            reader.gate.release(len(slow))
+            assert set(await asyncio.gather(*slow)) == {HTTPStatus.OK}
+        assert reader.most_at_once == 1
+        assert all(0 < patience <= Settings().request_timeout_s for patience in reader.patience)
+
+    asyncio.run(scenario())
+
+
+def test_slow_photo_in_a_batch_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        model, reader = SlowModel(), SlowReader(monkeypatch)
+        async with served(model) as client, asyncio.timeout(PATIENCE_S):
+            model.gate.set()
+            reader.gate.release()
+            photos = [b"no photo", PHOTO + b"slow", PHOTO]
+            instances = [{"b64": base64.b64encode(photo).decode()} for photo in photos]
+            answer = await client.post("/invocations", json={"instances": instances})
+            first, *others = answer.json()["predictions"]
+            assert first["error"]["code"] == "NOT_AN_IMAGE"
+            assert [one["label"] for one in others] == ["collie"] * 2
+
+    asyncio.run(scenario())
+
+
+def test_slow_photo_of_a_caller_who_gave_up_is_never_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        model, reader = SlowModel(), SlowReader(monkeypatch)
+        async with served(model) as client, asyncio.timeout(PATIENCE_S):
+            model.gate.set()
+            first = asyncio.create_task(post(client, PHOTO + b"1 slow"))
+            while not reader.begun:
+                await asyncio.sleep(0.001)
+            given_up = HangingUp(PHOTO + b"2 slow")
+            waiting = asyncio.create_task(given_up.ask(cast(Any, client)._transport.app))
+            await given_up.sent.wait()
+            given_up.gone.set()
+            await waiting
+            third = asyncio.create_task(post(client, PHOTO + b"3 slow"))
+            reader.gate.release(3)
+            assert await asyncio.gather(first, third) == [HTTPStatus.OK] * 2
+        assert [data[-6:-5] for data in reader.begun] == [b"1", b"3"]
+
+    asyncio.run(scenario())
+
+
+class HangingUp:
+    """A caller, in ASGI's terms, who sends a photo and hangs up when told."""
+
+    def __init__(self, photo: bytes) -> None:
+        self.photo = photo
+        self.sent = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.answers: list[Any] = []
+
+    async def ask(self, app: ASGIApp) -> None:
+        scope = {
+            "type": "http", "method": "POST", "path": "/invocations", "query_string": b"",
+            "headers": [(b"content-type", b"image/jpeg")],
+        }  # fmt: skip
+        await app(scope, self.receive, self.send)
+
+    async def receive(self) -> Any:
+        if self.photo:
+            body, self.photo = self.photo, b""
+            return {"type": "http.request", "body": body, "more_body": False}
+        self.sent.set()
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.answers.append(message)
+
+
+def test_photo_of_a_caller_who_gave_up_leaves_the_queue() -> None:
+    async def scenario() -> None:
+        model = SlowModel()
+        async with served(model) as client, asyncio.timeout(PATIENCE_S):
+            running = [asyncio.create_task(post(client, PHOTO)) for _ in range(LANES)]
+            while model.begun < LANES:
+                await asyncio.sleep(0.001)
+            given_up = HangingUp(PHOTO)
+            waiting = asyncio.create_task(given_up.ask(cast(Any, client)._transport.app))
+            await given_up.sent.wait()
+            given_up.gone.set()
+            await waiting
+            model.gate.set()
+            assert await asyncio.gather(*running) == [HTTPStatus.OK] * LANES
+        assert model.begun == LANES
 
     asyncio.run(scenario())

@@ -1,6 +1,7 @@
 """From bytes to outcomes: whose fault it is when a picture cannot be prepared."""
 
 import asyncio
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ def outcomes(folder: Path, photos: list[bytes]) -> list[Outcome]:
     write_package(folder)
     engine = Engine(load(folder), Settings(threads=1))
     try:
-        found, _ = asyncio.run(engine.classify([partial(bytes, photo) for photo in photos]))
+        sources = [partial(bytes, photo) for photo in photos]
+        found, _ = asyncio.run(engine.classify(sources, until=math.inf))
         return found
     finally:
         engine.close()
@@ -47,7 +49,7 @@ def test_after_the_warm_up_no_thread_is_new_and_every_lane_has_run_every_size() 
         warm = {thread: set(calls) for thread, calls in model.calls.items()}
         assert list(warm.values()) == [wanted] * 3
         photo = partial(bytes, encoded(picture(), "JPEG"))
-        await asyncio.gather(*(engine.classify([photo]) for _ in range(12)))
+        await asyncio.gather(*(engine.classify([photo], until=math.inf) for _ in range(12)))
         assert model.calls.keys() == warm.keys()
         engine.close()
 
