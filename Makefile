@@ -181,7 +181,7 @@ benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in be
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory pipeline outage dog_threshold cost $(JOB_BENCHMARKS)
+BENCHMARKS := function_import shrink batch_memory pipeline outage image dog_threshold cost $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe
 
 .PHONY: benchmark-serving

@@ -9,9 +9,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.images import decode
+from photo_reader import read
 from serving.model import Model
-from serving.preprocess import PreprocessSpec
+from serving.preprocess import PreprocessSpec, pixels
 from serving.settings import Settings
 
 BATCH = 10
@@ -62,7 +62,7 @@ class Bare:
 
 def decoded(photo: bytes, spec: PreprocessSpec) -> NDArray[np.uint8]:
     """What the network gets of a photo: (crop, crop, 3)."""
-    return decode(photo, spec, Settings.max_pixels)
+    return pixels(read(photo, spec.least_px, Settings.max_pixels).picture, spec)
 
 
 def rate(call: Callable[[], object], seconds: float) -> float:

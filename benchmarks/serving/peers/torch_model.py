@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from safetensors.torch import load
 
-from photo_reader import MAX_PIXELS
-from serving.images import decode
+from photo_reader import MAX_PIXELS, read
 from serving.package import read_package
+from serving.preprocess import pixels
 from training.backbones import build_backbone
 from training.batches import normalised
 from training.heads import build_head
@@ -37,7 +37,8 @@ class TorchModel:
 
     def decode(self, photo: bytes) -> np.ndarray:
         """One photo's bytes -> uint8 (crop, crop, 3)."""
-        return decode(photo, self._manifest.preprocess, MAX_PIXELS)
+        spec = self._manifest.preprocess
+        return pixels(read(photo, spec.least_px, MAX_PIXELS).picture, spec)
 
     @torch.inference_mode()
     def predict(self, pictures: Sequence[np.ndarray]) -> list[dict[str, Any]]:
