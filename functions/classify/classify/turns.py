@@ -8,7 +8,7 @@ from classify.events import Upload
 # Two tries in company, for what passes by itself; all others alone.
 ALONE_FROM_RECEIVE = 3
 
-# Versions of one key, the newest last; or one restored version.
+# Versions of one key, the newest last. A restored one comes first: whatever was uploaded wins.
 Chain = list[Upload]
 
 
@@ -20,9 +20,9 @@ def in_turn(uploads: Iterable[Upload]) -> tuple[list[Chain], list[Chain]]:
 
 
 def _chains(uploads: Iterable[Upload]) -> list[Chain]:
-    chains: dict[tuple[str, Upload | None], Chain] = {}
+    chains: dict[str, Chain] = {}
     for upload in sorted(uploads, key=lambda each: each.sequencer):
-        chains.setdefault((upload.key, upload if upload.restored else None), []).append(upload)
+        chains.setdefault(upload.key, []).append(upload)
     return list(chains.values())
 
 
@@ -42,8 +42,6 @@ def _in_order(suspects: Iterable[Chain]) -> list[Chain]:
 
     def place(chain: Chain) -> bytes:
         # Of the photo alone: it must not change when others of the company are done.
-        newest = chain[-1]
-        name = f"{turn // 2} {newest.key} {newest.version_id} {newest.restored}"
-        return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        return hashlib.sha256(f"{turn // 2} {chain[-1].key}".encode()).digest()
 
     return sorted(found, key=place, reverse=turn % 2 == 1)

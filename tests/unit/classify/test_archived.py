@@ -279,3 +279,12 @@ def test_two_restored_versions_without_a_row_are_both_done_with(world: World) ->
     events = [message(restore(world, each), id_=str(n)) for n, each in enumerate((old, new))]
     assert world.deliver(*events) == []
     assert world.row()["status"] == "CLASSIFIED"
+
+
+def test_upload_and_its_restore_in_one_batch_are_one_endpoint_call(world: World) -> None:
+    # GIVEN a photo that was restored while its upload waited
+    sent = archive(world)
+    event = restore(world, sent)
+    assert world.deliver(message(event, id_="a"), message(sent, id_="b")) == []
+    assert world.row()["sequencer"] == sent["s3"]["object"]["sequencer"].ljust(32, "0")
+    assert world.endpoint.calls == [1]

@@ -1,7 +1,9 @@
 """When time gets short: nothing new starts, what is finished is written, the rest comes back."""
 
 import threading
+from concurrent.futures import wait
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from classify import handler
@@ -142,3 +144,25 @@ def test_hanging_write_is_reported_and_the_others_are_acknowledged(
         assert world.deliver(*messages(sent), context=Context(run_out)) == ["m1"]
     finally:
         hang.set()
+
+
+def test_rows_are_waited_for_until_half_a_second_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN two seconds when the row is on its way
+    clock, read = Clock(), handler.PORTS.read_object
+    waited: list[float] = []
+
+    def slow_read(upload: Upload) -> bytes:
+        data = read(upload)
+        clock.left_ms = 2000
+        return data
+
+    def spy(futures: Any, timeout: float) -> object:
+        waited.append(timeout)
+        return wait(futures, timeout=timeout)
+
+    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, read_object=slow_read))
+    monkeypatch.setattr("classify.core.wait", spy)
+    assert world.deliver(message(world.upload(data=b"text")), context=Context(clock)) == []
+    assert waited[-1] == 1.5
