@@ -34,18 +34,23 @@ class Operations:
 
     def register_scalable_target(self, params: dict[str, Any]) -> dict[str, Any]:
         key = _key(params, _TARGET_KEY)
-        old = self._store["targets"].get(key, {})
-        if not old and not {"MinCapacity", "MaxCapacity"} <= params.keys():
-            raise AwsError(
-                "ValidationException", "A new scalable target needs MinCapacity and MaxCapacity."
-            )
-        new = {
-            "ScalableTargetARN": _arn("scalable-target"),
-            "RoleARN": "",
-            "CreationTime": time.time(),
-        }
-        record = new | old | params
         with self._store.changing():
+            old = self._store["targets"].get(key, {})
+            if not old and not {"MinCapacity", "MaxCapacity"} <= params.keys():
+                raise AwsError(
+                    "ValidationException",
+                    "A new scalable target needs MinCapacity and MaxCapacity.",
+                )
+            new: Record = {
+                "ScalableTargetARN": _arn("scalable-target"),
+                "RoleARN": "",
+                "CreationTime": time.time(),
+            }
+            record = new | old | params
+            if record["MinCapacity"] > record["MaxCapacity"]:
+                raise AwsError(
+                    "ValidationException", "Maximum capacity cannot be less than minimum capacity."
+                )
             self._store["targets"][key] = record
         return {"ScalableTargetARN": record["ScalableTargetARN"]}
 
@@ -66,18 +71,18 @@ class Operations:
         return {}
 
     def put_scaling_policy(self, params: dict[str, Any]) -> dict[str, Any]:
-        if _key(params, _TARGET_KEY) not in self._store["targets"]:
-            raise AwsError(
-                "ObjectNotFoundException", f"No scalable target registered for {_words(params)}"
-            )
         key = _key(params, _POLICY_KEY)
-        old = self._store["policies"].get(key, {})
-        record = (
-            {"PolicyARN": _arn("scalingPolicy"), "CreationTime": time.time(), "Alarms": []}
-            | old
-            | params
-        )
         with self._store.changing():
+            if _key(params, _TARGET_KEY) not in self._store["targets"]:
+                raise AwsError(
+                    "ObjectNotFoundException", f"No scalable target registered for {_words(params)}"
+                )
+            old = self._store["policies"].get(key, {})
+            record = (
+                {"PolicyARN": _arn("scalingPolicy"), "CreationTime": time.time(), "Alarms": []}
+                | old
+                | params
+            )
             self._store["policies"][key] = record
         return {"PolicyARN": record["PolicyARN"], "Alarms": []}
 
