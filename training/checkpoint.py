@@ -7,6 +7,7 @@ the position in the run is all that has to be kept, and any number of processes 
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -59,6 +60,9 @@ class Run:
     history: list[EpochRecord] = field(default_factory=list)
     best: EpochRecord | None = None
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    issues: dict[str, str] = field(default_factory=dict)  # of the debugger's rules: what they found
+    stopped_by: str | None = None  # the rule that ended the training
+    too_late: list[str] = field(default_factory=list)  # rules that would have, after its last epoch
 
     @property
     def position(self) -> tuple[int, int]:
@@ -115,7 +119,10 @@ def save(
     }
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / (FILE + ".partial")
-    torch.save(content, partial)
+    with partial.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not find the name of a file without content
     partial.replace(folder / FILE)
 
 
@@ -130,8 +137,16 @@ def read(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(content["identity"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        raise JobError(f"{path}: not a checkpoint of this job: {error}. Delete it") from error
+        progress = json.loads(content["progress"])
+        if not isinstance(before, dict) or not isinstance(progress, dict):
+            raise TypeError("its identity or its progress is no JSON object")
+    except (
+        OSError, EOFError, RuntimeError, pickle.UnpicklingError, LookupError, ValueError, TypeError
+    ) as error:  # fmt: skip
+        raise JobError(
+            f"{path}: not a checkpoint of this job: {error or type(error).__name__}. Delete it, "
+            "and the job begins anew"
+        ) from error
     now = json.loads(json.dumps(identity))
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):

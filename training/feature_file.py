@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,39 @@ class Features:
         return len(self.splits["train"].views)
 
 
+def stored_type(key: Key, split: Split) -> torch.dtype:
+    """How the file keeps a split: what was computed in bf16 (8 bits of mantissa) in float16 (11).
+
+    It is a rounding all the same: the last layer averages in float32.
+    """
+    return torch.float16 if key.precision == "bf16" and split == "train" else torch.float32
+
+
+def as_stored(features: Features) -> Features:
+    """The features rounded as the file will hold them.
+
+    A run that computes them trains on these, so that one that reads the file trains on the same.
+    """
+    splits = {
+        name: replace(split, views=split.views.to(stored_type(features.key, name)).float())
+        for name, split in features.splits.items()
+    }
+    return replace(features, splits=splits)
+
+
 def write(path: Path, features: Features) -> None:
     """Write the file, beside its final place first, so that a half-written one has no name."""
-    stored = torch.float16 if features.key.precision == "bf16" else torch.float32
     tensors = {}
     for name, split in features.splits.items():
-        # bf16 carries 8 bits of mantissa and float16 has 11: nothing is lost by the smaller file.
-        kept = split.views.to(stored if name == "train" else torch.float32)
+        kept = split.views.to(stored_type(features.key, name))
         tensors[f"{name}.views"] = kept.contiguous()
         tensors[f"{name}.labels"] = split.labels
+    header = json.dumps(describe(features))
+    metadata = {"features": header, "sha256": _digest(header, tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     # Not save_file, whose files only their owner may read.
-    partial.write_bytes(save(tensors, metadata={"features": json.dumps(describe(features))}))
+    partial.write_bytes(save(tensors, metadata=metadata))
     partial.replace(path)
 
 
@@ -89,20 +109,35 @@ def describe(features: Features) -> dict[str, Any]:
     return {"key": asdict(features.key), "labels": list(features.labels), "splits": splits}
 
 
+def _digest(header: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """sha256 in hex over the header and every tensor."""
+    total = hashlib.sha256(header.encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        total.update(tensor.contiguous().numpy().data)
+    return total.hexdigest()
+
+
 def read(path: Path) -> Features:
-    """Read what `write` wrote; raises JobError for anything else."""
+    """Read what `write` wrote; raises JobError for anything else, a single changed bit included:
+    what unpacks a tar.gz stops before gzip's checksum.
+    """
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads(file.metadata()["features"])
-            splits = {
-                name: SplitFeatures(
-                    file.get_tensor(f"{name}.views").float(),
-                    file.get_tensor(f"{name}.labels"),
-                    tuple(split["names"]),
-                    split["skipped"],
-                )
-                for name, split in header["splits"].items()
-            }
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        if _digest(metadata["features"], tensors) != metadata["sha256"]:
+            raise ValueError("its sha256 is another: the file is damaged")
+        header = json.loads(metadata["features"])
+        splits = {
+            name: SplitFeatures(
+                tensors[f"{name}.views"].float(),
+                tensors[f"{name}.labels"],
+                tuple(split["names"]),
+                split["skipped"],
+            )
+            for name, split in header["splits"].items()
+        }
         return Features(Key(**header["key"]), tuple(header["labels"]), splits)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path}: not features written by --features-only: {error!r}") from error

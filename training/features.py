@@ -16,10 +16,11 @@ import json
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -34,7 +35,7 @@ from training.backbones import Pretrained
 from training.data.dataset import DataSet
 from training.data.folders import SPLITS
 from training.errors import JobError
-from training.feature_file import FILE, Features, Key, read, write
+from training.feature_file import FILE, Features, Key, as_stored, read, write
 from training.feature_pass import Frozen, run_pass
 from training.workers import Workers
 
@@ -44,7 +45,7 @@ _CODE = (preprocess, weights_code, layers, architectures, network, photos)
 
 
 def _code() -> list[Path]:
-    reader = sorted(Path(str(photo_reader.__file__)).parent.glob("*.py"))
+    reader = sorted(Path(str(photo_reader.__file__)).parent.rglob("*.py"))
     return [*reader, *(Path(str(module.__file__)) for module in _CODE)]
 
 
@@ -89,11 +90,13 @@ def _from_archive(archive: Path) -> Features:
     with tempfile.TemporaryDirectory() as scratch:
         try:
             with tarfile.open(archive) as packed:
-                packed.extract(FILE, scratch, filter="data")
-        except (OSError, tarfile.TarError, EOFError, KeyError) as error:
+                # By the path, not the letters: tar -C folder . calls it ./features.safetensors.
+                names = {PurePosixPath(name): name for name in packed.getnames()}
+                packed.extract(names[PurePosixPath(FILE)], scratch, filter="data")
+        except (OSError, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
             raise JobError(
                 f"channel features: {archive} is no model.tar.gz of a job that ran with "
-                f"--features-only true: {error}"
+                f"--features-only true, or is damaged: {error!r}"
             ) from error
         return read(Path(scratch) / FILE)
 
@@ -118,7 +121,7 @@ def from_photos(
         if workers.first:
             print(f"features: found in {path}", flush=True)
         return _first_views(known, views, str(path))
-    features = _compute(pretrained, data, key, range(have, views), known, workers)
+    features = as_stored(_compute(pretrained, data, key, range(have, views), known, workers))
     if workers.first:
         write(path, features)
         print(f"features: kept in {path}", flush=True)

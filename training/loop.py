@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from serving.network import fastest_float
+from serving.settings import FloatPrecision
 from training import checkpoint
 from training.batches import Batch, Source, order
 from training.checkpoint import EpochRecord, Run, seeded
-from training.debugger import Debugger, attach
+from training.debugger import Debugger, Earlier, attach
 from training.debugger.session import NoDebugger
 from training.errors import JobError
 from training.heads import Anchors, Network
@@ -87,25 +88,63 @@ def fit(
     run = checkpoint.restore(workers.agree(found), network, optimizer, first=workers.first)
     if run.position != (1, 0):
         job.say(f"goes on from a checkpoint: epoch {run.epoch}, step {run.step}")
+    if not train_batches(job, source, run.epoch):
+        raise JobError(
+            f"{source.n_train} training photos are too few for {workers.count} processes: every "
+            "process needs one of each batch"
+        )
     debugger: Debugger = NoDebugger({})
     if options.debug:
-        debugger = attach(network, loss, folders.base, stop_on=options.stop_on)
+        stop_on, done = options.stop_on, earlier(job, run, source)
+        debugger = attach(network, loss, folders.base, stop_on=stop_on, earlier=done)
     model = workers.wrap(network)
     loop = Loop(network, model, loss, optimizer, anchored, source, debugger, whose, run)
     if options.frozen:
         torch.set_num_threads(1)  # a head's matrices are too small to share out
     job.interruption.in_loop = True
     try:
-        while run.epoch <= options.epochs and run.epochs_without_gain < options.patience:
-            train_epoch(job, loop)
-            save(job, loop)
-            if rule := workers.agree(debugger.should_stop()):
-                job.say(f"stopped by the rule {rule} after epoch {run.epoch - 1}")
-                break
+        train(job, loop)
     finally:
         job.interruption.in_loop = False
-        debugger.close(folders.output)
+        statuses = debugger.close(folders.output)
+    note_late(job, run, statuses)
     return run
+
+
+def note_late(job: Job, run: Run, statuses: Mapping[str, str]) -> None:
+    """Rules that would have stopped the training, and came to it when it was over: say so."""
+    late = [rule for rule in job.options.stop_on if statuses.get(rule) == "IssuesFound"]
+    if late and run.stopped_by is None:
+        run.too_late = late
+        job.say(f"too late to stop: {', '.join(late)} found issues when the training was over")
+
+
+def train(job: Job, loop: Loop) -> None:
+    """Epochs until the last one, until it no longer gets better, or until a rule stops it."""
+    options, run = job.options, loop.run
+    while run.epoch <= options.epochs and run.epochs_without_gain < options.patience:
+        train_epoch(job, loop)
+        save(job, loop)
+        if rule := job.workers.agree(loop.debugger.should_stop()):
+            run.stopped_by = rule
+            job.say(f"stopped by the rule {rule} after epoch {run.epoch - 1}")
+            return
+
+
+def earlier(job: Job, run: Run, source: Source) -> Earlier:
+    """What the debugger of this process saw before the checkpoint that the run goes on from."""
+    epoch = {
+        "train": len(train_batches(job, source, run.epoch)),
+        "eval": math.ceil(source.n_valid / job.options.batch_size),
+    }
+    done = len(run.history)
+    steps = {mode: done * count for mode, count in epoch.items()}
+    steps["train"] += run.step
+    rounds = [
+        (record.epoch * sum(epoch.values()) - 1, record.train_loss, record.validation_loss)
+        for record in run.history
+    ]
+    return Earlier(steps, rounds, run.issues)
 
 
 def parameter_groups(network: Network) -> list[dict[str, object]]:
@@ -121,9 +160,7 @@ def train_epoch(job: Job, loop: Loop) -> None:
     """The rest of the current epoch, then the validation."""
     options, workers, profiler, run = job.options, job.workers, job.profiler, loop.run
     started, rate = time.monotonic(), 0.0
-    batches = order(options.seed, run.epoch, loop.source.n_train, options.batch_size)
-    # A last batch too small for all processes is left out.
-    batches = [batch for batch in batches if len(batch) >= workers.count]
+    batches = train_batches(job, loop.source, run.epoch)
     loop.debugger.mode("train")
     loop.model.train()
     mine = [workers.share(batch) for batch in batches[run.step :]]
@@ -145,6 +182,12 @@ def train_epoch(job: Job, loop: Loop) -> None:
     )  # fmt: skip
     run.end_epoch(record, loop.network)
     job.say(epoch_line(*record.line))
+
+
+def train_batches(job: Job, source: Source, epoch: int) -> list[torch.Tensor]:
+    """The epoch's batches of positions; a last one too small for all processes is left out."""
+    batches = order(job.options.seed, epoch, source.n_train, job.options.batch_size)
+    return [batch for batch in batches if len(batch) >= job.workers.count]
 
 
 def train_step(
@@ -204,6 +247,7 @@ def save(job: Job, loop: Loop) -> None:
     stop = sum(job.workers.total(job.interruption.asked))
     sums = job.workers.total(loop.run.loss_sum, loop.run.hits, loop.run.seen)
     if job.workers.first:
+        loop.run.issues |= loop.debugger.issues()
         whole = replace(loop.run, loss_sum=sums[0], hits=sums[1], seen=sums[2])
         with job.profiler.phase("checkpoint"):
             checkpoint.save(
@@ -226,17 +270,22 @@ def timed(profiler: Profiler, batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def arithmetic(options: Options) -> torch.autocast:
-    """bf16 or float32 for the forward pass of a backbone that is trained.
+    """bf16 or float32 for the forward pass of a backbone that is trained."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision(options) == "bf16")
+
+
+def precision(options: Options) -> FloatPrecision:
+    """Of the training's own arithmetic.
 
     Measured with efficientnet_lite0, one thread of a CPU with avx512_bf16, a training step takes 11
     instead of 21 ms a photo for the last stage, but 84 instead of 62 for the whole backbone, since
     the gradients of depthwise convolutions have no fast bf16 kernel. So `auto` takes bf16 for the
-    last stage only. A head alone is too small to gain, and the debugger cannot see through it.
+    last stage only. A head alone is too small to gain. Whether the run is debugged plays no part: a
+    search, whose trials are not, is for the job that is.
     """
     helps = options.unfreeze == "last-stage" and fastest_float() == "bf16"
     wanted = options.precision == "bf16" or (options.precision == "auto" and helps)
-    usable = wanted and not options.frozen and not options.debug
-    return torch.autocast("cpu", torch.bfloat16, enabled=usable)
+    return "bf16" if wanted and not options.frozen else "float32"
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> float:

@@ -119,8 +119,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"ValueError: {self.prog}: {message}\n")
 
 
-def parse(arguments: Sequence[str] | None, description: str | None) -> Options:
-    """Command line -> Options; exits with 2 on a value that cannot be used."""
+def parse(arguments: Sequence[str] | None, description: str | None, processes: int = 1) -> Options:
+    """Command line -> Options; exits with 2 on a value that cannot be used by so many processes."""
     default = Options()
     parser = _Parser(
         prog="train.py", description=description, allow_abbrev=False,
@@ -148,8 +148,11 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> Options:
     add("--stop-on", type=_rules, default=default.stop_on)
     add("--profile", type=_flag, default=default.profile)
     options = Options(**vars(parser.parse_args(arguments)))
-    if options.debug and not options.frozen and options.precision == "bf16":
-        parser.error("--debug true needs --precision float32: the hook cannot see through autocast")
+    if options.batch_size < processes:
+        parser.error(
+            f"--batch-size {options.batch_size} is less than the {processes} processes that share "
+            "a batch: raise it, or start fewer"
+        )
     if options.stop_on and not options.debug:
         parser.error("--stop-on needs --debug true: without it no rule is evaluated")
     return options

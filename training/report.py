@@ -76,6 +76,9 @@ def write_report(
     metrics: dict[str, Any] = {
         "model": {"name": manifest.name, "version": manifest.version},
         "kept_epoch": run.best.epoch if run.best else None,
+        "epochs": len(run.history),
+        "stopped_by_rule": run.stopped_by,
+        "rules_too_late_to_stop": run.too_late,
         "skipped_photos": skipped,
         "caveat": CAVEAT,
     }

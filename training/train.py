@@ -52,18 +52,18 @@ from training.feature_file import DESCRIPTION, FILE, Features, describe, write
 from training.features import from_channel, from_photos
 from training.heads import anchors, build_network, dog_score, start_from_imagenet
 from training.interruption import Interruption
-from training.loop import Job, fit
+from training.loop import Job, fit, precision
 from training.metric_lines import final_lines
 from training.options import HEADS, Folders, Options, job_name, parse
 from training.profiler import JobFacts, Profiler
 from training.report import evaluate, write_json, write_report
 from training.wheels import travelling_wheels
-from training.workers import Workers
+from training.workers import Workers, processes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; returns the exit code."""
-    options = parse(arguments, __doc__)
+    options = parse(arguments, __doc__, processes())
     interruption, folders, workers = Interruption(), Folders.from_env(), Workers.join()
     profiler = Profiler.start(folders.base, enabled=options.profile and workers.first)
     failure: str | None = "ended before its time"
@@ -159,7 +159,8 @@ def identity(options: Options, pretrained: Pretrained, features: Features) -> di
     """What two runs must have in common for one to go on from the other's checkpoint."""
     about_the_job = ("weights", "model-name", "dog-score", "debug", "stop-on", "profile")
     shared = {k: v for k, v in options.to_json().items() if k not in about_the_job}
-    return {**shared, "weights_sha256": pretrained.sha256, "features": features.key.digest}
+    made_of = {"weights_sha256": pretrained.sha256, "features": features.key.digest}
+    return {**shared, **made_of, "arithmetic": precision(options)}
 
 
 def finish(

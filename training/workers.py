@@ -18,6 +18,11 @@ Items = TypeVar("Items", Sequence[int], torch.Tensor)
 _PATIENCE = timedelta(hours=2)
 
 
+def processes(environ: Mapping[str, str] = os.environ) -> int:
+    """How many take part: torchrun sets WORLD_SIZE."""
+    return int(environ.get("WORLD_SIZE", "1"))
+
+
 @dataclass(frozen=True)
 class Workers:
     """This process's rank among `count`; every method is free of cost when it is alone.
@@ -30,9 +35,8 @@ class Workers:
 
     @classmethod
     def join(cls, environ: Mapping[str, str] = os.environ) -> "Workers":
-        """Meet the others if torchrun started this process (it sets RANK and WORLD_SIZE)."""
-        count = int(environ.get("WORLD_SIZE", "1"))
-        if count == 1:
+        """Meet the others if torchrun started this process (it sets RANK too)."""
+        if processes(environ) == 1:
             return cls()
         dist.init_process_group("gloo", timeout=_PATIENCE)
         return cls(dist.get_rank(), dist.get_world_size())

@@ -126,7 +126,7 @@ def test_broken_photos_end_the_job_with_their_names(shapes: Path, tmp_path: Path
     done = place.run()
     assert done.returncode == 1
     assert "1 of 24 photos of train cannot be read" in done.stderr
-    assert "train/001.Red_box/3.jpg: the bytes are not a picture" in done.stderr
+    assert "train/001.Red_box/3.jpg: NOT_AN_IMAGE: the bytes are" in done.stderr
 
 
 @pytest.mark.parametrize("emptied", ["train/001.Red_box", "valid", "."])
@@ -143,3 +143,16 @@ def test_data_without_photos_ends_the_job_with_the_folder(
     last = done.stderr.strip().splitlines()
     assert any(line.startswith("Exception: ") and str(data) in line for line in last)
     assert "Traceback" not in done.stderr
+
+
+def test_rule_that_fires_at_the_first_steps_ends_a_short_job_after_its_first_epoch(
+    new_place: NewPlace,
+) -> None:
+    place = new_place("stopped")
+    slow = ("--epochs", "40", "--batch-size", "2", "--lr", "1e-9", "--patience", "40")
+    done = place.run(*slow, "--debug", "true", "--stop-on", "PoorWeightInitialization")
+    assert done.returncode == 0, done.stderr
+    assert "stopped by the rule PoorWeightInitialization after epoch 1" in done.stdout
+    metrics = place.output("metrics.json")
+    assert metrics["stopped_by_rule"] == "PoorWeightInitialization"
+    assert (metrics["epochs"], metrics["rules_too_late_to_stop"]) == (1, [])

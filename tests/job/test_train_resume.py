@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,18 @@ def test_killed_job_goes_on_to_the_same_model(
     assert versions[0] == versions[1]  # a hash over the weights
     metrics = [place.output("metrics.json") for place in (whole, parts)]
     assert metrics[0] == metrics[1]
+
+
+def test_run_that_finds_its_features_is_the_one_that_computed_them(
+    shapes: Path, tmp_path: Path
+) -> None:
+    place = Place(tmp_path / "job", shapes)
+    place.base.mkdir()
+    outcomes = []
+    for source in ("computed in", "found in"):
+        done = place.run("--precision", "bf16", "--epochs", "3")
+        assert done.returncode == 0, done.stderr
+        assert f"features: {source}" in done.stdout
+        outcomes.append((place.history(), load(place.base / "model").manifest.version))
+
+    assert outcomes[0] == outcomes[1]

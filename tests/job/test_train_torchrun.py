@@ -48,3 +48,13 @@ def test_failure_of_two_processes_ends_both(shapes: Path, tmp_path: Path) -> Non
     done = place.run("--weights", str(tmp_path / "none.pth"), launcher=TWO)
     assert done.returncode != 0
     assert "none.pth: cannot be read" in done.stderr
+
+
+def test_batch_smaller_than_the_processes_is_refused_in_words(shapes: Path, tmp_path: Path) -> None:
+    place = Place(tmp_path / "job", shapes)
+    place.base.mkdir()
+    done = place.run("--batch-size", "1", launcher=TWO)
+    assert done.returncode != 0
+    assert "--batch-size 1 is less than the 2 processes that share a batch" in done.stderr
+    assert "exitcode  : 2" in done.stderr
+    assert "ZeroDivisionError" not in done.stderr

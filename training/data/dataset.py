@@ -155,9 +155,12 @@ def _check_names(names: dict[Path, str]) -> None:
     """Names become S3 keys and are hashed, so each must be text, and its own."""
     seen: dict[str, Path] = {}
     for path, name in names.items():
-        if not name.isprintable():
+        # A control character has no place in an XML listing of S3; a lone surrogate is a byte that
+        # is no UTF-8. Any other character is a name's own business: macOS writes U+202F itself.
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
             raise DataError(
-                f"{str(path)!r} has characters in its name that are no text. Rename it."
+                f"{str(path)!r} has control characters in its name, or bytes that are no text. "
+                "Rename it."
             )
         if name in seen:
             raise DataError(f"{seen[name]} and {path} are both called {name}. Rename one of them.")

@@ -31,6 +31,9 @@ PICTURE_SUFFIXES = frozenset(
     | {".heic", ".heif", ".hif", ".avif"}
 )
 
+# A number, a mark, and a name that begins with a letter.
+_INDEXED = re.compile(r"([0-9]+)([.\-_ ]+)([^\W\d_].*)", re.DOTALL)
+
 # Left behind by macOS and Windows; no one put them there.
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
 
@@ -79,14 +82,16 @@ def read_layout(root: Path) -> Layout:
 
 
 def label_of(folder: str) -> str:
-    """ "003.Golden_retriever" -> "Golden retriever": no leading number, spaces for underscores."""
+    """ "003.Golden_retriever" -> "Golden retriever": no index, spaces for underscores."""
     text = unicodedata.normalize("NFC", folder)
-    return " ".join(re.sub(r"^\d+[.\-_ ]+", "", text).replace("_", " ").split()) or text
+    return _spaced(re.sub(r"^\d+[.\-_ ]+", "", text)) or text
 
 
 def labels_of(folders: Sequence[str]) -> tuple[str, ...]:
     """A readable label a folder, in the same order. Raises DataError where two are the same."""
-    labels = tuple(label_of(folder) for folder in folders)
+    texts = [unicodedata.normalize("NFC", folder) for folder in folders]
+    indexed = _are_indexed(texts)
+    labels = tuple(label_of(text) if indexed else _spaced(text) or text for text in texts)
     twice = [label for label, count in Counter(labels).items() if count > 1]
     if twice:
         same = [name for name, label in zip(folders, labels, strict=True) if label == twice[0]]
@@ -95,6 +100,31 @@ def labels_of(folders: Sequence[str]) -> tuple[str, ...]:
             "Rename one, or merge them if they are one class."
         )
     return labels
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.replace("_", " ").split())
+
+
+def _are_indexed(folders: Sequence[str]) -> bool:
+    """Whether the numbers before the classes' names are a running index, as in 001.Affenpinscher.
+
+    They are where every folder has one, all of one width, no two the same, before a name that
+    begins with a letter, and they either count from 0 or 1 without a gap or are padded with zeros
+    (some classes of 001 ... 133). Any other number belongs to its class: 5_euro, 10_euro; 2019_a,
+    2020_b. So does one without which two classes would be one (1_euro, 2_euro), unless its full
+    stop says that it is an index.
+    """
+    parts = [match.groups() for match in map(_INDEXED.fullmatch, folders) if match]
+    numbers = sorted(int(digits) for digits, _, _ in parts)
+    if len(parts) < len(folders) or len(set(numbers)) < len(numbers):
+        return False
+    counted = numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
+    padded = any(digits.startswith("0") for digits, _, _ in parts)
+    if len({len(digits) for digits, _, _ in parts}) > 1 or not (counted or padded):
+        return False
+    different = len({_spaced(name) for _, _, name in parts}) == len(parts)
+    return different or all("." in mark for _, mark, _ in parts)
 
 
 def _split_folders(root: Path, folders: list[Path]) -> dict[Split, Path]:

@@ -67,8 +67,11 @@ def _entries(source: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipf
         if path in entries:
             reason = "is there twice"
         if reason:
-            raise DataError(f"{archive}: the entry {entry.filename!r} {reason}; nothing unpacked.")
+            raise _refused(archive, path, reason)
         entries[path] = entry
+    for path in entries:
+        if not entries.keys().isdisjoint(path.parents):
+            raise _refused(archive, path, "is below a file, not a folder")
     total = sum(entry.file_size for entry in entries.values())
     size = archive.stat().st_size
     if total > MAX_GROWTH * size:
@@ -84,12 +87,18 @@ def _entries(source: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipf
     return entries
 
 
+def _refused(archive: Path, path: PurePosixPath, reason: str) -> DataError:
+    return DataError(f"{archive}: the entry '{path}' {reason}; nothing unpacked.")
+
+
 def _is_clutter(path: PurePosixPath) -> bool:
     return path.parts[:1] == ("__MACOSX",) or path.name.startswith("._") or path.name == ".DS_Store"
 
 
 def _unsafe(entry: zipfile.ZipInfo, path: PurePosixPath) -> str | None:
     """Why the entry must not be unpacked, on any system, or None."""
+    if not path.parts:
+        return "has no name"
     outside = path.is_absolute() or ".." in path.parts
     if outside or "\\" in entry.filename or PureWindowsPath(entry.filename).drive:
         return "leads out of the folder"

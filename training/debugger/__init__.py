@@ -17,6 +17,7 @@ Nothing here imports torch or smdebug at import time: the launchers, which have 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -35,6 +36,20 @@ RULES = (
 )
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier attempts at this run have done, where it goes on from a checkpoint.
+
+    `steps` are those of each mode; `rounds` are (last global step, mean training loss, mean
+    validation loss) of each round, in practice of each epoch; `issues` are what rules found, by
+    rule.
+    """
+
+    steps: Mapping[str, int] = field(default_factory=dict)
+    rounds: Sequence[tuple[int, float, float]] = ()
+    issues: Mapping[str, str] = field(default_factory=dict)
+
+
 class Debugger(Protocol):
     """The hook of one training process and the process that evaluates the rules."""
 
@@ -46,7 +61,13 @@ class Debugger(Protocol):
         """Say what the following forward passes are; call it where `model.train()` is called."""
 
     def should_stop(self) -> str | None:
-        """Name of a rule of `stop_on` that found issues, else None; looks at most once a second."""
+        """Name of a rule of `stop_on` that found issues, else None.
+
+        Waits (bounded) until the rules have seen every step so far; ask once an epoch.
+        """
+
+    def issues(self) -> dict[str, str]:
+        """What the rules have found so far, by rule: for a checkpoint."""
 
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
         """Take the hook off, wait (bounded) for the rules, return rule -> RuleEvaluationStatus.
@@ -63,6 +84,7 @@ def attach(
     *,
     stop_on: Sequence[str] = (),
     rules: Mapping[str, Mapping[str, Any]] | None = None,
+    earlier: Earlier | None = None,
 ) -> Debugger:
     """Hook `model` and `loss`, and start the rules in a process of their own.
 
@@ -79,6 +101,7 @@ def attach(
         stop_on: Rules that `should_stop` reports.
         rules: Rules to evaluate, each with the parameters that differ from its defaults (say
             `{"Overfit": {"patience": 3}}`). None: all of RULES with their defaults.
+        earlier: Where the run goes on from a checkpoint; None: it begins.
 
     Raises:
         ValueError: a rule of `stop_on` or `rules` is not one of RULES.
@@ -86,4 +109,4 @@ def attach(
     from training.debugger.session import start  # torch comes with it
 
     chosen = {name: {} for name in RULES} if rules is None else rules
-    return start(model, loss, base_dir, stop_on=tuple(stop_on), rules=chosen)
+    return start(model, loss, base_dir, tuple(stop_on), chosen, earlier or Earlier())

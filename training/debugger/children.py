@@ -6,24 +6,28 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.debugger import Earlier
 from training.debugger.runner import FINISH
-from training.debugger.status import FINAL, Evaluation, read
+from training.debugger.status import FINAL, Evaluation, read, read_seen
 
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package `training`
 STALL_S = 30.0  # a writer that takes nothing for so long is given up
 PIPE_BYTES = 1 << 20
+LOOK_S = 0.02  # between two looks at how far the rules are
 
 
-def start(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start one of the debugger's modules, fed through a pipe.
+def start(module: str, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start one of the debugger's modules, fed through a pipe, in the folder that it writes to.
 
     In a session of its own, so that Ctrl-C reaches the training process alone; it ends when its
-    stdin does, that is with the training process, however that ends.
+    stdin does, that is with the training process, however that ends. It works in its folder, not by
+    that folder's name: when the training is started again at once, the name is already another's.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -31,9 +35,9 @@ def start(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
         "OMP_NUM_THREADS": "1",  # they do no parallel arithmetic; training has the processors
         "OPENBLAS_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-P", "-m", module, *arguments]  # -P: nothing is imported from there
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, env=environment, start_new_session=True, cwd=ROOT
+        command, stdin=subprocess.PIPE, env=environment, start_new_session=True, cwd=folder
     )
 
 
@@ -41,7 +45,7 @@ class Writer:
     """`training.debugger.writer`, which turns frames into a trial."""
 
     def __init__(self, tensors: Path) -> None:
-        self.process = start("training.debugger.writer", str(tensors))
+        self.process = start("training.debugger.writer", tensors)
         assert self.process.stdin is not None  # noqa: S101  # asked for above
         self.pipe = self.process.stdin.fileno()
         os.set_blocking(self.pipe, False)
@@ -73,11 +77,43 @@ class RulesProcess:
     """`training.debugger.runner`, which evaluates the rules."""
 
     def __init__(
-        self, tensors: Path, statuses: Path, rules: Mapping[str, Mapping[str, Any]]
+        self,
+        tensors: Path,
+        statuses: Path,
+        rules: Mapping[str, Mapping[str, Any]],
+        earlier: Earlier,
     ) -> None:
         self.statuses, self.rules = statuses, rules
         arguments = json.dumps({name: dict(parameters) for name, parameters in rules.items()})
-        self.process = start("training.debugger.runner", str(tensors), str(statuses), arguments)
+        before = json.dumps({"rounds": list(earlier.rounds), "issues": dict(earlier.issues)})
+        trial = str(tensors.resolve())
+        self.process = start("training.debugger.runner", statuses, trial, arguments, before)
+
+    def catch_up(self, step: int, rules: Sequence[str], timeout_s: float) -> bool:
+        """Wait until the process has shown `step` to every rule, or has nothing more to say about
+        `rules`; False if it takes longer than `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None or read_seen(self.statuses) >= step:
+                return True
+            if all(self.state(rule) in FINAL for rule in rules):
+                return True
+            time.sleep(LOOK_S)
+        return False
+
+    def issues(self) -> dict[str, str]:
+        """What was found so far, by rule."""
+        found = {rule: read(self.statuses, rule) or {} for rule in self.rules}
+        return {
+            rule: str(state["StatusDetails"])
+            for rule, state in found.items()
+            if state.get("RuleEvaluationStatus") == "IssuesFound"
+        }
+
+    def state(self, rule: str) -> str | None:
+        """A rule's RuleEvaluationStatus, None before the process has begun."""
+        return (read(self.statuses, rule) or {}).get("RuleEvaluationStatus")
 
     def finish(self, timeout_s: float) -> dict[str, str]:
         """Wait for the verdicts on a trial that is complete, at most `timeout_s`.
@@ -87,14 +123,12 @@ class RulesProcess:
         """
         close(self.process, FINISH, timeout_s)
         for rule, parameters in self.rules.items():
-            state = (read(self.statuses, rule) or {}).get("RuleEvaluationStatus")
-            if state not in FINAL:
+            if self.state(rule) not in FINAL:
                 reason = f"the rules did not finish within {timeout_s:.0f} s of the training's end"
                 if self.process.returncode not in (0, None, -15):
                     reason = f"the rules' process ended with exit code {self.process.returncode}"
                 Evaluation(rule, "Stopped", reason, parameters).write(self.statuses)
-        states = {rule: read(self.statuses, rule) or {} for rule in self.rules}
-        return {rule: str(state["RuleEvaluationStatus"]) for rule, state in states.items()}
+        return {rule: str(self.state(rule)) for rule in self.rules}
 
 
 def close(process: "subprocess.Popen[bytes]", word: bytes, timeout_s: float) -> None:

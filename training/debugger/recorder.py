@@ -79,7 +79,9 @@ class Recorder:
         loss: nn.Module,
         intervals: Mapping[str, Interval],
         send: Callable[[bytes], None],
+        done: Mapping[str, int] | None = None,
     ) -> None:
+        """`done` are the steps of each mode that earlier attempts at this run have done."""
         self.intervals, self.send = intervals, send
         self.prefix = type(model).__name__
         self.loss_name = f"{type(loss).__name__}_output_0"
@@ -95,8 +97,9 @@ class Recorder:
         self.relus = relus(model, self.prefix)
         self.closed = False
         self.current_mode = "train"
-        self.number = -1
-        self.mode_steps = dict.fromkeys(intervals, -1)
+        self.mode_steps = {mode: (done or {}).get(mode, 0) - 1 for mode in intervals}
+        self.number = sum((done or {}).values()) - 1
+        self.sent: int | None = None  # the last step that was handed over
         self.step: Step | None = None
         self.finished: list[Step] = []
         self.flushed_s = time.monotonic()
@@ -131,6 +134,13 @@ class Recorder:
         """What the following forward passes are."""
         self.current_mode = name
 
+    def sync(self) -> int | None:
+        """Send every step so far; returns the number of the last one sent, None before any."""
+        if not self.closed:
+            self._end()
+            self.flush()
+        return None if self.closed else self.sent
+
     def close(self) -> None:
         """Take the hooks off and send what is left."""
         if not self.closed:
@@ -149,9 +159,10 @@ class Recorder:
         self.number += 1
         self.mode_steps[mode] += 1
         step = self.mode_steps[mode]
-        if mode == "train" and step == FIRST_STEPS:
+        if mode == "train" and step >= FIRST_STEPS and self.first_handles:
             for handle in self.first_handles:
                 handle.remove()
+            self.first_handles.clear()
         if step in self.intervals[mode]:
             self.step = Step(mode, self.number, step, time.time())
 
@@ -246,6 +257,7 @@ class Recorder:
             start = end
         try:
             self.send(b"".join(frames))
+            self.sent = steps[-1].number
         except OSError as error:
             self._unhook()
             print(

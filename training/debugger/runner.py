@@ -1,11 +1,14 @@
 """The process that evaluates the rules while the job trains.
 
-    python -m training.debugger.runner TENSORS STATUSES '{"Overfit": {"patience": 2}, ...}'
+    python -m training.debugger.runner TENSORS '{"Overfit": {"patience": 2}, ...}' \\
+        '{"rounds": [], "issues": {}}'
 
-Follows the trial in TENSORS, keeps `STATUSES/<rule>.json` up to date and prints a line to the job's
-output when a status changes. Ends when the trial has ended and every rule has seen all of it. The
-training process holds the other end of stdin: when that closes, whatever the reason, no more steps
-can come, and this process finishes with what is there.
+The last argument is what earlier attempts at this run have done: training.debugger.Earlier.
+
+Follows the trial in TENSORS, keeps `<rule>.json` up to date in the folder that it is started in and
+prints a line to the job's output when a status changes. Ends when the trial has ended and every
+rule has seen all of it. The training process holds the other end of stdin: when that closes,
+whatever the reason, no more steps can come, and this process finishes with what is there.
 
 Exit codes: 0 done, 1 smdebug could not be imported, 2 used wrongly.
 """
@@ -18,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.debugger.status import Evaluation, RuleStatus
+from training.debugger.status import Evaluation, RuleStatus, write_seen
 
 if TYPE_CHECKING:
     from training.debugger.rules import StepRule
@@ -45,10 +48,21 @@ class RuleRun:
         """Whether there is no verdict yet."""
         return self.status == "InProgress"
 
-    def create(self, rule_class: type["StepRule"], trial: "FollowedTrial") -> None:
-        """Build the rule; one that cannot be built is an Error, and no other's business."""
+    def create(
+        self, rule_class: type["StepRule"], trial: "FollowedTrial", earlier: Mapping[str, Any]
+    ) -> None:
+        """Build the rule and tell it of earlier attempts; one that cannot be built is an Error, and
+        no other's business.
+        """
         try:
             self.rule = rule_class(trial, **self.parameters)
+            if self.name in earlier["issues"]:
+                self.set("IssuesFound", earlier["issues"][self.name])
+                return
+            for step, train_loss, validation_loss in earlier["rounds"]:
+                if self.rule.earlier_round(step, train_loss, validation_loss):
+                    self.set("IssuesFound", f"step {step}: {self.rule.details}", step)
+                    return
         except Exception as error:  # noqa: BLE001  # a rule's mistake must not stop the others
             self.fail(error, None)
 
@@ -128,11 +142,11 @@ class Parent:
 def main() -> int:
     """Evaluate the rules named on the command line."""
     if len(sys.argv) != 4:
-        print("usage: python -m training.debugger.runner TENSORS STATUSES RULES", file=sys.stderr)
+        print("usage: python -m training.debugger.runner TENSORS RULES EARLIER", file=sys.stderr)
         return 2
     os.nice(NICENESS)
-    tensors, statuses = Path(sys.argv[1]), Path(sys.argv[2])
-    rules: dict[str, dict[str, Any]] = json.loads(sys.argv[3])
+    tensors, statuses = Path(sys.argv[1]), Path()
+    rules: dict[str, dict[str, Any]] = json.loads(sys.argv[2])
     runs = [RuleRun(name, parameters, statuses) for name, parameters in rules.items()]
     # smdebug looks for torch.distributed and can do without: two seconds of processor time less.
     sys.modules["torch"] = None  # type: ignore[assignment]
@@ -148,26 +162,26 @@ def main() -> int:
     parent = Parent()
     while not FollowedTrial.exists(tensors) and not parent.gone:
         parent.wait(POLL_S)
-    last = follow(tensors, parent, runs, CLASSES) if FollowedTrial.exists(tensors) else None
+    last = None
+    if FollowedTrial.exists(tensors):
+        trial = FollowedTrial(tensors)
+        for run in runs:
+            run.create(CLASSES[run.name], trial, json.loads(sys.argv[3]))
+        last = follow(trial, tensors, parent, runs)
     for run in runs:
         run.end(last, complete=parent.finished)
     return 0
 
 
 def follow(
-    tensors: Path, parent: Parent, runs: list[RuleRun], classes: Mapping[str, type["StepRule"]]
+    trial: "FollowedTrial", tensors: Path, parent: Parent, runs: list[RuleRun]
 ) -> int | None:
     """Show every rule every step until the trial ends; returns the last step."""
-    from training.debugger.smdebug_bridge import FollowedTrial
-
-    trial = FollowedTrial(tensors)
-    for run in runs:
-        run.create(classes[run.name], trial)
     last = None
     ended = False
     while not ended:
         # Asked before the steps are listed: after the end no step can be missed.
-        ended = FollowedTrial.ended(tensors) or parent.gone
+        ended = trial.ended(tensors) or parent.gone
         steps = trial.new_steps()
         for step in steps:
             parent.wait(0)
@@ -178,6 +192,8 @@ def follow(
                     run.invoke(step)
             last = step
         trial.forget(steps)
+        if steps and runs:
+            write_seen(runs[0].statuses, steps[-1])
         if not ended:
             parent.wait(POLL_S)
     parent.wait(WORD_S)

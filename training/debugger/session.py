@@ -3,7 +3,6 @@
 import importlib.util
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,15 +11,14 @@ import torch
 import torch.distributed
 from torch import nn
 
-from training.debugger import RULES, Mode
+from training.debugger import RULES, Earlier, Mode
 from training.debugger.children import RulesProcess, Writer
 from training.debugger.hook_config import HookConfig, read
 from training.debugger.recorder import Recorder
-from training.debugger.status import Evaluation
-from training.debugger.status import read as read_status
+from training.debugger.status import SEEN, Evaluation
 from training.debugger.trial_files import write_collections
 
-LOOK_S = 1.0  # between two looks at the status files
+CATCH_UP_S = 60.0  # how long the end of an epoch may wait for the rules, their start included
 FINISH_S = 120.0  # how long the end of a training may wait for the writer, and for the rules
 
 
@@ -30,6 +28,8 @@ class Hook(Protocol):
     closed: bool
 
     def mode(self, name: str) -> None: ...
+
+    def sync(self) -> int | None: ...
 
     def close(self) -> None: ...
 
@@ -49,6 +49,10 @@ class NoDebugger:
         """Never."""
         return None
 
+    def issues(self) -> dict[str, str]:
+        """None."""
+        return {}
+
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
         """What the rules came to: nothing, or Error where they could not run."""
         return self.statuses
@@ -61,7 +65,7 @@ class ActiveDebugger:
         self, hook: Hook, writer: Writer | None, rules: RulesProcess, stop_on: tuple[str, ...]
     ) -> None:
         self.hook, self.writer, self.rules, self.stop_on = hook, writer, rules, stop_on
-        self.looked_s = 0.0
+        self.slow = False  # the rules could not keep up: nobody waits for them any more
         self.statuses: dict[str, str] | None = None
 
     @property
@@ -74,16 +78,22 @@ class ActiveDebugger:
         self.hook.mode(name)
 
     def should_stop(self) -> str | None:
-        """Name of a rule of `stop_on` that found issues, else None."""
-        now = time.monotonic()
-        if not self.stop_on or now - self.looked_s < LOOK_S:
+        """Name of a rule of `stop_on` that found issues in the steps so far, else None."""
+        if not self.stop_on:
             return None
-        self.looked_s = now
+        step = self.hook.sync()
+        if step is not None and not self.slow:
+            self.slow = not self.rules.catch_up(step, self.stop_on, CATCH_UP_S)
+            if self.slow:
+                say(f"the rules are more than {CATCH_UP_S:.0f} s behind; training waits no more")
         for rule in self.stop_on:
-            state = read_status(self.rules.statuses, rule) or {}
-            if state.get("RuleEvaluationStatus") == "IssuesFound":
+            if self.rules.state(rule) == "IssuesFound":
                 return rule
         return None
+
+    def issues(self) -> dict[str, str]:
+        """What the rules have found so far, by rule."""
+        return self.rules.issues()
 
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
         """Take the hook off, wait for the rules, copy their files."""
@@ -93,7 +103,9 @@ class ActiveDebugger:
                 self.writer.close(FINISH_S)
             self.statuses = self.rules.finish(FINISH_S)
         if report_dir is not None:
-            shutil.copytree(self.rules.statuses, report_dir / "rules", dirs_exist_ok=True)
+            rules = report_dir / "rules"
+            ignored = shutil.ignore_patterns(SEEN)
+            shutil.copytree(self.rules.statuses, rules, dirs_exist_ok=True, ignore=ignored)
         return dict(self.statuses)
 
 
@@ -103,6 +115,7 @@ def start(
     base_dir: Path,
     stop_on: tuple[str, ...],
     rules: Mapping[str, Mapping[str, Any]],
+    earlier: Earlier,
 ) -> NoDebugger | ActiveDebugger:
     """See `training.debugger.attach`."""
     for name in (*stop_on, *rules):
@@ -112,6 +125,8 @@ def start(
         return NoDebugger({})
     statuses = base_dir / "output" / "rules"
     tensors = base_dir / "output" / "tensors"
+    set_aside(statuses)
+    set_aside(tensors)
     reason = refusal(model)
     if reason:
         say(f"{reason}; training goes on without the debugger")
@@ -121,9 +136,8 @@ def start(
     config = read(base_dir / "input" / "config" / "debughookconfig.json")
     for trap in config.trapped():
         say(f"the request saves {trap}; a rule sees only those steps")
-    set_aside(tensors)
-    process = RulesProcess(tensors, statuses, rules)
-    hook, writer = hooks(config, tensors, model, loss)
+    process = RulesProcess(tensors, statuses, rules, earlier)
+    hook, writer = hooks(config, tensors, model, loss, earlier.steps)
     return ActiveDebugger(hook, writer, process, stop_on)
 
 
@@ -137,7 +151,11 @@ def refusal(model: nn.Module) -> str | None:
 
 
 def hooks(
-    config: HookConfig, tensors: Path, model: nn.Module, loss: nn.Module
+    config: HookConfig,
+    tensors: Path,
+    model: nn.Module,
+    loss: nn.Module,
+    done: Mapping[str, int],
 ) -> tuple[Hook, Writer | None]:
     """The hook that the request asks for, and the writer that it needs."""
     if config.whole_tensors is not None:
@@ -146,13 +164,15 @@ def hooks(
 
         return WholeTensorHook(config.whole_tensors, tensors, model, loss), None
     writer = Writer(tensors)
-    recorder = Recorder(model, loss, config.intervals, writer.send)
+    recorder = Recorder(model, loss, config.intervals, writer.send, done)
     write_collections(tensors, recorder.collections())
     return recorder, writer
 
 
 def set_aside(folder: Path) -> None:
-    """Rename a folder that an interrupted attempt left: a trial must start in an empty one."""
+    """Rename a folder that an earlier attempt left: a trial must start in an empty one, and nobody
+    may take its verdicts for this one's.
+    """
     number = 1
     while folder.with_name(f"{folder.name}-{number}").exists():
         number += 1

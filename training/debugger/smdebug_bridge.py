@@ -1,6 +1,7 @@
 """The only module that imports smdebug (1.0.34, frozen upstream): its rules, its trials, its hook.
 
-smdebug needs requests, pandas and psutil, which it does not declare, numpy < 2.3 and Python < 3.13.
+smdebug needs requests, pandas, psutil and, for distutils, which Python 3.12 took out, setuptools:
+it declares none of them. And numpy < 2.3.
 Where it does not import, `import training.debugger.smdebug_bridge` raises whatever smdebug raised,
 and only the rules' process and whoever asked for whole tensors come to know.
 """
@@ -147,17 +148,26 @@ class FollowedTrial(LocalTrial):
 class WholeTensorHook:
     """smdebug's own hook, configured by the request's DebugHookConfig, with the recorder's methods.
 
-    It fails with torch.compile, autocast to bfloat16 and torch.jit.script.
+    It fails with torch.compile and torch.jit.script. A bfloat16 tensor, which numpy has not, is
+    recorded as float32.
     """
 
     def __init__(self, config: dict[str, Any], folder: Path, model: Any, loss: Any) -> None:
-        # It imports torch's half of smdebug, which the rules' process does not need.
+        # They import torch's half of smdebug, which the rules' process does not need.
+        import torch
         from smdebug.pytorch import Hook
+
+        class BfloatHook(Hook):
+            @staticmethod
+            def _make_numpy_array(tensor: Any) -> npt.NDArray[Any]:
+                brain = isinstance(tensor, torch.Tensor) and tensor.dtype == torch.bfloat16
+                made: npt.NDArray[Any] = Hook._make_numpy_array(tensor.float() if brain else tensor)
+                return made
 
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({**config, "LocalPath": str(folder)}, file)
             file.flush()
-            self.hook = Hook.create_from_json_file(file.name)
+            self.hook = BfloatHook.create_from_json_file(file.name)
         self.folder, self.closed = folder, False
         self.hook.register_module(model)
         self.hook.register_loss(loss)
@@ -166,6 +176,9 @@ class WholeTensorHook:
     def mode(self, name: str) -> None:
         """What the following forward passes are."""
         self.hook.set_mode(ModeKeys[name.upper()])
+
+    def sync(self) -> None:
+        """Nothing to wait for: smdebug writes a step when the next one begins."""
 
     def close(self) -> None:
         """Write what is left and say that no more steps will come."""

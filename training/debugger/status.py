@@ -19,6 +19,7 @@ from typing import Any, Literal
 from training.debugger.trial_files import replace
 
 RuleStatus = Literal["InProgress", "NoIssuesFound", "IssuesFound", "Error", "Stopping", "Stopped"]
+SEEN = ".seen"  # the last step that every rule has looked at, beside the status files
 FINAL = ("NoIssuesFound", "IssuesFound", "Error", "Stopped")
 MAX_DATAPOINTS = 50
 
@@ -67,6 +68,19 @@ def read(folder: Path, rule: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return content
+
+
+def write_seen(folder: Path, step: int) -> None:
+    """Note that every rule has looked at the steps up to this global one."""
+    replace(folder / SEEN, str(step).encode())
+
+
+def read_seen(folder: Path) -> int:
+    """The last step that every rule has looked at; -1 before any."""
+    try:
+        return int((folder / SEEN).read_bytes())
+    except FileNotFoundError:
+        return -1
 
 
 def table(folder: Path, rules: Iterable[str]) -> str:

@@ -1,4 +1,6 @@
-"""The process that writes a trial: `python -m training.debugger.writer FOLDER`, fed on stdin.
+"""The process that writes a trial into the folder that it is started in, fed on stdin.
+
+    python -m training.debugger.writer < frames
 
 The training process only measures and sends numbers through a pipe; building records and writing
 files happens here, beside it. The end of stdin is the end of the trial, whether the training
@@ -29,10 +31,7 @@ def define(kind: int, mode: str, columns: list[tuple[str, int]]) -> bytes:
 
 def main() -> int:
     """Write what comes until stdin ends."""
-    if len(sys.argv) != 2:
-        print("usage: python -m training.debugger.writer FOLDER < frames", file=sys.stderr)
-        return 2
-    trial = TrialFiles(Path(sys.argv[1]))
+    trial = TrialFiles(Path())
     kinds: dict[int, StepTemplate] = {}
     buffer = b""
     while chunk := os.read(sys.stdin.fileno(), CHUNK_BYTES):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tarfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ from training.jobs.inputs import split_uri
 
 MODEL = "model.tar.gz"
 OUTPUT = "output.tar.gz"
+_MANIFEST = "manifest.json"
 
 
 def fetch(s3: Any, job: dict[str, Any], folder: Path) -> None:
@@ -28,7 +30,7 @@ def fetch(s3: Any, job: dict[str, Any], folder: Path) -> None:
     try:
         with tarfile.open(output) as archive:
             archive.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise CommandError(f"{output_uri(job)}: cannot be unpacked: {error}") from error
     output.unlink()
 
@@ -43,12 +45,22 @@ def read_manifest(package: Path) -> dict[str, Any]:
     """manifest.json of a model package. Raises CommandError when it holds none."""
     try:
         with tarfile.open(package) as archive:
-            member = archive.extractfile("manifest.json")
-            manifest = json.loads(member.read()) if member else None
-    except (OSError, KeyError, tarfile.TarError, EOFError, ValueError) as error:
+            # By the path, not the letters: tar -C folder . calls it ./manifest.json.
+            files = {PurePosixPath(member.name): member for member in archive if member.isfile()}
+            found = files.get(PurePosixPath(_MANIFEST))
+            content = archive.extractfile(found) if found else None
+            manifest = json.loads(content.read()) if content else None
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
         raise CommandError(f"{package}: no model package: {error}") from error
+    if manifest is None:
+        deeper = [path for path in files if path.name == _MANIFEST]
+        where = f"only {deeper[0]}" if deeper else "none of its files"
+        raise CommandError(
+            f"{package}: no model package: {where} is its {_MANIFEST}. Pack what is in the folder, "
+            "not the folder: tar czf model.tar.gz -C FOLDER ."
+        )
     if not isinstance(manifest, dict) or "version" not in manifest:
-        raise CommandError(f"{package}: its manifest.json has no version")
+        raise CommandError(f"{package}: its {_MANIFEST} has no version")
     return manifest
 
 

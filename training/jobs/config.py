@@ -111,6 +111,24 @@ def load(file: Path = DEFAULT_FILE, overrides: Sequence[str] = ()) -> Config:
         raise UsageError(f"{file}: {error}") from error
 
 
+def checked_hyperparameter(name: str, value: str) -> None:
+    """Raises UsageError for a hyperparameter that would not reach train.py as it is written.
+
+    AWS's toolkit reads each value as JSON where it is some, and joins names and values to one line
+    for a shell, without quotes (sagemaker-training-toolkit, process.py).
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+        raise UsageError(f"hyperparameter {name!r}: expected a name such as batch-size")
+    if not value:
+        raise UsageError(f"hyperparameter {name} is empty. Leave it out for train.py's default.")
+    if value == "null" or not re.fullmatch(r"[A-Za-z0-9_./:+@%=,][A-Za-z0-9_./:+@%=,-]*", value):
+        raise UsageError(
+            f"hyperparameter {name} = {value!r} would pass through a shell on its way to train.py. "
+            "Letters without accents, digits and _ . / : + @ % = , - are safe there (and a hyphen "
+            "not at the start); say it with those."
+        )
+
+
 def as_text(value: object) -> str:
     """A hyperparameter as SageMaker passes it: text; true and false in lower case."""
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -149,6 +167,11 @@ def _checked(content: dict[str, Any]) -> Config:
     hyperparameters = {
         name: as_text(value) for name, value in content.get("hyperparameters", {}).items()
     }
+    for name, value in hyperparameters.items():
+        checked_hyperparameter(name, value)
+    for name, spec in ranges.items():
+        for value in spec.values if isinstance(spec, Categorical) else ["0"]:
+            checked_hyperparameter(name, value)
     config = Config(jobs, hyperparameters, tuning, ranges)
     _check_jobs(jobs)
     _check_tuning(config)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.jobs.config import JobSettings
+from training.jobs.config import JobSettings, checked_hyperparameter
 from training.jobs.source import PROGRAM
 from training.metric_lines import METRIC_DEFINITIONS
 
@@ -33,7 +33,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Job:
-    """One training job in our own terms. `channels` are S3 URIs by name.
+    """One training job in our own terms. `channels` are S3 URIs by name, of an object or, with a
+    slash at the end, of a folder: without one, photos/data is photos/data-old/ as well.
 
     `extras` is merged into the request as it is: the managed Debugger's part of it.
     """
@@ -57,7 +58,12 @@ def metric_definitions() -> list[dict[str, str]]:
 
 
 def script_mode(hyperparameters: Mapping[str, str], source: str) -> dict[str, str]:
-    """The script's hyperparameters and the two that the toolkit wants beside them."""
+    """The script's hyperparameters and the two that the toolkit wants beside them.
+
+    Raises UsageError for one that would not arrive as it is.
+    """
+    for name, value in hyperparameters.items():
+        checked_hyperparameter(name, value)
     return {
         **hyperparameters,
         "sagemaker_program": PROGRAM,

@@ -18,6 +18,7 @@ from training.jobs.config import FEATURE_HYPERPARAMETERS, Config
 from training.jobs.definition import Job, Place, job_name, training_request
 from training.jobs.follow import Say
 from training.jobs.inputs import DataSet, split_uri
+from training.jobs.source import Source
 
 
 class Aws(Protocol):
@@ -30,15 +31,15 @@ class Aws(Protocol):
         """CreateTrainingJob."""
 
 
-def key(config: Config, data: DataSet, source: str, image: str) -> str:
-    """Twelve hex digits of everything that decides the features."""
+def key(config: Config, data: DataSet, code: Source, image: str) -> str:
+    """Twelve hex digits of everything that decides the features: a changed plot is none of it."""
     chosen = {k: v for k, v in config.hyperparameters.items() if k in FEATURE_HYPERPARAMETERS}
-    text = json.dumps([chosen, data.digest, source, image], sort_keys=True)
+    text = json.dumps([chosen, data.digest, code.features_digest, image], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def ensure(
-    aws: Aws, config: Config, place: Place, data: DataSet, source: str, say: Say
+    aws: Aws, config: Config, place: Place, data: DataSet, code: Source, say: Say
 ) -> str | None:
     """S3 URI of the features, computed unless they are there; None where trials cannot share any.
 
@@ -47,7 +48,7 @@ def ensure(
     if not config.shares_features:
         say("the backbone is trained or tuned: no shared features, every job computes its own")
         return None
-    sagemaker, digest = aws.client("sagemaker"), key(config, data, source, place.image)
+    sagemaker, digest = aws.client("sagemaker"), key(config, data, code, place.image)
     name = _existing(sagemaker, aws.client("s3"), digest)
     if name:
         say(f"features of {name}: same backbone, views, data and code")

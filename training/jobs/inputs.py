@@ -11,7 +11,10 @@ from training.jobs.errors import UsageError
 
 @dataclass(frozen=True)
 class DataSet:
-    """`digest` (12 hex digits) changes with any object's name, size or ETag."""
+    """`digest` (12 hex digits) changes with any object's name, size or ETag.
+
+    `uri` ends in a slash, so that a job gets what was listed and nothing beside it.
+    """
 
     uri: str
     digest: str
@@ -24,7 +27,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise UsageError(f"{uri}: expected s3://bucket/folder")
-    return bucket, key.rstrip("/")
+    return bucket, key.strip("/")
 
 
 def look(s3: Any, uri: str) -> DataSet:
@@ -44,4 +47,4 @@ def look(s3: Any, uri: str) -> DataSet:
             f"{uri}: {found} there, and a job needs train/, valid/ and test/. Upload a data set: "
             f"python -m training.data upload FOLDER {uri}"
         )
-    return DataSet(f"s3://{bucket}/{prefix}".rstrip("/"), digest.hexdigest()[:12], count)
+    return DataSet(f"s3://{bucket}/{start}", digest.hexdigest()[:12], count)

@@ -11,6 +11,7 @@ from training.jobs.config import Config
 from training.jobs.definition import Place
 from training.jobs.inputs import DataSet, look
 from training.jobs.sdk import Sdk
+from training.jobs.source import Source
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Run:
     config: Config
     place: Place
     data: DataSet
-    source_digest: str
+    code: Source
     console: Console
 
     def say(self, words: str) -> None:
@@ -43,7 +44,7 @@ def prepare(config: Config, data_uri: str | None, stack: str, console: Console) 
         source=source.upload(code, s3, sdk.bucket, config.jobs.name),
         output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
     )
-    run = Run(sdk, config, place, data, code.digest, console)
+    run = Run(sdk, config, place, data, code, console)
     run.say(f"data {data.uri} ({data.objects} objects, {data.digest}), code {code.digest}")
     return run
 

@@ -6,11 +6,14 @@ and a job's description says exactly which code it ran.
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import io
 import tarfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from training.jobs.errors import UsageError
 
 PROGRAM = "training/train.py"
 REQUIREMENTS = "training/requirements.txt"
+_FEATURES, _OPTIONS = "training/features.py", "training/options.py"
 _ROOT = Path(__file__).resolve().parents[2]
 # The launchers stay outside: they do not run in the job, and changing them changes no job.
 _LEFT_OUT = "training/jobs/"
@@ -31,6 +35,13 @@ class Source:
 
     archive: bytes
     digest: str
+
+    @cached_property
+    def features_digest(self) -> str:
+        """The hash of the part that decides the features of a photo."""
+        with tarfile.open(fileobj=io.BytesIO(self.archive)) as opened:
+            contents = {m.name: file.read() for m in opened if (file := opened.extractfile(m))}
+        return _short(_tar_gz(features_code(contents)))
 
 
 def build(root: Path = _ROOT) -> Source:
@@ -47,7 +58,44 @@ def build(root: Path = _ROOT) -> Source:
         if not path.is_file():
             raise UsageError(f"{path} is missing; is the checkout complete?")
     archive = _tar_gz({name: path.read_bytes() for name, path in files.items()})
-    return Source(archive, hashlib.sha256(archive).hexdigest()[:12])
+    return Source(archive, _short(archive))
+
+
+def features_code(contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The part of a source archive that decides the features of a photo.
+
+    That is what computes them with all that it imports, the program and its options, which choose
+    what is computed, and the versions of libraries. Plots, metrics and rules are not in it.
+    """
+    needed = {PROGRAM, _OPTIONS, "requirements.txt"}
+    waiting = [_FEATURES]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += _imported(contents[name], contents.keys())
+    return {name: contents[name] for name in sorted(needed)}
+
+
+def _imported(code: bytes, names: Collection[str]) -> list[str]:
+    """Those of `names` that a module's imports load, the packages around them included."""
+    wanted = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            wanted |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            wanted |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found = set()
+    for module in wanted:
+        parts = module.split(".")
+        for end in range(1, len(parts) + 1):
+            path = "/".join(parts[:end])
+            found |= {f"{path}.py", f"{path}/__init__.py"} & set(names)
+    return sorted(found)
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def upload(source: Source, s3: Any, bucket: str, prefix: str) -> str:

@@ -47,7 +47,7 @@ def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bo
 
     Raises CommandError when it does not complete.
     """
-    shared = features.ensure(run.sdk, run.config, run.place, run.data, run.source_digest, run.say)
+    shared = features.ensure(run.sdk, run.config, run.place, run.data, run.code, run.say)
     name = job_name(run.config.jobs.name, "train")
     hyperparameters = {**run.config.hyperparameters, **tuned, **WATCHED}
     job = Job(

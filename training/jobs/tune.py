@@ -37,7 +37,7 @@ class Best:
 def tune(run: Run, out: Path) -> Best:
     """Run the search and write its results below `out`. Raises CommandError when it fails."""
     config = _for_trials(run.config)
-    shared = features.ensure(run.sdk, run.config, run.place, run.data, run.source_digest, run.say)
+    shared = features.ensure(run.sdk, run.config, run.place, run.data, run.code, run.say)
     # With the features a trial needs no photo: nothing is downloaded a second time.
     channels = {"features": shared} if shared else {"data": run.data.uri}
     name = job_name(config.jobs.name, "tune")
@@ -103,7 +103,7 @@ def _write(out: Path, run: Run, best: Best, found: Sequence[Trial]) -> None:
         },
         "fixed": dict(run.config.hyperparameters),
         "data": {"uri": run.data.uri, "digest": run.data.digest},
-        "code": run.source_digest,
+        "code": run.code.digest,
         "image": run.place.image,
         "trials": [trial.to_json() for trial in found],
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.aws_model import problems
-from tests.integration.jobs.conftest import Launcher
+from tests.integration.jobs.conftest import LOCAL_BUCKET, Launcher
 from tests.integration.jobs.recorder import Recorder
 from training.debugger.managed import COLLECTIONS, EVERY_STEP
 from training.debugger.managed import RULES as MANAGED_RULES
@@ -205,6 +205,17 @@ def test_trained_backbone_shares_no_features(launcher: Launcher, recorder: Recor
     assert recorder.sent("CreateTrainingJob") == []
     definition = recorder.sent("CreateHyperParameterTuningJob")[0]["TrainingJobDefinition"]
     assert [c["ChannelName"] for c in definition["InputDataConfig"]] == ["data"]
+
+
+def test_data_beside_the_prefix_is_in_no_job(launcher: Launcher, recorder: Recorder) -> None:
+    beside = ("data-old/train/1.a/1.jpg", "data.zip")
+    recorder.objects |= {f"{LOCAL_BUCKET}/breeds/{name}": b"other" for name in beside}
+    output = launcher.locally("tune", "--data", f"s3://{LOCAL_BUCKET}/breeds/data")
+
+    (channel,) = _only(recorder, "features")["InputDataConfig"]
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    assert uri == f"s3://{LOCAL_BUCKET}/breeds/data/"
+    assert f"data {uri} (3 objects, " in output
 
 
 def test_training_without_a_search_says_what_to_do(launcher: Launcher) -> None:

@@ -14,9 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from tests.job.debugger.trainings import Data, epoch, linear, mlp, separable
-from training.debugger import attach
+from tests.job.debugger.trainings import Data, epoch, linear, mlp, separable, started_badly
+from training.debugger import Earlier, attach
+from training.debugger.children import Writer
+from training.debugger.session import set_aside
+from training.debugger.smdebug_bridge import FollowedTrial
 from training.debugger.status import read, table
+from training.debugger.writer import HEADER, define
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 60
@@ -44,13 +48,8 @@ def test_rule_of_stop_on_is_reported_while_the_job_runs(tmp_path: Path) -> None:
     debugger = attach(model, loss, tmp_path, stop_on=["ExplodingTensor"], rules=rules)
     assert debugger.enabled
     epoch(model, loss, optimizer, data, 32, debugger.mode)
-    with torch.no_grad():  # the evaluations go on, which is when the steps are handed over
 
-        def stopped() -> bool:
-            loss(model(data.x), data.y)
-            return debugger.should_stop() == "ExplodingTensor"
-
-        wait_for(stopped)
+    assert debugger.should_stop() == "ExplodingTensor"  # though the rules have only just started
 
     statuses = debugger.close(tmp_path / "report")
 
@@ -165,7 +164,122 @@ def test_killed_training_leaves_no_process(tmp_path: Path) -> None:
     wait_for(nobody)
     state = json.loads((tmp_path / "output" / "rules" / "Overfit.json").read_text())
     assert state["RuleEvaluationStatus"] in ("Stopped", "IssuesFound")
-    assert (tmp_path / "output" / "tensors" / "training_job_end.ts").exists()
+    wait_for((tmp_path / "output" / "tensors" / "training_job_end.ts").exists)
+
+
+def test_verdict_of_an_earlier_run_stops_no_later_one(tmp_path: Path) -> None:
+    rules: dict[str, dict[str, Any]] = {"ExplodingTensor": {}}
+    found = []
+    for rate in (1e18, 0.003):
+        model, loss, _, data = setup()
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        debugger = attach(model, loss, tmp_path, stop_on=["ExplodingTensor"], rules=rules)
+        at_once = debugger.should_stop()
+        epoch(model, loss, optimizer, data, 32, debugger.mode)
+        found.append((at_once, debugger.should_stop(), debugger.close()["ExplodingTensor"]))
+
+    assert found == [
+        (None, "ExplodingTensor", "IssuesFound"),
+        (None, None, "NoIssuesFound"),
+    ]
+    kept = read(tmp_path / "output" / "rules-1", "ExplodingTensor")
+    assert kept is not None
+    assert kept["RuleEvaluationStatus"] == "IssuesFound"
+
+
+def test_process_of_an_earlier_run_writes_nothing_into_a_later_ones_folder(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "tensors")
+    set_aside(tmp_path / "tensors")
+    (tmp_path / "tensors").mkdir()
+    writer.send(define(0, "train", [("loss", 1)]) + HEADER.pack(0, 0, 0, 1.0, 4) + bytes(4))
+    writer.close(DEADLINE_S)
+
+    assert list((tmp_path / "tensors").iterdir()) == []
+    assert (tmp_path / "tensors-1" / "training_job_end.ts").exists()
+    assert len(list((tmp_path / "tensors-1").glob("index/*/*.json"))) == 1
+
+
+def resumed(
+    base: Path, earlier: Earlier, model: nn.Module, rules: dict[str, dict[str, Any]]
+) -> dict[str, str]:
+    """An epoch of a run that goes on from a checkpoint: 20 train steps and an evaluation."""
+    _, loss, _, data = setup()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    debugger = attach(model, loss, base, rules=rules, earlier=earlier)
+    epoch(model, loss, optimizer, data, 32, debugger.mode)
+    return debugger.close(base / "report")
+
+
+def test_resumed_run_has_no_first_steps_a_second_time(tmp_path: Path) -> None:
+    rules: dict[str, dict[str, Any]] = {"PoorWeightInitialization": {}}
+    begun = resumed(tmp_path / "begun", Earlier(), started_badly(), rules)
+    earlier = Earlier({"train": 60, "eval": 3})
+    gone_on = resumed(tmp_path / "gone-on", earlier, started_badly(), rules)
+
+    assert begun == {"PoorWeightInitialization": "IssuesFound"}
+    assert gone_on == {"PoorWeightInitialization": "NoIssuesFound"}
+    trial = FollowedTrial(tmp_path / "gone-on" / "output" / "tensors")
+    assert trial.new_steps() == list(range(63, 84))
+    assert trial.mode_step(63) == 60
+    assert trial.mode_step(83) == 3
+
+
+@pytest.mark.parametrize(("before", "status"), [(2, "IssuesFound"), (1, "NoIssuesFound")])
+def test_patience_goes_on_over_a_resume(before: int, status: str, tmp_path: Path) -> None:
+    rounds = [(21 * (number + 1) - 1, 1.0, 2.0) for number in range(before)]
+    earlier = Earlier({"train": 20 * before, "eval": before}, rounds)
+    # AND the round of this attempt exceeds it too: every ratio is above -1
+    rules = {"Overfit": {"patience": 3, "ratio_threshold": -1.0}}
+
+    assert resumed(tmp_path, earlier, mlp(), rules) == {"Overfit": status}
+
+
+def test_what_a_rule_found_before_the_checkpoint_is_not_lost(tmp_path: Path) -> None:
+    earlier = Earlier({"train": 60, "eval": 3}, issues={"DeadRelu": "step 4: all dead"})
+
+    assert resumed(tmp_path, earlier, mlp(), {"DeadRelu": {}}) == {"DeadRelu": "IssuesFound"}
+    state = read(tmp_path / "report" / "rules", "DeadRelu")
+    assert state is not None
+    assert state["StatusDetails"] == "step 4: all dead"
+    assert sorted(path.name for path in (tmp_path / "report" / "rules").iterdir()) == [
+        "DeadRelu.json"
+    ]
+
+
+def test_issues_found_so_far_are_there_for_a_checkpoint(tmp_path: Path) -> None:
+    model, loss, _, data = setup()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e18)
+    rules: dict[str, dict[str, Any]] = {"ExplodingTensor": {}, "DeadRelu": {"threshold_layer": 100}}
+    debugger = attach(model, loss, tmp_path, stop_on=["ExplodingTensor"], rules=rules)
+    assert debugger.issues() == {}
+    epoch(model, loss, optimizer, data, 32, debugger.mode)
+    debugger.should_stop()
+
+    assert list(debugger.issues()) == ["ExplodingTensor"]
+    debugger.close()
+
+
+def test_brain_floats_are_recorded_and_judged_like_others(tmp_path: Path) -> None:
+    for whole in (False, True):
+        base = tmp_path / str(whole)
+        if whole:
+            path = base / "input" / "config" / "debughookconfig.json"
+            path.parent.mkdir(parents=True)
+            asked = (
+                {"CollectionName": "gradients"},
+                {
+                    "CollectionName": "relu_output",
+                    "CollectionParameters": {"include_regex": ".*relu_output"},
+                },
+            )
+            path.write_text(json.dumps({"LocalPath": "/x", "CollectionConfigurations": asked}))
+        model, loss, optimizer, data = setup()
+        rules: dict[str, dict[str, Any]] = {"VanishingGradient": {}, "DeadRelu": {}, "Overfit": {}}
+        debugger = attach(model, loss, base, rules=rules)
+        with torch.autocast("cpu", torch.bfloat16):
+            epoch(model, loss, optimizer, data, 32, debugger.mode)
+        assert set(debugger.close().values()) == {"NoIssuesFound"}, whole
+        assert debugger.close().keys() == rules.keys()
 
 
 def test_tensors_of_an_interrupted_attempt_are_kept_apart(tmp_path: Path) -> None:

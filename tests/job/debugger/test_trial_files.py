@@ -1,5 +1,6 @@
 """What the writer leaves is a trial to smdebug itself, unmodified."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from smdebug.core.modes import ModeKeys
 from smdebug.core.tfrecord.tensor_reader import TensorReader
 from smdebug.trials import create_trial
 
+from training.debugger.children import ROOT
 from training.debugger.smdebug_bridge import FollowedTrial
 from training.debugger.trial_files import (
     Column,
@@ -94,14 +96,17 @@ def test_record_parses_as_protobuf(column: Column) -> None:
 
 
 def test_writer_that_loses_its_parent_ends_the_trial(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "training.debugger.writer", str(tmp_path / "tensors")]
+    command = [sys.executable, "-m", "training.debugger.writer"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     frames = define(0, "train", [(LOSS.name, 1)])
     for step in range(3):
         frames += HEADER.pack(0, step, step, 1.0, 4) + np.float32(step).tobytes()
     half_a_frame = HEADER.pack(0, 3, 3, 1.0, 4) + b"\0"
 
-    subprocess.run(command, input=frames + half_a_frame, check=True, timeout=60)
+    subprocess.run(
+        command, input=frames + half_a_frame, env=environment, cwd=tmp_path, check=True, timeout=60
+    )
 
-    assert (tmp_path / "tensors" / "training_job_end.ts").exists()
-    write_collections(tmp_path / "tensors", {})
-    assert FollowedTrial(tmp_path / "tensors").new_steps() == [0, 1, 2]
+    assert (tmp_path / "training_job_end.ts").exists()
+    write_collections(tmp_path, {})
+    assert FollowedTrial(tmp_path).new_steps() == [0, 1, 2]

@@ -79,6 +79,14 @@ def test_second_run_computes_nothing(
     assert passes == []
 
 
+def test_features_are_what_a_later_run_will_read(
+    pretrained: Pretrained, data: DataSet, tmp_path: Path
+) -> None:
+    computed = from_photos(pretrained, data, "bf16", 1, tmp_path, Workers())
+    found = from_photos(pretrained, data, "bf16", 1, tmp_path, Workers())
+    assert same(found, computed)
+
+
 def test_more_views_cost_only_the_missing_ones(
     made: Features,
     pretrained: Pretrained,
@@ -110,14 +118,14 @@ def test_damaged_cache_is_told_and_made_anew(
     assert "computed anew, because the cache is damaged" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("archived", ["", FILE, f"./{FILE}"])
 def test_channel_with_this_jobs_features_is_used(
-    archived: bool, made: Features, pretrained: Pretrained, data: DataSet, tmp_path: Path
+    archived: str, made: Features, pretrained: Pretrained, data: DataSet, tmp_path: Path
 ) -> None:
     write(tmp_path / FILE, made)
     if archived:
         with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
-            archive.add(tmp_path / FILE, FILE)
+            archive.add(tmp_path / FILE, archived)
         (tmp_path / FILE).unlink()
     assert same(from_channel(tmp_path, pretrained, 1, data), made)
     assert same(from_channel(tmp_path, pretrained, 1, None), made)  # without the photos
@@ -186,3 +194,48 @@ def test_reading_what_is_no_feature_file_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / FILE)
     with pytest.raises(JobError, match="not features written by --features-only"):
         read(tmp_path / FILE)
+
+
+def test_single_changed_bit_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    write(path, features())
+    whole = path.read_bytes()
+    for at in range(40, len(whole), len(whole) // 50):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(JobError, match="not features written by --features-only"):
+            read(path)
+
+
+def test_damaged_archive_of_features_ends_the_job_in_words(
+    pretrained: Pretrained, tmp_path: Path
+) -> None:
+    write(tmp_path / FILE, features())
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / FILE, FILE)
+    (tmp_path / FILE).unlink()
+    whole = (tmp_path / "model.tar.gz").read_bytes()
+    for at in range(20, len(whole) * 3 // 4, len(whole) // 40):
+        (tmp_path / "model.tar.gz").write_bytes(whole[:at] + b"\xff" * 4 + whole[at + 4 :])
+        with pytest.raises(JobError, match=r"channel features|not features written"):
+            from_channel(tmp_path, pretrained, 1, None)
+
+
+def test_every_module_that_makes_features_is_in_the_key(
+    pretrained: Pretrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = wanted_key(pretrained, "float32", "d").code_sha256
+    seen = set()
+    for changed in module._code():
+        content = {path: path.read_bytes() for path in module._code()}
+        monkeypatch.setattr(
+            Path,
+            "read_bytes",
+            lambda path: content[path] + b"#" * (path == changed),  # noqa: B023
+        )
+        assert wanted_key(pretrained, "float32", "d").code_sha256 != before, changed
+        monkeypatch.undo()
+        seen.add(f"{changed.parent.name}/{changed.name}")
+    assert seen >= {
+        "photo_reader/reading.py", "serving/preprocess.py", "serving/weights.py",
+        "serving/layers.py", "serving/architectures.py", "serving/network.py", "training/photos.py",
+    }  # fmt: skip

@@ -12,11 +12,13 @@ from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
 from training import checkpoint, loop
 from training.batches import Batch, FeatureBatches, order
 from training.checkpoint import Run
+from training.debugger import Earlier
 from training.errors import JobError
 from training.heads import anchors, build_network
 from training.interruption import INTERRUPTED
 from training.loop import Job, fit
 from training.options import Options
+from training.workers import T, Workers
 
 OPTIONS = Options(
     epochs=6, batch_size=8, lr=0.1, weight_decay=0.01, dropout=0.1, views=2, patience=99, seed=4
@@ -163,12 +165,13 @@ def test_every_view_is_drawn() -> None:
 
 
 class Fired:
-    """A debugger whose rule fires after some epochs."""
+    """A debugger whose rule fires after some epochs; -1: when all are over."""
 
     enabled = True
 
     def __init__(self, epochs: int) -> None:
         self.left = epochs
+        self.earlier = Earlier()
         self.closed = False
 
     def mode(self, name: str) -> None:
@@ -177,6 +180,9 @@ class Fired:
     def should_stop(self) -> str | None:
         self.left -= 1
         return None if self.left else "Overfit"
+
+    def issues(self) -> dict[str, str]:
+        return {}
 
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
         self.closed = True
@@ -192,7 +198,63 @@ def test_rule_that_fires_ends_the_training_with_the_best_epoch_so_far(
     assert len(run.history) == 3
     assert run.best_weights
     assert debugger.closed
+    assert run.stopped_by == "Overfit"
+    assert run.too_late == []
     assert "stopped by the rule Overfit after epoch 3" in capsys.readouterr().out
+
+
+def test_rule_that_fires_when_all_is_over_is_told_as_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "attach", lambda *_arguments, **_options: Fired(epochs=-1))
+    run = train(job(tmp_path, replace(OPTIONS, debug=True, stop_on=("Overfit",))))
+    assert len(run.history) == OPTIONS.epochs
+    assert (run.stopped_by, run.too_late) == (None, ["Overfit"])
+    assert "too late to stop: Overfit found issues" in capsys.readouterr().out
+
+
+def test_debugger_of_a_resumed_run_hears_of_the_steps_and_rounds_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Earlier] = []
+
+    def attach(*_arguments: object, earlier: Earlier, **_options: object) -> Fired:
+        heard.append(earlier)
+        return Fired(epochs=-1)
+
+    monkeypatch.setattr(loop, "attach", attach)
+    options = replace(OPTIONS, debug=True)
+    with pytest.raises(SystemExit):
+        train(job(tmp_path, options), Ending(2 * 7 + 4))  # seven train and three eval steps
+    run = train(job(tmp_path, options))
+
+    assert heard[0] == Earlier({"train": 0, "eval": 0}, [], {})
+    assert heard[1].steps == {"train": 2 * 7 + 4, "eval": 2 * 3}
+    first, second = run.history[:2]
+    assert list(heard[1].rounds) == [
+        (9, first.train_loss, first.validation_loss),
+        (19, second.train_loss, second.validation_loss),
+    ]
+
+
+@pytest.mark.parametrize("unfreeze", ["head", "last-stage", "all"])
+@pytest.mark.parametrize("asked", ["auto", "float32", "bf16"])
+def test_debugging_changes_no_arithmetic(unfreeze: str, asked: str) -> None:
+    options = replace(OPTIONS, unfreeze=unfreeze, precision=asked)  # type: ignore[arg-type]
+    assert loop.precision(options) == loop.precision(replace(options, debug=True))
+
+
+def test_too_few_photos_for_so_many_processes_are_refused_in_words(tmp_path: Path) -> None:
+    alone = job(tmp_path, OPTIONS)
+    with pytest.raises(JobError, match="50 training photos are too few for 51 processes"):
+        train(replace(alone, workers=Many(0, 51)))
+
+
+class Many(Workers):
+    """One of many processes that agree on everything."""
+
+    def agree(self, item: T) -> T:
+        return item
 
 
 def test_strong_pull_keeps_pretrained_weights_where_they_were(tmp_path: Path) -> None:

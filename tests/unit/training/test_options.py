@@ -35,7 +35,6 @@ def test_hyperparameters_as_sagemaker_writes_them_are_read() -> None:
         (["--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
         (["--stop-on", "Overfit"], "--stop-on needs --debug true"),
         (["--debug", "true", "--stop-on", "Overfitt"], "'Overfitt' is no rule; they are Vanish"),
-        (["--debug", "true", "--unfreeze", "all", "--precision", "bf16"], "--precision float32"),
     ],
 )
 def test_bad_hyperparameter_exits_with_2_and_a_line_that_the_toolkit_keeps(
@@ -77,3 +76,11 @@ def test_weights_channel_gives_its_one_file_and_the_option_wins(tmp_path: Path) 
 def test_job_name_is_sagemakers() -> None:
     assert job_name({"TRAINING_JOB_NAME": "breeds-1"}) == "breeds-1"
     assert job_name({}) is None
+
+
+def test_batch_smaller_than_its_processes_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(["--batch-size", "1"], "", processes=2)
+    assert exit_.value.code == 2
+    assert "--batch-size 1 is less than the 2 processes" in capsys.readouterr().err
+    assert parse(["--batch-size", "2"], "", processes=2).batch_size == 2

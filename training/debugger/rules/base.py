@@ -35,6 +35,10 @@ class StepRule(Rule):
         """Whether the end of the trial shows an issue."""
         return False
 
+    def earlier_round(self, step: int, train_loss: float, validation_loss: float) -> bool:
+        """Whether a round of an earlier attempt at this run, up to global `step`, was an issue."""
+        return False
+
     def found(self, details: str) -> bool:
         """Say what was found; returns True."""
         self.details = details
@@ -101,6 +105,11 @@ class RoundRule(StepRule):
             losses.append(loss)
             self.last_step = step
         return result
+
+    def earlier_round(self, step: int, train_loss: float, validation_loss: float) -> bool:
+        """Judge it as it was then, so that patience and the best losses go on from there."""
+        self.rounds += 1
+        return self.round_ended(step, train_loss, validation_loss)
 
     def at_end(self) -> bool:
         """Judge the last round."""

@@ -208,3 +208,47 @@ def test_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
         pytest.skip("the file system refuses such names itself")
     with pytest.raises(DataError, match="no text"):
         DataSet.open(write_files(tmp_path, SPLIT | {"train/001.Affenpinscher/\udcff.jpg": b"8"}))
+
+
+@pytest.mark.parametrize(
+    ("folders", "labels"),
+    [
+        ("001.Affenpinscher 002.Golden_retriever", ["Affenpinscher", "Golden retriever"]),
+        ("001.Affenpinscher 007.Beagle 133.Yorkie", ["Affenpinscher", "Beagle", "Yorkie"]),
+        ("0-cat 1-dog", ["cat", "dog"]),
+        ("01_cat 02_dog", ["cat", "dog"]),
+        ("1_\u72ac 2_\u732b", ["\u72ac", "\u732b"]),
+        ("5_euro 10_euro 20_euro", ["10 euro", "20 euro", "5 euro"]),
+        ("10_euro 20_euro 50_euro", ["10 euro", "20 euro", "50 euro"]),
+        ("10_euro 20_dollar", ["10 euro", "20 dollar"]),
+        ("1_euro 2_euro", ["1 euro", "2 euro"]),
+        ("01_cent 02_cent 05_cent", ["01 cent", "02 cent", "05 cent"]),
+        ("1.a 2.b 10.c", ["1.a", "10.c", "2.b"]),
+        ("001.Beagle 002.Pug cat", ["001.Beagle", "002.Pug", "cat"]),
+        ("1_a 1_b", ["1 a", "1 b"]),
+        ("2019_Audi 2020_BMW", ["2019 Audi", "2020 BMW"]),
+        ("2019-01-05 2019-02-05", ["2019-01-05", "2019-02-05"]),
+        ("01-02-2020 02-03-2020", ["01-02-2020", "02-03-2020"]),
+        ("1 2 3", ["1", "2", "3"]),
+        ("3d_printer 4x4", ["3d printer", "4x4"]),
+    ],
+)
+def test_number_is_left_out_only_where_it_is_a_running_index(
+    folders: str, labels: list[str], tmp_path: Path
+) -> None:
+    files = {f"{folder}/{number}.jpg": b"" for folder in folders.split() for number in range(3)}
+    assert sorted(DataSet.open(write_files(tmp_path, files)).labels) == labels
+
+
+@pytest.mark.parametrize("name", ["Foto 4.55.12\u202fPM", "a\u200db", "\xa0", "\u2028"])
+def test_any_character_that_is_no_control_may_be_in_a_name(name: str, tmp_path: Path) -> None:
+    files = {f"{folder}/{name} {n}.jpg": b"" for folder in ("cat", "dog") for n in range(3)}
+    data = DataSet.open(write_files(tmp_path, files))
+    assert all(name in found for found in data.names.values())
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1bb", "a\x7fb"])
+def test_control_characters_are_refused(name: str, tmp_path: Path) -> None:
+    files = {f"{folder}/{name}{n}.jpg": b"" for folder in ("cat", "dog") for n in range(3)}
+    with pytest.raises(DataError, match="control characters in its name, or bytes that are no"):
+        DataSet.open(write_files(tmp_path, files))

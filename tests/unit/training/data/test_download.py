@@ -306,3 +306,24 @@ def test_leftovers_of_a_stopped_run_are_replaced(tmp_path: Path) -> None:
         "a/1.jpg",
         "b/2.jpg",
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([".", "a/b.jpg"], "has no name"),
+        (["a", "a/b.jpg"], "is below a file"),
+        (["a/b/c.jpg", "a"], "is below a file"),
+        (["a/b", "a/b/c/d.jpg"], "is below a file"),
+    ],
+)
+def test_entries_that_cannot_be_files_unpack_nothing(
+    names: list[str], reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in names:
+            packed.writestr(zipfile.ZipInfo(name), b"x" * 100)
+    with pytest.raises(DataError, match=reason):
+        unpack(path, tmp_path / "photos", lambda done, total: None)
+    assert not (tmp_path / "photos").exists()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from training.jobs.config import Categorical, Continuous, load
+from training.jobs.config import Categorical, Continuous, checked_hyperparameter, load
+from training.jobs.definition import script_mode
 from training.jobs.errors import UsageError
 
 
@@ -88,3 +90,34 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     broken.write_text("[jobs")
     with pytest.raises(UsageError, match=r"broken\.toml: not TOML"):
         load(broken)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["My dogs", "dog's", 'a"b', "$HOME", "a;b", "a|b", "a&b", "a>b", "`id`", "a\nb", "a\\b", "*.pt",
+     "~/w", "#1", "(a)", "{a}", "!x", "H\u00fcndin", "\u72ac", "-x", "null", "a\tb", ""],
+)  # fmt: skip
+def test_value_that_a_shell_would_change_is_refused_before_anything_starts(value: str) -> None:
+    with pytest.raises(UsageError, match="hyperparameter model-name"):
+        load(overrides=[f"hyperparameters.model-name={json.dumps(value)}"])
+    with pytest.raises(UsageError, match="hyperparameter model-name"):
+        script_mode({"model-name": value}, "s3://b/source.tar.gz")
+
+
+@pytest.mark.parametrize(
+    "value", ["dogs", "v1.2", "1e-3", "s3://b/w.pth", "Overfit,DeadRelu", "a=b", "50%", "true"]
+)
+def test_value_that_a_shell_leaves_alone_is_taken(value: str) -> None:
+    checked_hyperparameter("model-name", value)
+
+
+@pytest.mark.parametrize("name", ["lr;id", "--lr", "batch size", "x", ""])
+def test_name_that_a_shell_would_change_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="expected a name such as batch-size"):
+        checked_hyperparameter(name, "1")
+
+
+def test_categorical_value_that_a_shell_would_change_is_refused() -> None:
+    wide = 'ranges.default.head={categorical=["linear", "a b"]}'
+    with pytest.raises(UsageError, match="hyperparameter head = 'a b'"):
+        load(overrides=[wide])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.photos import ROOT
 from training.jobs import source
 from training.jobs.errors import UsageError
 
@@ -81,3 +83,59 @@ def test_archive_is_uploaded_once(project: Path, monkeypatch: pytest.MonkeyPatch
 
         monkeypatch.setattr(s3, "put_object", refuse)
         assert source.upload(built, s3, "bucket", "breeds") == uri
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "photo_reader/reading.py",
+        "serving/architectures.py",
+        "serving/layers.py",
+        "serving/network.py",
+        "serving/preprocess.py",
+        "serving/weights.py",
+        "training/backbones.py",
+        "training/data/dataset.py",
+        "training/data/folders.py",
+        "training/data/splitting.py",
+        "training/feature_file.py",
+        "training/feature_pass.py",
+        "training/features.py",
+        "training/options.py",
+        "training/photos.py",
+        "training/train.py",
+        "training/requirements.txt",
+    ],
+)
+def test_every_module_that_features_depend_on_is_in_their_hash(
+    changed: str, checkout: Path
+) -> None:
+    before = source.build(checkout).features_digest
+    path = checkout / changed
+    path.write_bytes(path.read_bytes() + b"\n# changed\n")
+    assert source.build(checkout).features_digest != before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["training/plots.py", "training/metrics.py", "training/loop.py", "training/report.py",
+     "training/debugger/rules/overfit.py", "training/profiler/report/style.py"],
+)  # fmt: skip
+def test_code_that_only_trains_or_reports_costs_no_new_features(
+    changed: str, checkout: Path
+) -> None:
+    before = source.build(checkout)
+    path = checkout / changed
+    path.write_bytes(path.read_bytes() + b"\n# changed\n")
+    after = source.build(checkout)
+    assert after.features_digest == before.features_digest
+    assert after.digest != before.digest
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for room in ("photo_reader", "serving", "training"):
+        shutil.copytree(
+            ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__", "pictures")
+        )
+    return tmp_path
