@@ -112,8 +112,8 @@ def _are_indexed(folders: Sequence[str]) -> bool:
     They are where every folder has one, all of one width, no two the same, before a name that
     begins with a letter, and they either count from 0 or 1 without a gap or are padded with zeros
     (some classes of 001 ... 133). Any other number belongs to its class: 5_euro, 10_euro; 2019_a,
-    2020_b. So does one without which two classes would be one (1_euro, 2_euro), unless its full
-    stop says that it is an index.
+    2020_b. So do those without which no class would keep a name of its own (1_euro, 2_euro), unless
+    full stops say that they are an index.
     """
     parts = [match.groups() for match in map(_INDEXED.fullmatch, folders) if match]
     numbers = sorted(int(digits) for digits, _, _ in parts)
@@ -123,8 +123,8 @@ def _are_indexed(folders: Sequence[str]) -> bool:
     padded = any(digits.startswith("0") for digits, _, _ in parts)
     if len({len(digits) for digits, _, _ in parts}) > 1 or not (counted or padded):
         return False
-    different = len({_spaced(name) for _, _, name in parts}) == len(parts)
-    return different or all("." in mark for _, mark, _ in parts)
+    named = 1 in Counter(_spaced(name) for _, _, name in parts).values()
+    return named or all("." in mark for _, mark, _ in parts)
 
 
 def _split_folders(root: Path, folders: list[Path]) -> dict[Split, Path]:
