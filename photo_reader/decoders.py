@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from importlib import import_module
+from typing import Any
 
 from PIL import Image
 
@@ -20,6 +21,8 @@ from photo_reader.errors import PhotoError, corrupt, truncated, unsupported
 _PIXELS_A_BYTE = 8 * 64
 # What the greediest decoders allocate: WebP's, four canvases of RGBA.
 _BYTES_A_PIXEL = 16
+
+_AVIF_THREADS = 4
 
 _PLUGINS = {
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -64,7 +67,7 @@ def decode(container: Container, least_px: int) -> tuple[Image.Image, tuple[int,
     except Image.DecompressionBombError as error:
         raise corrupt(f"{container.kind}: its frames are larger than it says") from error
     except _DECODER_ERRORS as error:
-        if _is_short_of_memory(container):
+        if not container.is_cut and _is_short_of_memory(container.size):
             raise MemoryError(f"too little to decode {container.size} pixels") from error
         raise _refusal(container, error) from error
 
@@ -111,9 +114,13 @@ def _decode_other(container: Container, least_px: int) -> tuple[Image.Image, tup
 
 def _open(container: Container, data: bytes) -> Image.Image:
     # Not Image.open: it has a limit of its own, which is global to the process.
-    module, name = _PLUGINS[container.kind]
+    name, plugin = _PLUGINS[container.kind]
+    module: Any = import_module(name)
+    if container.kind == "AVIF":
+        # One for each processor by default, and each has 8 MB of addresses of the worker's budget.
+        module.DEFAULT_MAX_THREADS = _AVIF_THREADS
     try:
-        image: Image.Image = getattr(import_module(module), name)(io.BytesIO(data))
+        image: Image.Image = getattr(module, plugin)(io.BytesIO(data))
     except SyntaxError as error:
         if container.kind == "TIFF":
             # The directory has been found to be sound, so it is its pixels that Pillow cannot take.
@@ -139,15 +146,14 @@ def _refusal(container: Container, error: BaseException) -> PhotoError:
     return corrupt(f"{kind}: its pixels are damaged and cannot be decoded")
 
 
-def _is_short_of_memory(container: Container) -> bool:
-    """Whether this file might be good, and the memory was not there.
+def _is_short_of_memory(size: tuple[int, int]) -> bool:
+    """Whether a file of such a picture might be good, and the memory was not there.
 
     Decoders report that in many ways, as errors of the file among them: hence this look at what
     can be had.
     """
-    decoded = max(container.decoded_pixels, math.prod(container.size))
     try:
-        mmap.mmap(-1, max(1, decoded) * _BYTES_A_PIXEL).close()
+        mmap.mmap(-1, math.prod(size) * _BYTES_A_PIXEL).close()
     except (OSError, MemoryError):
         return True
     return False

@@ -72,7 +72,6 @@ class _Worker:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             env=environment,
             bufsize=0,
         )
@@ -154,7 +153,8 @@ class _Guard:
                 if pipe:
                     pipe.close()
             self.worker.process.returncode = 0
-        self.__init__()  # type: ignore[misc]
+        self.turn = threading.Lock()
+        self.worker = None
 
 
 _guard = _Guard()
@@ -182,7 +182,7 @@ def _ask(request: list[bytes], within_s: float) -> tuple[int, bytes]:
     worker = _guard.running()
     try:
         return worker.ask(request, within_s)
-    except (_WorkerError, TimeoutError):
+    except BaseException:  # whatever it is: an answer that is still to come is nobody's
         _guard.end()
         raise
 

@@ -2,10 +2,10 @@
 
 import math
 import struct
+from importlib import import_module
 
 from PIL import Image
 
-from photo_reader import bmp, gif, iso, jpeg, png, tiff, webp
 from photo_reader.colour import LIGHT_PROFILE_BYTES, to_srgb
 from photo_reader.container import Container
 from photo_reader.decoders import decode, draft_scale
@@ -18,15 +18,16 @@ from photo_reader.pixels import on_white
 # has shrunk it: 64 MB of pixels.
 _LIGHT_JPEG_PIXELS = 16_000_000
 
+# The module that walks each format; imported at its first file.
 _PARSERS = {
-    "JPEG": jpeg.parse,
-    "PNG": png.parse,
-    "WEBP": webp.parse,
-    "GIF": gif.parse,
-    "BMP": bmp.parse,
-    "TIFF": tiff.parse,
-    "HEIF": iso.parse,
-    "AVIF": iso.parse,
+    "JPEG": "jpeg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "TIFF": "tiff",
+    "HEIF": "iso",
+    "AVIF": "iso",
 }
 
 _TURNS = {
@@ -44,7 +45,7 @@ def parsed(data: bytes, max_pixels: int) -> Container:
     """What the file says, before any decoder has seen it. Raises PhotoError."""
     kind = sniff(data[:HEAD_BYTES])
     try:
-        container = _PARSERS[kind](data)
+        container: Container = import_module(f"photo_reader.{_PARSERS[kind]}").parse(data)
     except (IndexError, struct.error) as error:  # a number that points beyond the end
         raise corrupt(f"{kind}: its structure is damaged") from error
     if min(container.size) < 1:

@@ -103,8 +103,8 @@ def _samples(tags: Directory) -> _Samples:
         raise corrupt(f"TIFF: the directory says {width} x {height} pixels")
     compression = tags.integer(Tag.COMPRESSION, _NONE)
     if compression not in _COMPRESSIONS:
-        name = _COMPRESSION_NAMES.get(compression, f"of compression {compression}")
-        raise unsupported(f"{name} TIFF files are not accepted")
+        name = _COMPRESSION_NAMES.get(compression, f"compression {compression}")
+        raise unsupported(f"TIFF files with {name} are not accepted")
     bits = tags.integers(Tag.BITS, 16) or (1,)
     photometric = tags.integer(Tag.PHOTOMETRIC, _RGB if len(bits) > 2 else _WHITE_IS_ZERO)
     if compression == _OLD_JPEG:
@@ -115,7 +115,7 @@ def _samples(tags: Directory) -> _Samples:
     count = tags.integer(Tag.SAMPLES, 3 if compression == _OLD_JPEG else len(bits))
     formats = tags.integers(Tag.SAMPLE_FORMAT, 16) or (_UNSIGNED,)
     if not 1 <= count <= 8 or len(set(bits[:count])) > 1 or len(set(formats[:count])) > 1:
-        raise unsupported(f"TIFF files of {count} unlike samples are not accepted")
+        raise unsupported(f"TIFF files with {count} samples of several kinds are not accepted")
     if count < colours and not (photometric == _YCBCR and count == 1):
         raise corrupt(f"TIFF: {count} samples where there should be {colours}")
     extra = tags.integers(Tag.EXTRA_SAMPLES, 8)[: max(0, count - colours)]

@@ -27,9 +27,15 @@ def main() -> None:
     # It ends with its input. A signal to the whole group is for the parent to answer.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # Whatever a library prints is kept out of the answers.
+    # The parent may ignore or block it.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
+    # What libraries print is kept out of the answers and out of logs; Python's errors are not.
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    sys.stderr = os.fdopen(os.dup(2), "w")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
     return_large_blocks()
     is_whole = _limit(resource.RLIMIT_AS, budget_bytes) and is_whole
     _limit(resource.RLIMIT_CORE, 0)

@@ -63,6 +63,40 @@ def test_photo_that_uses_up_its_cpu_time_is_too_slow(monkeypatch: pytest.MonkeyP
     assert read(HEAVY, 384).width == 96  # by another worker
 
 
+def test_limit_of_cpu_time_holds_where_the_parent_ignores_the_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "CPU_S", 0.2)
+    before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
+    try:
+        with pytest.raises(PhotoError, match="TOO_SLOW"):
+            read(slow_photo(), 384)
+    finally:
+        signal.signal(signal.SIGPROF, before)
+
+
+def test_worker_given_up_in_the_middle_of_an_answer_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read(HEAVY, 384)
+    worker = guard._guard.worker
+    assert worker is not None
+
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read(slow_photo(), 384)
+    assert read(HEAVY, 384).width == 96
+
+
+def test_cut_photo_is_cut_however_short_memory_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_machine_bytes", lambda: [180 << 20])
+    with pytest.raises(PhotoError, match="TRUNCATED"):
+        read(LARGE["webp"]()[:-2000], 384)
+
+
 def test_photo_that_waits_too_long_is_the_machines_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "WALL_S", 0.05)
     with pytest.raises(TimeoutError):
