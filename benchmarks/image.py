@@ -15,6 +15,7 @@ benchmarks/results/image.json.
 
 import argparse
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ from benchmarks.serving.load import Target, closed_loop
 from benchmarks.serving.photos import sample_photos
 from serving.settings import Settings
 from tests.integration.serving.box import (
+    SERVING,
     UNSHARE,
     BuiltImage,
     NoNamespacesError,
@@ -45,11 +47,12 @@ from tests.integration.serving.box import (
     look_for_namespaces,
     running,
 )
+from tests.integration.serving.dockerfile import read
 from tests.integration.serving.hosts import lay_out, ray_host
 from tests.integration.serving.requests import JPEG, batch_body
 from training.starter import BACKBONE
 
-INSIDE = "BENCHMARK_HAS_ITS_NETWORK"
+INSIDE = "BENCHMARK_IMAGE"  # set in the process that has a network of its own
 CLIENTS = (1, 4, 16, 64)
 TENS, TEN_CLIENTS = 10, 3
 LIMITS_MB = (2048, 3072)
@@ -69,28 +72,47 @@ def main() -> int:
     except NoNamespacesError as error:
         print(f"Not measured: the image needs namespaces, not allowed here: {error}")
         return 1
-    if INSIDE not in os.environ:
+    if INSIDE in os.environ:
+        measure_all(built(json.loads(os.environ[INSIDE])), options.quick)
+        return 0
+    with scratch() as folder:
+        image = build(folder)  # needs the network that the rest does not have
+        known = {"root": str(image.root), "binds": image.binds, "python": image.python,
+                 "hashed": image.hashed}  # fmt: skip
         again = [sys.executable, "-m", "benchmarks.image", *sys.argv[1:]]
         command = [*UNSHARE, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "-", *again]
-        return subprocess.run(command, env=os.environ | {INSIDE: "1"}).returncode
-    seconds, limits = (1.0, LIMITS_MB[:1]) if options.quick else (5.0, LIMITS_MB)
+        environment = os.environ | {INSIDE: json.dumps(known)}
+        return subprocess.run(command, env=environment).returncode
+
+
+def built(known: dict[str, Any]) -> BuiltImage:
+    """The image that the process before this one has built."""
+    return BuiltImage(
+        Path(known["root"]),
+        tuple((source, target) for source, target in known["binds"]),
+        read(SERVING / "Dockerfile"),
+        known["python"],
+        known["hashed"],
+    )
+
+
+def measure_all(image: BuiltImage, quick: bool) -> None:
+    """Every host in turn; prints, and unless it is quick, writes."""
+    seconds, limits = (1.0, LIMITS_MB[:1]) if quick else (5.0, LIMITS_MB)
     photos, source = sample_photos()
     found = {}
-    with scratch() as folder:
-        image = build(folder)
-        model = package(BACKBONE, folder)
+    with scratch() as work:
+        model = package(BACKBONE, work)
         for limit in limits:
-            found[f"slim image, {limit} MB"] = of_image(
-                image, model, folder, limit, photos, seconds
-            )
-        found["Ray Serve, AWS's order"] = of_ray(model, folder, photos, seconds)
+            name = f"slim image, {limit} MB"
+            found[name] = of_image(image, model, work, limit, photos, seconds)
+        found["Ray Serve, AWS's order"] = of_ray(model, work, photos, seconds)
     show(found)
-    if not options.quick:
+    if not quick:
         write("image", {
             "command": "make benchmark NAME=image", "photos": source, "machine": machine(),
             "python_of_the_image": Path(image.python).name, "hosts": found,
         })  # fmt: skip
-    return 0
 
 
 @contextmanager
