@@ -9,6 +9,8 @@ import pytest
 from classify import handler
 from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
 from classify.core import WRITE_RESERVE_S
+from classify.deadline import Deadline
+from classify.errors import RetryableError
 from classify.events import Upload
 
 from tests.unit.classify.world import Context, Json, World, message, messages, prediction
@@ -25,6 +27,13 @@ class Clock:
 
     def __call__(self) -> int:
         return self.left_ms
+
+
+def test_time_that_is_just_enough_is_enough() -> None:
+    assert Deadline(lambda: 5000).remaining_s() == 5
+    Deadline(lambda: 5000).require(5, "a call")
+    with pytest.raises(RetryableError, match=r"a call: 5\.0 s left, 5 s may be needed"):
+        Deadline(lambda: 4999).require(5, "a call")
 
 
 def test_too_little_time_at_the_start_reads_nothing(world: World) -> None:

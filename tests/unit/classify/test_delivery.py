@@ -429,6 +429,17 @@ def test_logs_hold_neither_image_bytes_nor_whole_events(world: World, logs: io.S
         assert len(line) < 5000
 
 
+def test_unknown_error_is_logged_with_its_traceback_and_a_known_one_in_a_line(
+    world: World, logs: io.StringIO
+) -> None:
+    world.s3.faults["get_object"] = [throttled("GetObject")]
+    world.deliver(message(world.upload()))
+    assert "Traceback" not in logs.getvalue()
+    world.s3.faults["get_object"] = [ZeroDivisionError("bug")]
+    world.deliver(message(world.upload()))
+    assert "Traceback" in logs.getvalue()
+
+
 def settings_with(**changes: Any) -> Settings:
     return replace(handler.SETTINGS, **changes)
 

@@ -69,7 +69,14 @@ def test_several_records_in_one_message_are_several_uploads() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"]
+    "name",
+    [
+        "ObjectRemoved:Delete",
+        "ObjectRemoved:DeleteMarkerCreated",
+        "ObjectTagging:Put",
+        "ObjectRestore:Post",
+        "ObjectRestore:Delete",
+    ],
 )
 def test_other_event_types_are_ignored(name: str) -> None:
     read = read_one(record("a.jpg", "1", "v1") | {"eventName": name})
@@ -81,6 +88,19 @@ def test_other_event_types_are_ignored(name: str) -> None:
 )
 def test_every_way_to_create_an_object_is_an_upload(name: str) -> None:
     assert len(read_one(record("a.jpg", "1", "v1") | {"eventName": name}).uploads) == 1
+
+
+@pytest.mark.parametrize("name", ["ObjectRestore:Completed", "s3:ObjectRestore:Completed"])
+def test_restored_photo_is_an_upload_without_sequencer(name: str) -> None:
+    (upload,) = read_one(record("a.jpg", "1", "v1") | {"eventName": name}).uploads
+    assert (upload.restored, upload.sequencer, upload.version_id) == (True, "", "v1")
+
+
+def test_receives_and_receipt_of_a_message_are_read() -> None:
+    sent = message(record("a.jpg", "1", "v1"), receive_count=7)
+    (read,) = read_messages({"Records": [sent]})
+    assert (read.receipt_handle, read.receive_count) == ("receipt of m1", 7)
+    assert read.uploads[0].receive_count == 7
 
 
 def test_folder_is_ignored() -> None:
