@@ -6,9 +6,12 @@ import json
 
 import pytest
 from classify import wire
+from classify.errors import RetryableError
 from classify.wire import request_body, split
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.classify.world import Json
 
 
 @given(st.lists(st.binary(max_size=400), max_size=20), st.integers(100, 1000))
@@ -35,7 +38,48 @@ def test_request_body_holds_the_photos_as_base64(jpegs: list[bytes]) -> None:
     assert [base64.b64decode(each["b64"]) for each in instances] == jpegs
 
 
-def test_ten_of_the_largest_possible_photos_stay_below_sagemakers_limit() -> None:
-    # GIVEN noise, which compresses worst, at the largest shape that shrink() makes
-    worst = bytes(1_500_000)
-    assert all(len(request_body([worst] * len(run))) <= 4_000_000 for run in split([worst] * 10))
+def test_large_photos_share_a_request_up_to_the_four_megabytes_of_a_serverless_endpoint() -> None:
+    # GIVEN photos of 1.33 MB in base64: three are a request, and no byte more
+    large = bytes(999_978)
+    runs = split([large] * 10)
+    assert [len(run) for run in runs] == [3, 3, 3, 1]
+    assert 3_999_900 < len(request_body([large] * 3)) <= 4_000_000
+    assert [len(run) for run in split([large + bytes(30)] * 4)] == [2, 2]
+
+
+@pytest.mark.parametrize(("length", "agreed"), [(0, False), (1, True), (200, True), (201, False)])
+def test_label_of_up_to_200_characters_was_agreed_on(length: int, agreed: bool) -> None:
+    label = "x" * length
+    item = {"label": label, "confidence": 1, "top": [{"label": label, "probability": 1}]}
+    text = json.dumps({"model": {"version": "1"}, "predictions": [item]}).encode()
+    if agreed:
+        (prediction,) = wire.read_answer(text, 1, "").predictions
+        assert prediction == wire.Prediction(label, 1.0, ((label, 1.0),))
+    else:
+        with pytest.raises(RetryableError, match="not what was agreed"):
+            wire.read_answer(text, 1, "")
+
+
+@pytest.mark.parametrize(
+    ("share", "read"),
+    [(-0.00005, 0.0), (0, 0.0), (1, 1.0), (1.00005, 1.0), (-0.0002, None), (1.0002, None)],
+)
+def test_share_beyond_its_bounds_by_a_rounding_error_is_put_back(
+    share: float, read: float | None
+) -> None:
+    item: Json = {"label": None, "confidence": share, "top": []}
+    text = json.dumps({"model": {"version": "1"}, "predictions": [item]}).encode()
+    if read is None:
+        with pytest.raises(RetryableError):
+            wire.read_answer(text, 1, "")
+    else:
+        (prediction,) = wire.read_answer(text, 1, "").predictions
+        assert prediction == wire.Prediction(None, read, ())
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_answer_for_another_number_of_photos_was_not_agreed_on(count: int) -> None:
+    item: Json = {"label": None, "confidence": 1, "top": []}
+    text = json.dumps({"model": {"version": "1"}, "predictions": [item]}).encode()
+    with pytest.raises(RetryableError, match=f"1 predictions for {count} photos"):
+        wire.read_answer(text, count, "")
