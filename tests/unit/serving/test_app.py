@@ -12,12 +12,14 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from photo_reader import Photo, read
-from serving.app import create_app
+from serving.app import create_app, read_body
 from serving.model import Model, Prediction
 from serving.settings import Settings
+from serving.wire import RequestError
 from tests.unit.serving.pictures import encoded, manifest_for, picture
 
 PHOTO = encoded(picture(), "JPEG")
@@ -218,5 +220,56 @@ def test_photo_of_a_caller_who_gave_up_leaves_the_queue() -> None:
             model.gate.set()
             assert await asyncio.gather(*running) == [HTTPStatus.OK] * LANES
         assert model.begun == LANES
+
+    asyncio.run(scenario())
+
+
+def request_of(size: int, announced: bytes | None) -> tuple[Request, list[int]]:
+    """An upload in pieces of ten bytes, and how many of them have been asked for."""
+    asked: list[int] = []
+
+    async def receive() -> Any:
+        asked.append(10)
+        return {"type": "http.request", "body": bytes(10), "more_body": sum(asked) < size}
+
+    headers = [] if announced is None else [(b"content-length", announced)]
+    return Request({"type": "http", "headers": headers}, receive), asked
+
+
+def test_body_announced_as_too_large_is_refused_before_any_of_it_is_read() -> None:
+    request, asked = request_of(60, announced=b"51")
+    with pytest.raises(RequestError, match="exceeds 50 bytes") as refusal:
+        asyncio.run(read_body(request, 50))
+    assert refusal.value.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert asked == []
+
+
+@pytest.mark.parametrize("announced", [None, b"50", b"many", b"-1"])
+def test_body_of_the_limit_is_read_whole_and_a_byte_more_is_not(announced: bytes | None) -> None:
+    request, _ = request_of(50, announced)
+    assert asyncio.run(read_body(request, 50)) == bytes(50)
+    request, asked = request_of(1000, announced)
+    with pytest.raises(RequestError, match="exceeds 50 bytes"):
+        asyncio.run(read_body(request, 50))
+    assert sum(asked) == 60  # given up at the first piece that is too much
+
+
+def test_images_of_a_batch_count_as_such_until_they_are_answered() -> None:
+    """The limit of images holds across requests, and every place is given back."""
+
+    async def scenario() -> None:
+        model = SlowModel()
+        async with served(model) as client, asyncio.timeout(PATIENCE_S):
+            instances = [{"b64": base64.b64encode(PHOTO).decode()}] * (LIMIT - 1)
+            body = {"instances": instances}
+            first = asyncio.create_task(client.post("/invocations", json=body))
+            while model.begun < LANES:
+                await asyncio.sleep(0.001)
+            refused = await client.post("/invocations", json={"instances": instances[:2]})
+            assert refused.status_code == HTTPStatus.TOO_MANY_REQUESTS
+            assert refused.json()["error"]["code"] == "OVERLOADED"
+            model.gate.set()
+            assert (await first).status_code == HTTPStatus.OK
+            assert (await client.post("/invocations", json=body)).status_code == HTTPStatus.OK
 
     asyncio.run(scenario())

@@ -60,6 +60,31 @@ def test_lone_image_has_all_cpus_and_two_have_a_lane_each() -> None:
     asyncio.run(scenario())
 
 
+def test_images_of_one_request_run_at_the_same_time() -> None:
+    async def scenario() -> None:
+        model = FakeModel()
+        batcher = Batcher(model, lanes=2, max_batch=4)
+        both = await submitted(batcher.submit([5, 6]))
+        async with asyncio.timeout(20):
+            await asyncio.gather(model.running(), model.running())
+        model.let_through()
+        assert await both == ([10, 12], 1)
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_image_is_not_alone_while_another_waits() -> None:
+    async def scenario() -> None:
+        model = FakeModel(free=True)
+        batcher = Batcher(model, lanes=1, max_batch=1)
+        await batcher.submit([1, 2])
+        assert model.alone == [False, True]
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 3])
 def test_request_right_after_an_answer_finds_a_free_lane(lanes: int) -> None:
     async def one_after_the_other(batcher: Batcher[int, int], first: int) -> None:

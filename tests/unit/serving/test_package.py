@@ -7,6 +7,7 @@ import json
 import math
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +215,6 @@ def test_weights_of_another_architecture_are_refused(
 def test_manifest_of_an_impossible_model_is_refused(
     folder: Path, values: dict[str, Any], message: str
 ) -> None:
-    from dataclasses import replace
-
     manifest = replace(read_package(folder)[0], **values)
     (folder / MANIFEST).write_text(manifest.to_json())
     with pytest.raises(PackageError, match=message):
@@ -225,6 +224,19 @@ def test_manifest_of_an_impossible_model_is_refused(
 def test_manifest_survives_writing_and_reading() -> None:
     manifest = manifest_for(b"weights", labels=("Löwchen", "Pug", "Chow"))
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_version_tells_what_decides_a_prediction_and_nothing_else() -> None:
+    manifest = manifest_for(b"weights")
+    same: list[dict[str, Any]] = [{"name": "another"}, {"origin": {"seed": 1}}]
+    other: list[dict[str, Any]] = [
+        {"backbone": "resnet50"}, {"labels": ("Pug", "Beagle")}, {"dog_score": None},
+        {"weights_sha256": "0" * 64}, {"head": (1280, 5, 2)},
+        {"preprocess": replace(manifest.preprocess, crop=200)},
+    ]  # fmt: skip
+    assert {replace(manifest, **change).version for change in same} == {manifest.version}
+    versions = {replace(manifest, **change).version for change in other}
+    assert len(versions - {manifest.version}) == len(other)
 
 
 def test_archive_has_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
