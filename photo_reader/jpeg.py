@@ -80,9 +80,10 @@ class _Walk:
         if at + max(length, 2) > len(self._data):
             self._done = True
             return at
-        if length < 2:
+        is_needed = marker == _SOS or marker in _FRAMES or marker in _KEPT
+        if length < 2 and is_needed:
             raise corrupt(f"JPEG: a segment (marker FF{marker:02X}) of {length} bytes")
-        end = at + length
+        end = at + max(length, 2)
         if marker == _SOS:
             return self._take_scan(at, end)
         if marker in _FRAMES:

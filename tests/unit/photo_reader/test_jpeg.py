@@ -63,6 +63,13 @@ def test_sound_file_of_a_rare_process_is_unsupported_by_name(marker: int, words:
         read(data, 384)
 
 
+def test_length_that_is_none_of_a_segment_that_nobody_needs_costs_nothing() -> None:
+    plain = saved(flag(), "JPEG")
+    assert read(jpeg_with(plain, b"\xff\xe5\0\0"), 384).width == 96
+    with pytest.raises(PhotoError, match="CORRUPT"):
+        read(jpeg_with(plain, b"\xff\xdb\0\0"), 384)
+
+
 def test_large_jpeg_of_one_pass_is_read_in_the_callers_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
