@@ -1,6 +1,7 @@
 """What a checkpoint keeps, whose it is, and that a half-written one never takes its place."""
 
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,21 @@ def test_half_a_checkpoint_never_takes_the_place_of_the_one_before(
         save(kept, IDENTITY, Run(epoch=9), *parts())
 
     assert (kept / FILE).read_bytes() == whole
+
+
+def test_checkpoint_is_on_the_disk_before_it_takes_that_place(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, synced = (kept / FILE).read_bytes(), list[int]()
+
+    def fsync(number: int) -> None:
+        assert (kept / FILE).read_bytes() == whole
+        synced.append(os.fstat(number).st_size)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save(kept, IDENTITY, Run(epoch=9), *parts())
+
+    assert synced == [(kept / FILE).stat().st_size]
 
 
 def test_new_checkpoint_replaces_the_one_before_and_leaves_nothing_else(kept: Path) -> None:

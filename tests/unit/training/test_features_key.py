@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save
 
 import photo_reader
 from serving.preprocess import PreprocessSpec
@@ -16,7 +17,7 @@ from training import features as module
 from training.backbones import Pretrained, load_pretrained
 from training.data.dataset import DataSet
 from training.errors import JobError
-from training.feature_file import FILE, Features, SplitFeatures, describe, read, write
+from training.feature_file import DESCRIPTION, FILE, Features, SplitFeatures, describe, read, write
 from training.features import from_channel, from_photos, wanted_key
 from training.workers import Workers
 
@@ -254,3 +255,37 @@ def test_features_appear_whole_or_not_at_all(
 
     assert path.read_bytes() == before
     assert not math.isnan(read(path).splits["train"].views.sum().item())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda path: path.unlink(), id="gone"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:50]), id="cut off"),
+        pytest.param(lambda path: save_with(path, "{"), id="no JSON"),
+        pytest.param(lambda path: save_with(path, "{}"), id="nothing in the header"),
+        pytest.param(lambda path: save_with(path, '{"splits": {}, "key": {"x": 1}}'), id="no key"),
+        pytest.param(lambda path: save_with(path, "[]"), id="a list"),
+    ],
+)
+def test_file_of_features_that_is_damaged_is_refused_by_its_name(
+    damage: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / FILE
+    write(path, features())
+    damage(path)
+    with pytest.raises(JobError, match=r"features\.safetensors: not features written by"):
+        read(path)
+
+
+def save_with(path: Path, header: str) -> None:
+    path.write_bytes(save({"a": torch.zeros(1)}, metadata={"features": header}))
+
+
+def test_files_in_the_channel_have_the_names_that_jobs_read() -> None:
+    assert (FILE, DESCRIPTION) == ("features.safetensors", "features.json")
+
+
+def test_features_go_into_folders_that_are_made_for_them(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "b" / FILE, features())
+    assert read(tmp_path / "a" / "b" / FILE).labels == features().labels

@@ -57,20 +57,20 @@ def test_class_without_photos_is_left_out_and_those_behind_it_stay() -> None:
 
 
 def test_mistakes_are_ordered_by_number_then_by_name() -> None:
-    ranked = ((1,), (1,), (1,), (), (2,), (2,), (0,), (0,))
+    ranked = ((1,), (1,), (1,), (), (), (2,), (2,), (0,))
 
     (row,) = Answers((0,) * 8, ranked).per_class(("Pug", "Dhole", "Beagle"))
 
     assert list(row["mistaken_for"].items()) == [  # type: ignore[attr-defined]
         ("Dhole", 3),
         ("Beagle", 2),
-        ("no dog", 1),
+        ("no dog", 2),
     ]
-    assert row["top1"] == 0.25
+    assert row["top1"] == 0.125
 
 
 def test_metrics_of_a_split_are_rounded_to_four_places_under_their_names() -> None:
-    ranked = ((0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (4, 3, 2, 0, 1))
+    ranked = ((0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (4, 1, 2, 0, 3))
     labels = ("a", "b", "c", "d", "e")
 
     found = Answers((0, 0, 1), ranked).to_json(labels)
