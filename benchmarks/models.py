@@ -13,7 +13,7 @@ from training.backbones import Pretrained, load_pretrained
 
 RESNET50 = "resnet50_v1"
 MODELS = (starter.BACKBONE, RESNET50)
-KEPT = ROOT / ".local" / "benchmarks" / f"{RESNET50}.safetensors"
+KEPT = ROOT / ".local" / "weights" / f"{RESNET50}.safetensors"  # `make weights` puts it there too
 
 
 def pretrained(name: str) -> Pretrained:

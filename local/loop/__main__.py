@@ -2,7 +2,8 @@
 
     --data DIR   the data set: train/, valid/ and test/ folders of class folders, or one folder
     --out FILE   the figures as JSON (default loop.json)
-    --set K=V    changes training/jobs/config.toml for this run, e.g. tuning.max_jobs=4
+    --config F   another configuration of the jobs than training/jobs/config.toml
+    --set K=V    changes it for this run, e.g. tuning.max_jobs=4
 
 Every artefact and plot goes below .local/loop. Each step is a command that can be run alone, on AWS
 too; the log there names them all.
@@ -40,6 +41,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make loop", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("loop.json"))
+    parser.add_argument("--config", type=Path)
     parser.add_argument("--set", action="append", default=[])
     return parser.parse_args(arguments)
 
@@ -52,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
         if args.data is not None:
             console.print(f"{args.data}: no such folder.", style="red", markup=False)
         console.print(NO_DATA, markup=False, highlight=False)
+        return 2
+    if args.config is not None and not args.config.is_file():
+        console.print(f"{args.config}: no such file.", style="red", markup=False)
         return 2
     # A plain kill must stop the cloud too, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -80,7 +85,8 @@ def _run(args: argparse.Namespace, console: Console, began: float) -> None:
                 cloud.start()
                 cloud.client("s3").create_bucket(Bucket=DATA_BUCKET)
             env = cloud.environment() | {"PYTHONUNBUFFERED": "1"}  # lines arrive as they are made
-            for command in Commands(args.data.resolve(), WORK, args.set).all():
+            config = args.config.resolve() if args.config else None
+            for command in Commands(args.data.resolve(), WORK, args.set, config).all():
                 steps.run(command.title, command.words, env, ROOT, echo=True)
         finally:
             cloud.stop()

@@ -28,11 +28,12 @@ class Command:
 
 @dataclass(frozen=True)
 class Commands:
-    """`settings` are TABLE.KEY=VALUE changes of the jobs' configuration."""
+    """`settings` are TABLE.KEY=VALUE changes of the jobs' configuration, `config` another one."""
 
     data: Path
     out: Path
     settings: Sequence[str]
+    config: Path | None = None
 
     def all(self) -> Iterator[Command]:
         """In the order in which they run."""
@@ -49,5 +50,16 @@ class Commands:
 
     def _jobs(self, name: str, *words: str) -> Command:
         settings = [part for setting in self.settings for part in ("--set", setting)]
-        start = [_SDK, "-m", "training.jobs", *settings, "--out", str(self.out), "--stack", STACK]
+        config = ["--config", str(self.config)] if self.config else []
+        start = [
+            _SDK,
+            "-m",
+            "training.jobs",
+            *config,
+            *settings,
+            "--out",
+            str(self.out),
+            "--stack",
+            STACK,
+        ]
         return Command(name, [*start, name, *words])

@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--seed", type=int, help="the same photo for the same seed")
     evaluate = commands.add_parser("evaluate")
     evaluate.add_argument("--data", type=Path, required=True, help="folder: its test split")
+    evaluate.add_argument(
+        "--clean-up", action="store_true", help="delete this run's photos and rows afterwards"
+    )
     image = commands.add_parser("image")
     image.add_argument(
         "--repository", default="breed-classifier-serving", help="in ECR; default %(default)s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -97,6 +97,7 @@ def evaluate_all(options: argparse.Namespace, console: Console) -> int:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     content = comparison.to_json(result, verdict)
     (options.out / EVALUATION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _leave(options, console, sdk, deployed, photos)
     if verdict.problem:
         raise CommandError(f"The pipeline is not what the training job measured: {verdict.problem}")
     return 0
@@ -107,6 +108,21 @@ def push_image(options: argparse.Namespace, console: Console) -> int:
     address = image.make(options.repository, console)
     console.print(f"ServingImage={address}", markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _leave(
+    options: argparse.Namespace, console: Console, sdk: Sdk, deployed: stack.Stack,
+    photos: Sequence[evaluate.Shown],
+) -> None:  # fmt: skip
+    """The photos and rows of the run are among a user's own: gone on request, else told."""
+    prefix = photos[0].key.rpartition("/")[0]
+    where = f"s3://{deployed.bucket}/{prefix}/ and in table {deployed.table}"
+    if options.clean_up:
+        evaluate.clean_up(sdk.client, deployed, photos)
+        words = f"deleted: {len(photos)} photos and rows in {where}"
+    else:
+        words = f"{len(photos)} photos and rows stay in {where}; --clean-up deletes a run's own"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _offline(out: Path) -> comparison.Offline:

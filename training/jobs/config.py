@@ -10,7 +10,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class JobSettings:
     volume_gb: int
     max_runtime_s: int
     max_wait_s: int
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,13 @@ def _typed(content: dict[str, Any], table: str, shape: Any) -> dict[str, Any]:
     """The table's values, each of the type that `shape` declares."""
     values = content.get(table, {})
     declared = {field.name: field.type for field in fields(shape)}
+    optional = {field.name for field in fields(shape) if field.default is not MISSING}
     for key in values.keys() - declared.keys():
         raise ValueError(f"[{table}] {key} is not known; there is {', '.join(declared)}")
     for key, kind in declared.items():
         if key not in values:
+            if key in optional:
+                continue
             raise ValueError(f"[{table}] {key} is missing")
         wanted = {"str": str, "int": int, "list[str]": list}[str(kind)]
         if not isinstance(values[key], wanted) or isinstance(values[key], bool):

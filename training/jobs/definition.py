@@ -16,6 +16,7 @@ from typing import Any
 
 from training.jobs.config import JobSettings, checked_hyperparameter
 from training.jobs.source import PROGRAM
+from training.jobs.weights import Weights
 from training.metric_lines import METRIC_DEFINITIONS
 
 _SUFFIX = string.ascii_lowercase + string.digits
@@ -23,12 +24,20 @@ _SUFFIX = string.ascii_lowercase + string.digits
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs run and what they start from: S3 URIs without a slash at the end."""
+    """Where jobs run and what they start from: S3 URIs without a slash at the end.
+
+    `weights` is None where the backbone brings its own.
+    """
 
     image: str
     role: str
     source: str
     output: str
+    weights: Weights | None = None
+
+    def channels(self, own: Mapping[str, str]) -> list[dict[str, Any]]:
+        """A job's own input channels (S3 URIs by name) and the one that all jobs share."""
+        return channels({**own, "weights": self.weights.uri} if self.weights else own)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ def training_request(job: Job, place: Place, settings: JobSettings) -> dict[str,
             "MetricDefinitions": metric_definitions(),
         },
         "HyperParameters": script_mode(job.hyperparameters, place.source),
-        "InputDataConfig": channels(job.channels),
+        "InputDataConfig": place.channels(job.channels),
         "OutputDataConfig": {"S3OutputPath": place.output},
         "ResourceConfig": {
             "InstanceType": settings.instance_type,

@@ -27,6 +27,7 @@ UPLOADS_AT_ONCE = 8
 SILENCE_S = 420.0
 _POLL_S = 1.0
 _KEYS_A_READ = 100  # BatchGetItem's limit
+_KEYS_A_DELETE = 1000  # DeleteObjects' limit
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,22 @@ def upload(s3: Any, bucket: str, photos: Sequence[Shown], progress: Callable[[in
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         for count, _ in enumerate(pool.map(send, photos), start=1):
             progress(count)
+
+
+def clean_up(clients: Callable[[str], Any], stack: Stack, photos: Sequence[Shown]) -> None:
+    """Delete the run's photos and their rows; in a bucket with versions, S3 keeps the old ones.
+
+    Raises CommandError for what cannot be deleted.
+    """
+    keys_of_run = [photo.key for photo in photos]
+    s3, table = clients("s3"), clients("dynamodb")
+    for start in range(0, len(keys_of_run), _KEYS_A_DELETE):
+        chunk = [{"Key": key} for key in keys_of_run[start : start + _KEYS_A_DELETE]]
+        answer = s3.delete_objects(Bucket=stack.bucket, Delete={"Objects": chunk, "Quiet": True})
+        for failure in answer.get("Errors", []):
+            raise CommandError(f"{failure['Key']} cannot be deleted: {failure.get('Message')}")
+    for key in keys_of_run:
+        table.delete_item(TableName=stack.table, Key={"image_key": {"S": key}})
 
 
 def _wait(

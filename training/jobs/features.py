@@ -31,10 +31,11 @@ class Aws(Protocol):
         """CreateTrainingJob."""
 
 
-def key(config: Config, data: DataSet, code: Source, image: str) -> str:
+def key(config: Config, data: DataSet, code: Source, place: Place) -> str:
     """Twelve hex digits of everything that decides the features: a changed plot is none of it."""
     chosen = {k: v for k, v in config.hyperparameters.items() if k in FEATURE_HYPERPARAMETERS}
-    text = json.dumps([chosen, data.digest, code.features_digest, image], sort_keys=True)
+    made_of = [code.features_digest, place.image, place.weights and place.weights.version]
+    text = json.dumps([chosen, data.digest, *made_of], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -48,7 +49,7 @@ def ensure(
     if not config.shares_features:
         say("the backbone is trained or tuned: no shared features, every job computes its own")
         return None
-    sagemaker, digest = aws.client("sagemaker"), key(config, data, code, place.image)
+    sagemaker, digest = aws.client("sagemaker"), key(config, data, code, place)
     name = _existing(sagemaker, aws.client("s3"), digest)
     if name:
         say(f"features of {name}: same backbone, views, data and code")

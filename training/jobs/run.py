@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from training.jobs import source
+from training.jobs import source, weights
 from training.jobs.config import Config
 from training.jobs.definition import Place
 from training.jobs.inputs import DataSet, look
@@ -43,6 +43,7 @@ def prepare(config: Config, data_uri: str | None, stack: str, console: Console) 
         role=sdk.role(stack),
         source=source.upload(code, s3, sdk.bucket, config.jobs.name),
         output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
+        weights=weights.ready(config.jobs.weights, s3, sdk.bucket, config.jobs.name),
     )
     run = Run(sdk, config, place, data, code, console)
     run.say(f"data {data.uri} ({data.objects} objects, {data.digest}), code {code.digest}")

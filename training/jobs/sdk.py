@@ -32,7 +32,7 @@ from sagemaker.train.tuner import HyperparameterTuner
 
 from training.jobs import roles
 from training.jobs.config import Categorical, Config, JobSettings, Range, TuningSettings
-from training.jobs.definition import Place, channels, metric_definitions, script_mode
+from training.jobs.definition import Place, metric_definitions, script_mode
 from training.jobs.errors import UsageError
 from training.metric_lines import OBJECTIVE
 
@@ -115,7 +115,7 @@ class Sdk:
     ) -> None:
         """CreateHyperParameterTuningJob by the SDK's tuner over toolkit-form training jobs."""
         tuner(self._session, config, place).tune(
-            inputs=[shapes.Channel(**transform(c, "Channel")) for c in channels(uris)],
+            inputs=[shapes.Channel(**transform(c, "Channel")) for c in place.channels(uris)],
             job_name=name,
             wait=False,
         )

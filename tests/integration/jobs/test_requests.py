@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from tests.aws_model import problems
 from tests.integration.jobs.conftest import LOCAL_BUCKET, Launcher
 from tests.integration.jobs.recorder import Recorder
+from tests.photos import ROOT
 from training.debugger.managed import COLLECTIONS, EVERY_STEP
 from training.debugger.managed import RULES as MANAGED_RULES
 from training.metric_lines import METRIC_DEFINITIONS, OBJECTIVE
 
+DATA = f"s3://{LOCAL_BUCKET}/breeds/data"
 BEST = {"lr": "0.02", "batch-size": "64"}
 RULES = {"Overfit": "IssuesFound"}
 
@@ -216,6 +219,28 @@ def test_data_beside_the_prefix_is_in_no_job(launcher: Launcher, recorder: Recor
     uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
     assert uri == f"s3://{LOCAL_BUCKET}/breeds/data/"
     assert f"data {uri} (3 objects, " in output
+
+
+def test_weights_of_a_configuration_are_in_every_jobs_channels(
+    launcher: Launcher, recorder: Recorder, tmp_path: Path
+) -> None:
+    file = tmp_path / "resnet.safetensors"
+    file.write_bytes(b"weights")
+    setting = f"jobs.weights={file}"
+    recipe = str(ROOT / "training" / "jobs" / "recipes" / "resnet50.toml")
+    launcher.locally("--config", recipe, "--set", setting, "tune", "--data", DATA)
+    launcher.locally("--config", recipe, "--set", setting, "train", "--data", DATA)
+
+    _checked(recorder)
+    search = recorder.sent("CreateHyperParameterTuningJob")[0]["TrainingJobDefinition"]
+    for job in (*recorder.sent("CreateTrainingJob"), search):
+        channels = {
+            c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"]
+            for c in job["InputDataConfig"]
+        }
+        assert channels["weights"].startswith(f"s3://{LOCAL_BUCKET}/resnet50/weights/")
+    # AND the photos' features were computed once
+    assert len(recorder.sent("CreateTrainingJob")) == 2
 
 
 def test_training_without_a_search_says_what_to_do(launcher: Launcher) -> None:

@@ -97,3 +97,18 @@ def test_two_runs_never_share_a_key(tmp_path: Path) -> None:
     first, second = _photos(tmp_path, 3), _photos(tmp_path, 3)
 
     assert not {photo.key for photo in first} & {photo.key for photo in second}
+
+
+def test_clean_up_deletes_the_runs_photos_and_rows_and_no_others(
+    stack: Stack, tmp_path: Path
+) -> None:
+    photos = _photos(tmp_path, 3)
+    for key in [photo.key for photo in photos] + ["uploads/mine.jpg"]:
+        _client("s3").put_object(Bucket=stack.bucket, Key=key, Body=b"x")
+        _client("dynamodb").put_item(TableName=stack.table, Item={"image_key": {"S": key}})
+    evaluate.clean_up(_client, stack, photos)
+
+    left = _client("s3").list_objects_v2(Bucket=stack.bucket)["Contents"]
+    rows = _client("dynamodb").scan(TableName=stack.table)["Items"]
+    assert [entry["Key"] for entry in left] == ["uploads/mine.jpg"]
+    assert [row["image_key"]["S"] for row in rows] == ["uploads/mine.jpg"]
