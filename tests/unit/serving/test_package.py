@@ -239,6 +239,18 @@ def test_version_tells_what_decides_a_prediction_and_nothing_else() -> None:
     assert len(versions - {manifest.version}) == len(other)
 
 
+def test_version_of_a_manifest_stays_what_it_was() -> None:
+    """Packages carry it: another way to compute it would refuse all that have been made."""
+    assert manifest_for(b"weights").version == "6b3a75f77f5d"
+
+
+def test_archive_holds_no_time(tmp_path: Path) -> None:
+    write_archive(tmp_path / "one.tar.gz", {"a": b"1"})
+    assert (tmp_path / "one.tar.gz").read_bytes()[4:8] == bytes(4)  # RFC 1952: MTIME
+    with tarfile.open(tmp_path / "one.tar.gz") as archive:
+        assert archive.getmember("a").mtime == 0
+
+
 def test_archive_has_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
     contents = {"b/c.txt": b"1", "a.txt": b"2", "b/a.txt": b"3"}
     write_archive(tmp_path / "one.tar.gz", contents)
