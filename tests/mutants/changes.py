@@ -170,9 +170,10 @@ def _is_logging(node: cst.BaseExpression) -> bool:
 
 
 def _is_type(node: cst.CSTNode) -> bool:
-    """`Record = dict[str, Any]`."""
+    """`Record = dict[str, Any]`, `T = TypeVar("T")`."""
     kind = m.Name(m.MatchIfTrue(TYPES.__contains__))
-    return bool(m.matches(node, m.Assign(value=m.Subscript(value=kind))))
+    variable = m.Call(func=m.Name("TypeVar"))
+    return bool(m.matches(node, m.Assign(value=m.Subscript(value=kind) | variable)))
 
 
 class _Functions(cst.CSTVisitor):

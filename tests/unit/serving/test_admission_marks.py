@@ -40,6 +40,15 @@ def test_overflow_counts_as_a_flood_from_a_twentieth_of_a_second_on() -> None:
         assert len(door.queue.sheds) == sheds
 
 
+def test_overflow_of_exactly_that_time_is_a_flood() -> None:
+    door = Door()
+    door.now = 0.0
+    filled(door)
+    door.now = BURST_S
+    assert not door.lets_in()
+    assert len(door.queue.sheds) == 1
+
+
 def test_server_that_stays_full_is_flooded_although_requests_leave_all_the_time() -> None:
     door = Door()
     for _ in range(5):
@@ -118,6 +127,17 @@ def test_each_second_of_a_flood_is_judged_by_its_own_requests() -> None:
     door.now += 1.001
     door.queue.unanswered = 2
     assert door.lets_in()
+
+
+def test_next_judgement_is_a_second_after_the_last() -> None:
+    door = flooded()
+    count(door, came=100, refused=100)
+    door.now += 1.001
+    count(door, came=1, refused=1)  # judged: still a flood
+    count(door, came=200, refused=0)
+    door.now += 0.8
+    door.queue.unanswered = 2
+    assert not door.lets_in()
 
 
 @pytest.mark.parametrize(("silence_s", "over"), [(1.999, False), (2.0, True)])

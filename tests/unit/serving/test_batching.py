@@ -306,3 +306,15 @@ def test_what_runs_for_nobody_is_unanswered_until_its_lane_is_free() -> None:
         batcher.close()
 
     asyncio.run(scenario())
+
+
+def test_lanes_threads_are_named_so_that_a_dump_of_stacks_tells_them() -> None:
+    def who(items: Sequence[int], *, alone: bool) -> list[str]:
+        return [threading.current_thread().name for _ in items]
+
+    async def scenario() -> None:
+        batcher: Batcher[int, str] = Batcher(who, lanes=1, max_batch=1)
+        assert await batcher.submit([1]) == (["lane_0"], 1)
+        batcher.close()
+
+    asyncio.run(scenario())

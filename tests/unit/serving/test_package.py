@@ -265,7 +265,7 @@ def test_archive_reaching_outside_its_folder_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("../evil.txt"))
     (tmp_path / "out").mkdir()
-    with pytest.raises(PackageError, match="cannot be unpacked: .*outside"):
+    with pytest.raises(PackageError, match=r"cannot be unpacked: .*outside"):
         unpack(tmp_path / "evil.tar.gz", tmp_path / "out")
     assert not (tmp_path / "evil.txt").exists()
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from serving.preprocess import PreprocessSpec
 from tests.unit.training.small import LABELS, features
+from training import batches, loop
 from training.batches import FeatureBatches, PhotoBatches, normalised, order
 from training.data.dataset import DataSet
 from training.errors import JobError
@@ -19,13 +20,17 @@ SPEC = PreprocessSpec(32, 32, "bicubic", (0.5, 0.25, 0.125), (0.5, 0.25, 0.1))
 
 
 def test_order_is_a_permutation_by_seed_and_epoch_cut_into_batches() -> None:
-    batches = order(7, 3, 20, 8)
+    found = order(7, 3, 20, 8)
 
-    assert [len(batch) for batch in batches] == [8, 8, 4]
-    assert sorted(torch.cat(batches).tolist()) == list(range(20))
-    assert torch.equal(torch.cat(order(7, 3, 20, 8)), torch.cat(batches))
+    assert [len(batch) for batch in found] == [8, 8, 4]
+    assert sorted(torch.cat(found).tolist()) == list(range(20))
+    assert torch.equal(torch.cat(order(7, 3, 20, 8)), torch.cat(found))
     others = [torch.cat(order(*numbers, 20, 8)).tolist() for numbers in ((8, 3), (7, 4))]
-    assert torch.cat(batches).tolist() not in others
+    assert torch.cat(found).tolist() not in others
+
+
+def test_order_views_and_dropout_are_drawn_apart() -> None:
+    assert len({batches._ORDER, batches._VIEWS, loop._DROPOUT}) == 3
 
 
 def test_features_of_the_asked_photos_come_with_their_labels() -> None:
@@ -137,7 +142,7 @@ def test_photo_that_breaks_during_the_training_ends_it(data: DataSet) -> None:
     source = PhotoBatches(data, readable(data), SPEC, views=1)
     data.train[3].path.write_bytes(b"broken")
 
-    with pytest.raises(JobError, match="a photo of train could be read before, not now"):
+    with pytest.raises(JobError, match=r"a photo of train could be read before, not now: (?!None)"):
         list(source.train(1, [torch.tensor([0, 3])]))
 
 
