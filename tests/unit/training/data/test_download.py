@@ -13,7 +13,7 @@ import pytest
 from tests.unit.training.data.archive_server import Site, archive, serving
 from tests.unit.training.data.photos import small_set
 from training.data.dataset import DataSet
-from training.data.download import Download, Progress, download, record_path
+from training.data.download import DOG_IMAGES, Download, Progress, download, record_path
 from training.data.errors import DataError
 from training.data.fetch import ATTEMPTS, fetch
 from training.data.unpack import unpack
@@ -327,3 +327,25 @@ def test_entries_that_cannot_be_files_unpack_nothing(
     with pytest.raises(DataError, match=reason):
         unpack(path, tmp_path / "photos", lambda done, total: None)
     assert not (tmp_path / "photos").exists()
+
+
+def test_expected_sha256_may_be_in_capitals(site: Site, tmp_path: Path) -> None:
+    digest = hashlib.sha256(CONTENT).hexdigest().upper()
+    progress = Progress(_no_progress, _no_progress)
+    assert download(site.url, tmp_path / "dogs", digest, progress).size == len(CONTENT)
+
+
+def test_archive_that_came_from_another_address_is_fetched_anew(site: Site, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(site.url, tmp_path / "dogs", None, Progress(_no_progress, stop))
+    other = site.url + "?other"
+    record = download(other, tmp_path / "dogs", None, Progress(_no_progress, _no_progress))
+    assert (record.url, len(site.requests)) == (other, 2)
+
+
+def test_usual_data_set_is_udacitys() -> None:
+    assert DOG_IMAGES.startswith("https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/")
+    assert DOG_IMAGES.endswith("/dogImages.zip")
