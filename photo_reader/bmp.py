@@ -6,7 +6,9 @@ from photo_reader.container import LIGHT_PIXELS, Container
 from photo_reader.errors import truncated
 from photo_reader.icc import MAX_PROFILE_BYTES
 
-_OLD_HEADER, _V5_HEADER = 12, 124
+# The layout of a Container whose pixels are run lengths.
+RUNS = "runs"
+_OLD_HEADER, _FULL_HEADER, _V5_HEADER = 12, 40, 124
 _RUN_LENGTHS = (1, 2)
 
 
@@ -20,11 +22,28 @@ def parse(data: bytes) -> Container:
         compression = 0
     else:
         width, height = map(abs, struct.unpack_from("<ii", data, 18))
-        (compression,) = struct.unpack_from("<I", data, 30)
+        compression = _uint(data, 30) if header >= _FULL_HEADER else 0
     profile = _profile(data) if header == _V5_HEADER else b""
-    # Pillow unpacks run lengths one by one in Python.
-    heavy = compression in _RUN_LENGTHS or width * height > LIGHT_PIXELS
-    return Container("BMP", (data,), (width, height), profile=profile, is_heavy=heavy)
+    has_runs = compression in _RUN_LENGTHS
+    return Container(
+        "BMP",
+        (_with_sound_palette(data, header),),
+        (width, height),
+        profile=profile,
+        layout=RUNS if has_runs else "",
+        # Run lengths are unpacked one by one in Python.
+        is_heavy=has_runs or width * height > LIGHT_PIXELS,
+    )
+
+
+def _with_sound_palette(data: bytes, header: int) -> bytes:
+    """With no more colours than its pixels can name."""
+    if header < _FULL_HEADER:
+        return data
+    bits = int.from_bytes(data[28:30], "little")
+    if bits > 8 or _uint(data, 46) <= 1 << bits:
+        return data
+    return b"".join((data[:46], struct.pack("<I", 1 << bits), data[50:]))
 
 
 def _profile(data: bytes) -> bytes:
@@ -33,3 +52,7 @@ def _profile(data: bytes) -> bytes:
         return b""
     start, size = struct.unpack_from("<II", data, 126)
     return data[14 + start : 14 + start + size] if size <= MAX_PROFILE_BYTES else b""
+
+
+def _uint(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "little")

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from photo_reader import pixels
+from photo_reader import bmp, bmp_runs, pixels
 from photo_reader.container import Container
 from photo_reader.cut_jpeg import CutFile, check_rows
 from photo_reader.errors import PhotoError, corrupt, truncated, unsupported
@@ -119,6 +119,8 @@ def _open(container: Container, data: bytes) -> Image.Image:
     if container.kind == "AVIF":
         # One for each processor by default, and each has 8 MB of addresses of the worker's budget.
         module.DEFAULT_MAX_THREADS = _AVIF_THREADS
+    if container.kind == "BMP" and container.layout == bmp.RUNS:
+        data = bmp_runs.unpacked(data)
     try:
         image: Image.Image = getattr(module, plugin)(io.BytesIO(data))
     except SyntaxError as error:

@@ -26,6 +26,7 @@ _KEPT = {_DQT, _DHT, _DAC, _DRI}
 _WITHOUT_LENGTH = {0x01, _SOI, *range(0xD0, 0xD8)}
 _FRAMES = {*range(0xC0, 0xD0)} - {_DHT, _DAC, 0xC8}
 _PROGRESSIVE = 0xC2
+_SOF55 = 0xF7  # the frame of JPEG-LS (ITU-T T.87), which has JPEG's first bytes
 _UNSUPPORTED = {
     0xC3: "lossless",
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical"),
@@ -86,6 +87,8 @@ class _Walk:
         end = at + max(length, 2)
         if marker == _SOS:
             return self._take_scan(at, end)
+        if marker == _SOF55 and self._frame is None:
+            raise unsupported("JPEG-LS files are not accepted")
         if marker in _FRAMES:
             self._take_frame(marker, at, end)
         elif marker in _KEPT:

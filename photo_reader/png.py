@@ -19,7 +19,7 @@ _GREY, _RGB, _PALETTE = 0, 2, 3
 def parse(data: bytes) -> Container:
     """Raises PhotoError."""
     chunks, pixels, is_cut = _walk(data)
-    width, height, depth, colour = _header(chunks)
+    width, height, depth, colour = _header(chunks, len(data))
     transparency = chunks.get(b"tRNS", b"")
     transparent = None
     if depth == 16 and colour == _GREY and len(transparency) >= 2:
@@ -60,12 +60,14 @@ def _walk(data: bytes) -> tuple[dict[bytes, bytes], list[bytes], bool]:
     raise corrupt(f"PNG: more than {MAX_CHUNKS} chunks")
 
 
-def _header(chunks: dict[bytes, bytes]) -> tuple[int, int, int, int]:
+def _header(chunks: dict[bytes, bytes], size: int) -> tuple[int, int, int, int]:
     """Width, height, bit depth, colour type."""
     if b"CgBI" in chunks:
         raise unsupported("Apple's own variant of PNG (CgBI) is not accepted")
     head = chunks.get(b"IHDR", b"")
     if len(head) < 13:
+        if size >= len(SIGNATURE) + 8 + 13:
+            raise corrupt("PNG: it does not begin with its header")
         raise truncated("PNG: the file is cut off within its header")
     width, height, depth, colour = struct.unpack_from(">IIBB", head)
     if depth not in _DEPTHS.get(colour, ()):

@@ -106,6 +106,18 @@ def bmp_of_runs() -> bytes:
     return bmp(8, 1, _TABLE, lower + upper + b"\0\1")
 
 
+def bmp_of_runs_that_end_early() -> bytes:
+    """RLE4: literal runs of an odd length; the upper half is left out, so it has index 0."""
+    row = bytes((0, 3, 0x11, 0x10)) * 2 + bytes((_WIDTH - 6, 0x11, 0, 0))
+    return bmp(4, 2, _TABLE, row * (_HEIGHT // 2) + b"\0\1")
+
+
+def bmp_that_announces_too_many_colours() -> bytes:
+    lower = b"\1" * _WIDTH
+    upper = bytes(_WIDTH // 2) + b"\1" * (_WIDTH // 2)
+    return bmp(8, 0, _TABLE * 150, lower * (_HEIGHT // 2) + upper * (_HEIGHT // 2))
+
+
 def bmp_of_one_bit() -> bytes:
     lower = b"\xff" * (_WIDTH // 8)
     upper = bytes(_WIDTH // 16) + b"\xff" * (_WIDTH // 16)
@@ -205,6 +217,10 @@ VARIANTS: dict[str, Case] = {
     "png in pieces of one byte": Case(png_in_many_pieces),
     "png in Display P3 by cICP": Case(png_of_wide_primaries, within=8),
     "bmp of runs": Case(bmp_of_runs),
+    "bmp of runs that end early": Case(
+        bmp_of_runs_that_end_early, quarters=(BLUE, BLUE, ORANGE, ORANGE)
+    ),
+    "bmp of 8 bits with 300 colours": Case(bmp_that_announces_too_many_colours),
     "bmp of one bit": Case(bmp_of_one_bit),
     "bmp of 16 bits": Case(bmp_of_sixteen_bits),
     "bmp of OS/2": Case(bmp_of_os2),
