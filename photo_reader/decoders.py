@@ -103,8 +103,9 @@ def _decode_other(container: Container, least_px: int) -> tuple[Image.Image, tup
                 size = image.size
             image.load()
             picture = image
-            if layout.startswith("LA16"):
-                picture, layout = pixels.grey_and_alpha(image, layout), ""
+            if layout.startswith(("LA16", "La16")):
+                picture = pixels.grey_and_alpha(image, layout)
+                layout = "La" if layout.startswith("La") else ""
             of_plane = "" if len(container.files) > 1 else layout
             small.append(pixels.reduced(picture, least_px, of_plane, container.transparent))
     if len(small) > 1:

@@ -55,6 +55,8 @@ def _plain(image: Image.Image, layout: str, transparent: int | None) -> _Plain:
     """What makes 8-bit samples of a band of this picture."""
     if layout == "L":
         return lambda band: band.getchannel("L")
+    if layout == "La":
+        return lambda band: Image.merge("La", band.split()).convert("LA").convert("RGBA")
     if layout == "YCbCr":
         return lambda band: Image.merge("YCbCr", band.split()).convert("RGB")
     if image.mode.startswith("I;16"):
@@ -170,9 +172,11 @@ def merged(mode: str, planes: list[Image.Image]) -> Image.Image:
         # TIFF's a* and b* are signed, Pillow's begin at -128.
         whole[1:] = [plane.point([value ^ 128 for value in range(256)]) for plane in whole[1:]]
     picture = Image.merge(mode, whole)
+    if mode == "La":
+        picture = picture.convert("LA")
     return (
         picture if mode in ("RGB", "RGBA", "CMYK", "LAB") else picture.convert(_PLAIN_MODES[mode])
     )
 
 
-_PLAIN_MODES = {"YCbCr": "RGB", "LA": "RGBA"}
+_PLAIN_MODES = {"YCbCr": "RGB", "LA": "RGBA", "La": "RGBA", "RGBa": "RGBA"}

@@ -34,7 +34,9 @@ _PLANES = {0: "L", 1: "L", _RGB: "RGB", _CMYK: "CMYK", _YCBCR: "YCbCr", _LAB: "L
 _UNSIGNED, _SIGNED = 1, 2
 # What Pillow does not tell apart, by format and bits of the samples.
 _NUMBERS = {(_SIGNED, 16): "signed", (_UNSIGNED, 32): "unsigned"}
-_ALPHA = (1, 2)  # of ExtraSamples: associated, unassociated
+# Of ExtraSamples: opacity that the colours are multiplied by, or are not.
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+_ALPHA = (_ASSOCIATED, _UNASSOCIATED)
 
 # Handed on as they are, by the number of values at most.
 _COPIED = {
@@ -93,7 +95,7 @@ def parse(data: bytes) -> Container:
         or places.width * places.rows > LIGHT_PIXELS
         or len(places.starts) > _LIGHT_STRIPS
         or samples.compression in _HEAVY_COMPRESSIONS
-        or layout.startswith("LA16"),
+        or layout.startswith(("LA16", "La16")),
     )
 
 
@@ -186,7 +188,8 @@ def _chunky(tags: Directory, samples: _Samples) -> tuple[str, _Tags]:
     if is_grey and samples.count == 2 and bits == 16:
         # Decoded as four bytes a pixel, of which two count; differences are summed up afterwards.
         order = "I" if tags.order == "<" else "M"
-        layout = f"LA16{order}{tags.integer(Tag.PREDICTOR, 1)}"
+        kind = "La" if extra[:1] == (_ASSOCIATED,) else "LA"
+        layout = f"{kind}16{order}{tags.integer(Tag.PREDICTOR, 1)}"
         return layout, _description(samples, _RGB, (8,) * 4, (2,)) | {Tag.PREDICTOR: (1,)}
     if is_grey and bits >= 16:
         layout = _NUMBERS.get((samples.format, bits), "")
@@ -194,8 +197,8 @@ def _chunky(tags: Directory, samples: _Samples) -> tuple[str, _Tags]:
         layout += "inverted" if photometric == _WHITE_IS_ZERO else ""
         photometric = _BLACK_IS_ZERO
     elif is_grey and samples.count == 2 and bits == 8:
-        layout = "" if extra and extra[0] in _ALPHA else "L"
-        extra = (2,)
+        layout = {_ASSOCIATED: "La", _UNASSOCIATED: ""}.get(extra[0] if extra else 0, "L")
+        extra = (_UNASSOCIATED,)
     elif photometric == _CMYK:
         if extra[:1] and extra[0] in _ALPHA:
             raise unsupported("CMYK TIFF files with opacity are not accepted")
@@ -251,7 +254,7 @@ def _planes(
     if samples.bits not in (8, 16) or samples.format != _UNSIGNED or not layout:
         raise unsupported(f"planar TIFF files of {samples.bits} bits a sample are not accepted")
     if samples.photometric in (0, 1, _RGB) and samples.extra[:1] and samples.extra[0] in _ALPHA:
-        layout += "A"
+        layout += "a" if samples.extra[0] == _ASSOCIATED else "A"
     shared = (*tags.integers(Tag.YCBCR_SUBSAMPLING, 2), 2, 2)[:2] if layout == "YCbCr" else (1, 1)
     each = len(places.starts) // samples.count
     files = []

@@ -184,6 +184,31 @@ def premultiplied_tiff() -> bytes:
     )  # fmt: skip
 
 
+def premultiplied_grey_tiff(code: str, bits: int) -> bytes:
+    """0x30 at half opacity: 0x60 itself, 175 on white."""
+    scale = 257 if bits == 16 else 1
+    return tiff_of(
+        lambda first: (0x30 * scale, 0x80 * scale) if first else (0, 0),
+        code, bits, 1, Field(338, "SHORT", [1]),
+    )  # fmt: skip
+
+
+def premultiplied_planar_tiff() -> bytes:
+    """Each sample in a plane of its own."""
+    half, width = tuple(value // 2 for value in BLUE), _WIDTH // 2
+    planes = []
+    for value in (*half, 128):
+        upper = bytes((value,)) * width + bytes(width)
+        planes.append(upper * (_HEIGHT // 2) + bytes(_WIDTH * _HEIGHT // 2))
+    starts = [8 + number * len(planes[0]) for number in range(4)]
+    fields = [each for each in geometry(SIZE, (8,) * 4, 2, b"") if each.tag not in (273, 279)]
+    fields += [
+        Field(273, "LONG", starts), Field(279, "LONG", [len(plane) for plane in planes]),
+        Field(284, "SHORT", [2]), Field(338, "SHORT", [1]),
+    ]  # fmt: skip
+    return tiff(fields, b"".join(planes))
+
+
 def turned_thumbnail() -> bytes:
     """Only the second directory of the EXIF block, the thumbnail's, says how it was held."""
     first = [Field(0x010F, "ASCII", b"A camera\0")]
@@ -227,6 +252,15 @@ VARIANTS: dict[str, Case] = {
     "tiff in tiles": Case(tiled_tiff),
     "tiff in strips": Case(partial(tiff_of_many_strips, "<")),
     "tiff in strips, big endian": Case(partial(tiff_of_many_strips, ">")),
+    "tiff with premultiplied alpha in planes": Case(
+        premultiplied_planar_tiff, quarters=((137, 157, 227), WHITE, WHITE, WHITE)
+    ),
+    "tiff grey with premultiplied alpha": Case(
+        partial(premultiplied_grey_tiff, "<B", 8), quarters=((175,) * 3, WHITE, WHITE, WHITE)
+    ),
+    "tiff 16 bit grey with premultiplied alpha": Case(
+        partial(premultiplied_grey_tiff, "<H", 16), quarters=((175,) * 3, WHITE, WHITE, WHITE)
+    ),
     "tiff with premultiplied alpha": Case(
         premultiplied_tiff, quarters=((137, 157, 227), WHITE, WHITE, WHITE)
     ),
