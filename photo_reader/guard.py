@@ -11,7 +11,7 @@ What the worker's end means:
 | used up its CPU time (the machine being busy does not count) | TOO_SLOW |
 | crashed twice, in two workers, each with its whole memory | CORRUPT |
 | crashed with less memory than it should have, or was killed (out of memory) | MemoryError |
-| gave no answer within the wall-clock limit, and was killed | TimeoutError |
+| gave no answer in time, and was killed; or others had it all the time | TimeoutError |
 | could not start | ChildProcessError |
 """
 
@@ -37,6 +37,7 @@ BUDGET_BYTES = 1300 << 20
 _SHARE_OF_MACHINE = 0.75
 # Nearly four times what the slowest acceptable picture took (64 megapixels of HEIC with opacity).
 CPU_S = 12.0
+# From a photo's turn to its answer, where the caller does not say how long it waits.
 WALL_S = 45.0
 
 _CRASHES = {
@@ -80,9 +81,8 @@ class _Worker:
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
 
-    def ask(self, request: list[bytes], within_s: float) -> tuple[int, bytes]:
+    def ask(self, request: list[bytes], deadline: float) -> tuple[int, bytes]:
         """Raises _WorkerError, TimeoutError."""
-        deadline = time.monotonic() + within_s
         for part in request:
             self._write(part, deadline)
         kind, length = REPLY.unpack(self._read(REPLY.size, deadline))
@@ -162,26 +162,43 @@ atexit.register(_guard.end)
 os.register_at_fork(after_in_child=_guard.forget)
 
 
-def read(data: bytes, least_px: int, max_pixels: int, within_s: float = WALL_S) -> Photo:
-    """Raises what the table above says, and the PhotoErrors of reading."""
-    request = [REQUEST.pack(least_px, max_pixels, len(data)), data]
-    with _guard.turn:
-        try:
-            reply = _ask(request, within_s)
-        except _WorkerError as first:
-            if first.code not in _CRASHES:
-                raise _judged(first, is_whole=True) from first
-            try:
-                reply = _ask(request, within_s)
-            except _WorkerError as second:
-                raise _judged(second, _is_whole()) from second
+def read(data: bytes, least_px: int, max_pixels: int, within_s: float | None = None) -> Photo:
+    """Raises what the table above says, and the PhotoErrors of reading.
+
+    `within_s` begins now and includes the turns of others; without it, a turn is waited for as long
+    as it takes.
+    """
+    begun = time.monotonic()
+    if not _guard.turn.acquire(timeout=-1 if within_s is None else max(0.0, within_s)):
+        raise TimeoutError("other photos were read all the time")
+    try:
+        now = time.monotonic()
+        deadline = now + WALL_S if within_s is None else begun + within_s
+        if now >= deadline:
+            raise TimeoutError("no time is left to read the photo")
+        reply = _answer([REQUEST.pack(least_px, max_pixels, len(data)), data], deadline)
+    finally:
+        _guard.turn.release()
     return unpacked(*reply)
 
 
-def _ask(request: list[bytes], within_s: float) -> tuple[int, bytes]:
+def _answer(request: list[bytes], deadline: float) -> tuple[int, bytes]:
+    """Of this worker, or after a crash of another one."""
+    try:
+        return _ask(request, deadline)
+    except _WorkerError as first:
+        if first.code not in _CRASHES:
+            raise _judged(first, is_whole=True) from first
+    try:
+        return _ask(request, deadline)
+    except _WorkerError as second:
+        raise _judged(second, _is_whole()) from second
+
+
+def _ask(request: list[bytes], deadline: float) -> tuple[int, bytes]:
     worker = _guard.running()
     try:
-        return worker.ask(request, within_s)
+        return worker.ask(request, deadline)
     except BaseException:  # whatever it is: an answer that is still to come is nobody's
         _guard.end()
         raise

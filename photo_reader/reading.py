@@ -18,19 +18,15 @@ def costs_much(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> bool
     return is_heavy(parsed(data, max_pixels), least_px)
 
 
-def read_guarded(data: bytes, least_px: int, max_pixels: int, within_s: float) -> Photo:
-    """`read` of a photo that costs much, given up after so many seconds (TimeoutError)."""
-    from photo_reader import guard
-
-    return guard.read(data, least_px, max_pixels, within_s)
-
-
-def read(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> Photo:
+def read(
+    data: bytes, least_px: int, max_pixels: int = MAX_PIXELS, within_s: float | None = None
+) -> Photo:
     """The first picture of a file: upright, sRGB, with white where it is transparent.
 
     `least_px`: the short side of what comes back is at least this long, or the original's where
     that is shorter. Nothing is enlarged; large pictures may come reduced. A strip longer than 16
-    times its short side comes cut to its middle.
+    times its short side comes cut to its middle. `within_s`: how long the guarded process may be
+    waited for, other photos' turns included; without it, 45 s from this photo's turn.
 
     Raises PhotoError when this file will never be read; MemoryError, TimeoutError or (the guarded
     process cannot be started) ChildProcessError when the machine is at fault and trying again may
@@ -42,4 +38,4 @@ def read(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> Photo:
     from photo_reader import guard
 
     del container  # a copy of the file
-    return guard.read(data, least_px, max_pixels)
+    return guard.read(data, least_px, max_pixels, within_s)

@@ -28,9 +28,9 @@ class WireCopy:
     height: int
 
 
-def wire_copy(data: bytes, max_pixels: int = MAX_PIXELS) -> WireCopy:
+def wire_copy(data: bytes, max_pixels: int = MAX_PIXELS, within_s: float | None = None) -> WireCopy:
     """Raises what `read` raises."""
-    photo = read(data, SHORT_SIDE_PX, max_pixels)
+    photo = read(data, SHORT_SIDE_PX, max_pixels, within_s)
     buffer = io.BytesIO()
     _scale(photo.picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return WireCopy(buffer.getvalue(), photo.width, photo.height)

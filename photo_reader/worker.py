@@ -61,7 +61,7 @@ def _limit(what: int, value: int) -> bool:
 
 def _answer(length: int, least_px: int, max_pixels: int, is_whole: bool) -> tuple[int, bytes]:
     try:
-        data = sys.stdin.buffer.read(length)
+        data = _received(length)
         container = parsed(data, max_pixels)
         del data  # what is needed of it has been copied
         return packed_photo(read_here(container, least_px))
@@ -72,6 +72,15 @@ def _answer(length: int, least_px: int, max_pixels: int, is_whole: bool) -> tupl
             # The budget has room for every sound photo of the accepted size.
             return packed_refusal(corrupt("its decoder asks for more memory than any photo needs"))
         return SHORT_OF_MEMORY, b"too little memory to decode the photo"
+
+
+def _received(length: int) -> bytes:
+    try:
+        return sys.stdin.buffer.read(length)
+    except MemoryError:  # nothing is read before there is memory for all of it
+        while block := sys.stdin.buffer.read(min(length, 1 << 20)):
+            length -= len(block)
+        raise
 
 
 if __name__ == "__main__":

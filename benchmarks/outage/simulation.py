@@ -249,7 +249,7 @@ def _quiet_function(cloud: Cloud, seed: int) -> Iterator[Callable[..., Json]]:
     try:
         with (
             mock.patch.object(handler, "PORTS", ports),
-            mock.patch("classify.core.shrink", lambda data, _max_pixels: Photo(data, 1, 1)),
+            mock.patch("classify.core.shrink", lambda data, *_: Photo(data, 1, 1)),
             mock.patch("time.sleep"),
             contextlib.redirect_stdout(io.StringIO()),
             warnings.catch_warnings(action="ignore"),  # of a killed batch, which has no metrics

@@ -192,8 +192,9 @@ class _Batch:
     def _read(self, uploads: Sequence[Upload], alone: bool) -> list[_Read]:
         """What can be read before the endpoint's time begins; a hanging reader is left behind."""
         timeout_s = self._reading_s(alone)
+        until = time.monotonic() + timeout_s
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="read")
-        futures = {pool.submit(self._read_one, upload): upload for upload in uploads}
+        futures = {pool.submit(self._read_one, upload, until): upload for upload in uploads}
         wait(futures, timeout=timeout_s)
         pool.shutdown(wait=False, cancel_futures=True)
         reads = []
@@ -211,13 +212,14 @@ class _Batch:
         left_s = self._deadline.remaining_s() - self._ports.endpoint_worst_case_s
         return max(0.0, left_s / 2 if alone else left_s)
 
-    def _read_one(self, upload: Upload) -> Photo:
+    def _read_one(self, upload: Upload, until: float) -> Photo:
         if self._unavailable:
             raise self._unavailable
         self._deadline.require(self._ports.endpoint_worst_case_s, "reading and classifying a photo")
         source = self._restored.get(upload, upload)
-        # Nothing else refers to the original: its bytes are freed when shrink returns.
-        return shrink(self._ports.read_object(source), self._max_pixels)
+        # Nothing else refers to the original: its bytes are freed when shrink returns. Which is in
+        # time: left behind, it would keep the guarded process from the next invocation's photos.
+        return shrink(self._ports.read_object(source), self._max_pixels, until - time.monotonic())
 
     def _settle_fault(self, upload: Upload, error: BaseException) -> None:
         """Any other error than ours is a bug or a broken machine: the queue keeps the message."""

@@ -6,11 +6,14 @@ from photo_reader.wire_copy import WireCopy as Photo
 from photo_reader.wire_copy import wire_copy
 
 
-def shrink(data: bytes, max_pixels: int) -> Photo:
-    """Raises PermanentError when the bytes are not an acceptable photo, RetryableError when it is
-    this environment that could not read it."""
+def shrink(data: bytes, max_pixels: int, within_s: float | None = None) -> Photo:
+    """`within_s` is photo_reader.read's.
+
+    Raises PermanentError when the bytes are not an acceptable photo, RetryableError when it is this
+    environment that could not read it.
+    """
     try:
-        return wire_copy(data, max_pixels)
+        return wire_copy(data, max_pixels, within_s)
     except PhotoError as error:
         raise PermanentError(Reason(error.code), error.message) from error
     except (MemoryError, OSError) as error:  # the bytes are here: it is not about the object

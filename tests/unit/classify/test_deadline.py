@@ -12,6 +12,7 @@ from classify.core import WRITE_RESERVE_S
 from classify.deadline import Deadline
 from classify.errors import RetryableError
 from classify.events import Upload
+from classify.images import Photo
 
 from tests.unit.classify.world import Context, Json, World, message, messages, prediction
 
@@ -95,6 +96,26 @@ def test_hanging_read_is_left_behind_and_the_rest_is_classified(
         assert world.rows().keys() == {"uploads/0.jpg", "uploads/2.jpg"}
     finally:
         hang.set()
+
+
+def test_photo_is_not_read_for_longer_than_it_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN two seconds for reading, of which a photo alone may take one
+    waits: list[float] = []
+
+    def shrink(data: bytes, max_pixels: int, within_s: float) -> Photo:
+        waits.append(within_s)
+        return Photo(data, 1, 1)
+
+    monkeypatch.setattr("classify.core.shrink", shrink)
+    clock = Clock(JUST_ENOUGH_MS + 2000)
+    for receive_count in (1, 3):
+        sent = message(world.upload(), receive_count=receive_count)
+        world.deliver(sent, context=Context(clock))
+    together, alone = waits
+    assert 1 < together <= 2
+    assert 0 < alone <= 1
 
 
 def test_second_request_of_a_split_batch_does_not_start_without_time(

@@ -103,6 +103,46 @@ def test_photo_that_waits_too_long_is_the_machines_fault() -> None:
     assert read(HEAVY, 384).width == 96
 
 
+def test_turns_of_others_count_in_what_a_caller_waits() -> None:
+    read(HEAVY, 384)
+    before = worker_pid()
+    with guard._guard.turn, pytest.raises(TimeoutError, match="other photos"):
+        read(HEAVY, 384, within_s=0.05)
+    with pytest.raises(TimeoutError, match="no time is left"):
+        read(HEAVY, 384, within_s=0)
+    assert read(HEAVY, 384, within_s=60).width == 96
+    assert worker_pid() == before
+
+
+def test_second_try_after_a_crash_has_what_is_left_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deadlines = []
+
+    def crash(_: object, deadline: float) -> tuple[int, bytes]:
+        deadlines.append(deadline)
+        raise guard._WorkerError(-signal.SIGSEGV)
+
+    monkeypatch.setattr(guard, "_ask", crash)
+    with pytest.raises(PhotoError):
+        read(HEAVY, 384, within_s=60)
+    assert len(deadlines) == 2
+    assert len(set(deadlines)) == 1
+
+
+def test_file_larger_than_the_workers_memory_leaves_the_next_photo_its_own_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_machine_bytes", lambda: [180 << 20])
+    read(HEAVY, 384)
+    before = worker_pid()
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            read(HEAVY + bytes(160 << 20), 384)
+        assert read(HEAVY, 384).width == 96
+    assert worker_pid() == before
+
+
 def test_worker_is_kept_for_the_next_photo_and_replaced_when_it_has_died() -> None:
     read(HEAVY, 384)
     first = worker_pid()
