@@ -133,8 +133,6 @@ class Cloud:
             message = self.in_flight[entry["ReceiptHandle"]]
             if self.spaced:
                 message.visible_s = self.clock.now_s + entry["VisibilityTimeout"]
-            if message.receives >= 5 and self.told_s is None:
-                self.told_s = self.clock.now_s
         return {}
 
     def delete_message_batch(self, Entries: list[Json], **_: object) -> Json:  # noqa: N803
@@ -234,6 +232,8 @@ def _invoke(handle: Callable[..., Json], records: list[Json], cloud: Cloud) -> N
     failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
     for message in cloud.in_flight.values():
         message.deleted |= message.key not in failed
+        if message.key in failed and message.receives >= 5 and cloud.told_s is None:
+            cloud.told_s = cloud.clock.now_s
 
 
 @contextlib.contextmanager

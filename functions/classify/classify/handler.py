@@ -5,7 +5,9 @@ the queue, for as long as classify.waits says; all others are done with. Environ
 classify.settings.
 """
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from classify.clients import connect
@@ -30,19 +32,34 @@ PORTS = connect(SETTINGS)
 GIVE_BACK_RESERVE_S = 4.0
 
 
+@dataclass
+class _Left:
+    """The messages of a batch that SQS has not been told to delete."""
+
+    messages: list[Message]
+    deadline: Deadline
+    waits_set: bool = False
+
+    def before_risk(self, report: Report) -> None:
+        """What is done with is acknowledged; what is left has its wait before the first risk, so
+        that a crash parts what came together.
+        """
+        done = [message for message in self.messages if _is_done(message, report)]
+        if done and _acknowledged(done):
+            count_acknowledged(done, report)
+            self.messages = [message for message in self.messages if message not in done]
+        if not self.waits_set:
+            self.waits_set = True
+            least_s = math.ceil(self.deadline.remaining_s())
+            _set_waits(self.messages, self.deadline, least_s)
+
+
 @observed
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Raises on what is no SQS event: there is no message to acknowledge or to name.
     messages = read_messages(event)
     deadline = Deadline(context.get_remaining_time_in_millis)
-    left = list(messages)
-
-    def acknowledge(report: Report) -> None:
-        done = [message for message in left if _is_done(message, report)]
-        if done and _acknowledged(done):
-            count_acknowledged(done, report)
-            left[:] = [message for message in left if message not in done]
-
+    left = _Left(messages, deadline)
     try:
         report = classify_batch(
             (upload for message in messages for upload in message.uploads),
@@ -50,15 +67,15 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
             deadline,
             SETTINGS.max_pixels,
             SETTINGS.retention_days,
-            acknowledge,
+            left.before_risk,
         )
     except Exception:  # noqa: BLE001 - the one boundary: whatever it was, the queue keeps all
         # Rows that were written meanwhile are found when the messages return.
         logger.exception("Batch failed")
-        count_lost_batch(left)
-        return _give_back(left, deadline)
-    failed = [message for message in left if not _is_done(message, report)]
-    count_batch(left, report, failed)
+        count_lost_batch(left.messages)
+        return _give_back(left.messages, deadline)
+    failed = [message for message in left.messages if not _is_done(message, report)]
+    count_batch(left.messages, report, failed)
     log_batch(messages, report, failed)
     return _give_back(failed, deadline)
 
@@ -82,16 +99,23 @@ def _acknowledged(done: Iterable[Message]) -> bool:
 
 def _give_back(failed: Sequence[Message], deadline: Deadline) -> dict[str, Any]:
     """The answer to Lambda, once SQS knows how long each message has to wait."""
-    try:
-        if failed:
-            deadline.require(GIVE_BACK_RESERVE_S, "setting the waits")
-            PORTS.give_back({message.receipt_handle: _wait_s(message) for message in failed})
-    except Exception:  # noqa: BLE001 - nothing is lost: they wait for the queue's own time-out
-        logger.exception("Waits not set")
+    _set_waits(failed, deadline)
     return {"batchItemFailures": [{"itemIdentifier": each.message_id} for each in failed]}
 
 
-def _wait_s(message: Message) -> int:
+def _set_waits(messages: Sequence[Message], deadline: Deadline, least_s: int = 0) -> None:
+    """None comes back within `least_s`: for so long this invocation may be at work on it."""
+    try:
+        if messages:
+            deadline.require(GIVE_BACK_RESERVE_S, "setting the waits")
+            PORTS.give_back({each.receipt_handle: _wait_s(each, least_s) for each in messages})
+    except Exception:  # noqa: BLE001 - nothing is lost: they keep the time-out that they have
+        logger.exception("Waits not set")
+
+
+def _wait_s(message: Message, least_s: int) -> int:
     # What cannot be read costs nothing to try and never gets better: on to the dead-letter queue.
     tries = 1 if message.fault else message.receive_count
-    return wait_s(tries, SETTINGS.first_wait_s, SETTINGS.longest_wait_s)
+    wait = wait_s(tries, SETTINGS.first_wait_s, SETTINGS.longest_wait_s)
+    # Added, not raised to it: equal waits would keep the company together.
+    return wait if wait > least_s else least_s + wait

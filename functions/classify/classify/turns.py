@@ -33,9 +33,9 @@ def _receives(chain: Chain) -> int:
 def _in_order(suspects: Iterable[Chain]) -> list[Chain]:
     """In one order at a receive, in the reverse at the next, then in another order.
 
-    What fails in the same company again and again comes back in it. So each has its turn before
-    each of the others once in two receives, whichever of them ends the process or takes all the
-    time; where several do, one between them waits for another order.
+    What failed in the same company may come back in it. So each has its turn before each of the
+    others once in two receives, whichever of them ends the process or takes all the time; where
+    several do, one between them waits for another order.
     """
     found: Sequence[Chain] = list(suspects)
     turn = min(map(_receives, found), default=0) - ALONE_FROM_RECEIVE

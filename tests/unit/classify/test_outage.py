@@ -73,11 +73,21 @@ def test_photo_that_ends_the_process_takes_no_neighbour_along(seed: int) -> None
     run = simulate(uploads, healthy, deadly=simulation.is_poison, seed=seed)
     assert set(run.dead_s) == {key for key in uploads if simulation.is_poison(key)}
     assert len(run.cloud.rows_s) == 30
-    assert max(run.dead_s.values()) <= 8.1 * HOUR_S
+    assert 13 * HOUR_S < max(run.dead_s.values()) < 18.6 * HOUR_S
+
+
+def test_company_of_many_photos_that_end_the_process_is_parted() -> None:
+    # GIVEN as many photos that end the process as a batch has others
+    uploads = with_poison(18, 9)
+    healthy = simulation.until(0, simulation.gone)
+    run = simulate(uploads, healthy, deadly=simulation.is_poison)
+    # THEN every photo has its row soon after the first two tries, in company
+    assert len(run.cloud.rows_s) == 18
+    assert max(run.cloud.rows_s.values()) < 2 * simulation.VISIBILITY_S + 20 * 60
 
 
 def test_neighbours_of_a_photo_that_ends_the_process_are_answered_at_their_fourth_receive() -> None:
-    # GIVEN nine of them, whose fate is to come back with it, every six minutes
+    # GIVEN nine of them, that come back with it until it has failed twice
     uploads = with_poison(9, 1)
     healthy = simulation.until(0, simulation.gone)
     run = simulate(uploads, healthy, deadly=simulation.is_poison)

@@ -146,6 +146,14 @@ def test_retries_alarm_rings_at_the_first_minute_and_lasts_over_the_longest_wait
     assert alarm["EvaluationPeriods"] * alarm["Period"] > longest_wait_s + 60
 
 
+def test_alarm_on_crashes_lasts_over_the_longest_wait_of_a_photo_that_ends_the_process() -> None:
+    alarm = alarms()["FunctionErrorsAlarm"]
+    assert (alarm["Statistic"], alarm["Threshold"], alarm["DatapointsToAlarm"]) == ("Sum", 0, 1)
+    function = of_type(template(), "AWS::Serverless::Function")["ClassifyFunction"]
+    longest_wait_s = float(function["Environment"]["Variables"]["LONGEST_WAIT_S"])
+    assert alarm["EvaluationPeriods"] * alarm["Period"] > longest_wait_s + 60
+
+
 def mailing_alarms() -> dict[str, dict[str, Any]]:
     """All but those that only roll an update back."""
     return {name: a for name, a in alarms().items() if not name.startswith("NewFleet")}
