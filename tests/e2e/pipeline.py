@@ -24,6 +24,8 @@ UPLOADERS = 8
 FIRST_WAIT_S, LONGEST_WAIT_S, TRIES = 1, 10, 10
 VISIBILITY_S = 20
 ENDPOINT_TIMEOUT_S = 3
+# From its third try on a photo that ends the process comes back no sooner than this.
+FUNCTION_TIMEOUT_S = 24
 QUIET_S = 420
 
 
@@ -139,7 +141,7 @@ class Pipeline:
 
 
 def hasten(cloud: Cloud, outputs: dict[str, str]) -> None:
-    """Tries within seconds, few of them, and an endpoint time-out that the test can wait for."""
+    """Tries within seconds, few of them, and time-outs that the test can wait for."""
     sqs, url = cloud.client("sqs"), outputs["QueueUrl"]
     given = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
     redrive = json.loads(given["RedrivePolicy"]) | {"maxReceiveCount": TRIES}
@@ -158,4 +160,6 @@ def hasten(cloud: Cloud, outputs: dict[str, str]) -> None:
         "FIRST_WAIT_S": str(FIRST_WAIT_S),
         "LONGEST_WAIT_S": str(LONGEST_WAIT_S),
     }
-    function.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    function.update_function_configuration(
+        FunctionName=name, Timeout=FUNCTION_TIMEOUT_S, Environment={"Variables": variables}
+    )

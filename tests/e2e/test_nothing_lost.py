@@ -2,8 +2,8 @@
 
 Everything is real but the faults: the deployed template, S3 events, SQS redelivery, the function in
 its own process, the model behind its endpoint. What differs from the template is time: the waits
-between tries and their number, the queue's visibility time-out (which is what a crash costs), and
-the endpoint's read time-out.
+between tries and their number, the queue's visibility time-out and the function's (which is what a
+crash costs), and the endpoint's read time-out.
 """
 
 from __future__ import annotations
