@@ -29,11 +29,11 @@ class Run(Protocol[Taken, Given]):
 class _Request(Generic[Item, Result]):
     """One request's items, which may end up in different batches."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], begun: bool) -> None:
         self.items = items
         self.results: list[Result | None] = [None] * len(items)
         self.left = len(items)
-        self.begun = False
+        self.begun = begun
         self.largest_batch = 0
         self.answer: asyncio.Future[tuple[list[Result], int]] = (
             asyncio.get_running_loop().create_future()
@@ -65,13 +65,14 @@ class Batcher(Generic[Item, Result]):
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps weak references only
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
-    async def submit(self, items: Sequence[Item]) -> tuple[list[Result], int]:
+    async def submit(self, items: Sequence[Item], begun: bool = False) -> tuple[list[Result], int]:
         """One request's items -> its results, and the size of the largest batch they were in.
 
         Cancelling the caller (a deadline) takes what is still waiting out of the queue; results of
-        what is running already are thrown away.
+        what is running already are thrown away. `begun`: work has gone into them, so they are not
+        shed.
         """
-        request: _Request[Item, Result] = _Request(items)
+        request: _Request[Item, Result] = _Request(items, begun)
         self.unanswered += len(items)
         self._waiting.extend((request, index) for index in range(len(items)))
         for _ in range(min(len(items), self._lanes - self._busy)):

@@ -83,7 +83,7 @@ class Engine:
         prepared = await loop.run_in_executor(self._beside, self._told, step)
         if isinstance(prepared, ImageError):
             return prepared
-        (outcome,), _ = await self._batcher.submit([prepared])
+        (outcome,), _ = await self._batcher.submit([prepared], begun=True)
         return cast(Outcome, outcome)  # pixels are never slow
 
     def close(self) -> None:

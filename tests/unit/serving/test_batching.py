@@ -273,15 +273,17 @@ def test_shed_fails_what_has_not_begun_and_nothing_else() -> None:
         running = await submitted(batcher.submit([1, 2, 3]))  # one batch runs, one waits
         await model.running()
         waiting = [await submitted(batcher.submit([n])) for n in (4, 5)]
-        assert batcher.unanswered == 5
+        half_done = await submitted(batcher.submit([6], begun=True))
+        assert batcher.unanswered == 6
         batcher.shed(ValueError("flooded"))
         for task in waiting:
             with pytest.raises(ValueError, match="flooded"):
                 await task
-        assert batcher.unanswered == 3
+        assert batcher.unanswered == 4
         model.let_through()
         assert await running == ([2, 4, 6], 2)
-        assert model.passes == [[1, 2], [3]]
+        assert await half_done == ([12], 2)
+        assert model.passes == [[1, 2], [3, 6]]
         assert batcher.unanswered == 0
         assert await batcher.submit([7]) == ([14], 1)
         batcher.close()
