@@ -54,10 +54,8 @@ def check_rows(image: Image.Image, scale: int, rows: int) -> None:
         bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
         return all(low >= 126 and high <= 130 for low, high in bands)
 
-    first, last = (
-        0,
-        height,
-    )  # the first grey row lies in first..last; "all grey from here on" is monotone
+    # The first grey row lies in first..last; "all grey from here on" is monotone.
+    first, last = 0, height
     while first < last:
         middle = (first + last) // 2
         first, last = (first, middle) if is_grey_from(middle) else (middle + 1, last)

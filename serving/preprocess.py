@@ -20,11 +20,6 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 MIN_SIDE, MAX_SIDE = 32, 1024
 MIN_STD = 1e-3  # one level of 255 is 4e-3
 
-# A strip longer than this many times its short side is cut to that length around its middle before
-# it is resized. The crop keeps only a square, and a line of pixels scaled up whole would take
-# gigabytes.
-MAX_ASPECT = 16
-
 
 @dataclass(frozen=True)
 class PreprocessSpec:
@@ -85,7 +80,6 @@ def pixels(image: Image.Image, spec: PreprocessSpec) -> NDArray[np.uint8]:
 
     Only what the crop keeps is resized, which gives the same picture at half the cost.
     """
-    image = _without_long_ends(image)
     width, height = _scaled_size(image.size, spec.resize)
     left, top = round((width - spec.crop) / 2), round((height - spec.crop) / 2)
     across, down = image.width / width, image.height / height
@@ -100,12 +94,3 @@ def _scaled_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     if width <= height:
         return short_side, int(short_side * height / width)
     return int(short_side * width / height), short_side
-
-
-def _without_long_ends(image: Image.Image) -> Image.Image:
-    """The middle of a strip, see MAX_ASPECT; any other picture as it is."""
-    longest = MAX_ASPECT * min(image.size)
-    if max(image.size) <= longest:
-        return image
-    left, top = max(0, image.width - longest) // 2, max(0, image.height - longest) // 2
-    return image.crop((left, top, image.width - left, image.height - top))

@@ -79,6 +79,21 @@ def test_cameras_that_are_called_50_megapixels_are_within_the_limit() -> None:
     assert max(8688 * 5792, 8160 * 6144) <= MAX_PIXELS
 
 
+@pytest.mark.parametrize("lying", [False, True])
+@pytest.mark.parametrize(("long", "cut"), [(16 * 20, False), (16 * 20 + 40, True)])
+def test_strip_is_cut_to_sixteen_times_its_short_side_around_its_middle(
+    long: int, cut: bool, lying: bool
+) -> None:
+    strip = Image.new("RGB", (long, 20), (128, 128, 128))
+    strip.paste("white", (20, 0, long - 20, 20))
+    if not lying:
+        strip = strip.transpose(Image.Transpose.ROTATE_90)
+    photo = read(saved(strip, "PNG"), 384)
+    assert (photo.width, photo.height) == strip.size
+    assert photo.picture.size == ((320, 20) if lying else (20, 320))
+    assert (photo.picture.getextrema() == ((255, 255),) * 3) == cut
+
+
 def test_panorama_keeps_its_centre() -> None:
     image = Image.new("RGB", (3000, 100), ORANGE)
     image.paste(BLUE, (1400, 0, 1600, 100))

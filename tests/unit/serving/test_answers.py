@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from serving import package
 from serving.model import CLOSE, TOP, Model, Prediction
 from serving.package import DogScore, Manifest, PackageError, read_package, unpack, write_archive
-from serving.preprocess import (
-    MAX_ASPECT,
-    PreprocessSpec,
-    _without_long_ends,
-    normalisation,
-    normalise,
-    pixels,
-)
+from serving.preprocess import PreprocessSpec, normalisation, normalise
 
 SPEC = PreprocessSpec(40, 32, "bicubic", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("Beagle", "Pug", "Dhole", "Chow", "Puli", "Saluki")
@@ -295,21 +287,3 @@ def test_settings_at_their_limits_are_taken(change: dict[str, Any]) -> None:
     values = {"resize": 256, "crop": 224, "interpolation": "bicubic",
               "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # fmt: skip
     PreprocessSpec(**{**values, **change})
-
-
-@pytest.mark.parametrize("lying", [False, True])
-@pytest.mark.parametrize(("long", "cut"), [(16 * 20, False), (16 * 20 + 40, True)])
-def test_strip_is_cut_to_sixteen_times_its_short_side_around_its_middle(
-    long: int, cut: bool, lying: bool
-) -> None:
-    # GIVEN a strip that is white in its middle and grey at its ends
-    strip = np.full((long, 20, 3), 255, np.uint8)
-    strip[:20] = strip[-20:] = 128
-    image = Image.fromarray(strip.swapaxes(0, 1) if lying else strip)
-    # WHEN its ends are cut
-    kept = _without_long_ends(image)
-    # THEN what is left is the middle, and only that becomes a picture
-    assert MAX_ASPECT == 16
-    assert kept.size == ((320, 20) if lying else (20, 320))
-    assert (np.asarray(kept).min() == 255) == cut
-    assert pixels(image, SPEC).min() == 255
