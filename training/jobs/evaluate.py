@@ -22,9 +22,9 @@ from training.jobs.stack import PREFIX, Stack
 from training.metrics import Answers, Proportion
 
 UPLOADS_AT_ONCE = 8
-# A pipeline that writes no row for this long has stopped: longer than one visibility time-out of
-# the queue, 6 minutes, so that a photo sent back for another try has had it.
-SILENCE_S = 420.0
+# A pipeline that writes no row for this much longer than one visibility time-out of its queue has
+# stopped: a photo whose function crashed has had another try by then.
+MARGIN_S = 60.0
 _POLL_S = 1.0
 _KEYS_A_READ = 100  # BatchGetItem's limit
 _KEYS_A_DELETE = 1000  # DeleteObjects' limit
@@ -132,6 +132,7 @@ def _wait(
     progress: Callable[[str, int], None],
 ) -> dict[str, dict[str, Any]]:
     dynamodb = clients("dynamodb")
+    patience_s = _visibility_s(clients("sqs"), stack) + MARGIN_S
     rows: dict[str, dict[str, Any]] = {}
     last_news = time.monotonic()
     while missing := [key for key in wanted if key not in rows]:
@@ -141,8 +142,8 @@ def _wait(
             progress("rows", len(rows))
         if len(rows) > before:
             last_news = time.monotonic()
-        elif time.monotonic() - last_news > SILENCE_S:
-            raise CommandError(_stuck(clients("sqs"), stack, missing))
+        elif time.monotonic() - last_news > patience_s:
+            raise CommandError(_stuck(clients("sqs"), stack, missing, patience_s))
         time.sleep(_POLL_S)
     return rows
 
@@ -155,7 +156,14 @@ def _read(dynamodb: Any, table: str, keys_wanted: Sequence[str]) -> dict[str, di
     return {row["image_key"]: row for row in rows}
 
 
-def _stuck(sqs: Any, stack: Stack, missing: Sequence[str]) -> str:
+def _visibility_s(sqs: Any, stack: Stack) -> int:
+    """6 minutes, or 24 for a serverless endpoint."""
+    name = "VisibilityTimeout"
+    answer = sqs.get_queue_attributes(QueueUrl=stack.queue_url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
+def _stuck(sqs: Any, stack: Stack, missing: Sequence[str], patience_s: float) -> str:
     places = []
     for name, url in (
         ("queue", stack.queue_url),
@@ -167,7 +175,7 @@ def _stuck(sqs: Any, stack: Stack, missing: Sequence[str]) -> str:
             f"{counts['ApproximateNumberOfMessagesNotVisible']} in flight"
         )
     return (
-        f"{len(missing)} photos have no row, and none has appeared for {SILENCE_S:.0f} s "
+        f"{len(missing)} photos have no row, and none has appeared for {patience_s:.0f} s "
         f"({'; '.join(places)}). The first is {missing[0]}; the function's log says why: "
         f"sam logs --stack-name {stack.name} --name ClassifyFunction"
     )

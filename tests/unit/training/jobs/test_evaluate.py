@@ -83,7 +83,11 @@ def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> No
 def test_photos_without_rows_end_the_wait_with_the_queues_counts(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "SILENCE_S", 0.0)
+    # GIVEN a queue whose messages come back after no time at all
+    monkeypatch.setattr(evaluate, "MARGIN_S", 0.0)
+    _client("sqs").set_queue_attributes(
+        QueueUrl=stack.queue_url, Attributes={"VisibilityTimeout": "0"}
+    )
     _client("sqs").send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody="lost")
 
     with pytest.raises(CommandError) as caught:
@@ -91,6 +95,27 @@ def test_photos_without_rows_end_the_wait_with_the_queues_counts(
 
     assert "2 photos have no row" in str(caught.value)
     assert "dead-letter queue: 1 waiting" in str(caught.value)
+
+
+def test_wait_outlasts_a_crash_of_a_serverless_function(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _client("sqs").set_queue_attributes(
+        QueueUrl=stack.queue_url, Attributes={"VisibilityTimeout": "1440"}
+    )
+    now_s = 0.0
+
+    def sleep(_: float) -> None:
+        nonlocal now_s
+        now_s += 60
+
+    monkeypatch.setattr(evaluate.time, "sleep", sleep)
+    monkeypatch.setattr(evaluate.time, "monotonic", lambda: now_s)
+
+    with pytest.raises(CommandError, match="none has appeared for 1500 s"):
+        evaluate.run(_client, stack, _photos(tmp_path, 2), LABELS, lambda *_: None)
+
+    assert now_s > 1500
 
 
 def test_two_runs_never_share_a_key(tmp_path: Path) -> None:
