@@ -26,7 +26,7 @@ VISIBILITY_S = 20
 ENDPOINT_TIMEOUT_S = 3
 # From its third try on a photo that ends the process comes back no sooner than this.
 FUNCTION_TIMEOUT_S = 24
-QUIET_S = 420
+QUIET_S = 600
 
 
 @dataclass(frozen=True)
