@@ -21,7 +21,7 @@ one photo at a time: CPU_S of CPU time a photo, BUDGET_BYTES of memory, WALL_S o
 from photo_reader.errors import PhotoError, Reason
 from photo_reader.formats import ALLOWED as FORMATS
 from photo_reader.photo import Photo
-from photo_reader.reading import MAX_PIXELS, costs_much, read
+from photo_reader.reading import MAX_PIXELS, read, read_light
 
 __all__ = [
     "FORMATS",
@@ -29,6 +29,6 @@ __all__ = [
     "Photo",
     "PhotoError",
     "Reason",
-    "costs_much",
     "read",
+    "read_light",
 ]

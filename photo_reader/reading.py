@@ -10,12 +10,13 @@ MAX_PIXELS = 64_000_000
 return_large_blocks()
 
 
-def costs_much(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> bool:
-    """Whether `read` gives it to the guarded process, which takes one photo at a time.
+def read_light(data: bytes, least_px: int, max_pixels: int = MAX_PIXELS) -> Photo | None:
+    """What `read` gives, or None for a photo that it would leave to the guarded process.
 
-    Raises PhotoError.
+    Raises PhotoError, MemoryError.
     """
-    return is_heavy(parsed(data, max_pixels), least_px)
+    container = parsed(data, max_pixels)
+    return None if is_heavy(container, least_px) else read_here(container, least_px)
 
 
 def read(
@@ -32,10 +33,8 @@ def read(
     process cannot be started) ChildProcessError when the machine is at fault and trying again may
     help.
     """
-    container = parsed(data, max_pixels)
-    if not is_heavy(container, least_px):
-        return read_here(container, least_px)
+    if light := read_light(data, least_px, max_pixels):
+        return light
     from photo_reader import guard
 
-    del container  # a copy of the file
     return guard.read(data, least_px, max_pixels, within_s)

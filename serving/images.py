@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from photo_reader import PhotoError, costs_much, read
+from photo_reader import PhotoError, read, read_light
 from serving.preprocess import PreprocessSpec, pixels
 
 
@@ -32,12 +32,10 @@ def decode(data: bytes, spec: PreprocessSpec, max_pixels: int) -> NDArray[np.uin
     the image.
     """
     try:
-        if costs_much(data, spec.least_px, max_pixels):
-            return Slow(data)
-        photo = read(data, spec.least_px, max_pixels)
+        photo = read_light(data, spec.least_px, max_pixels)
     except PhotoError as error:
         raise ImageError(error.code, error.message) from error
-    return pixels(photo.picture, spec)
+    return pixels(photo.picture, spec) if photo else Slow(data)
 
 
 def decode_slow(

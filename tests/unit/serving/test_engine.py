@@ -89,7 +89,7 @@ def test_picture_that_breaks_preparation_is_corrupt(
     assert bad.code == "CORRUPT"
 
 
-@pytest.mark.parametrize("step", ["serving.images.pixels", "serving.images.read"])
+@pytest.mark.parametrize("step", ["serving.images.pixels", "serving.images.read_light"])
 @pytest.mark.parametrize("fault", [MemoryError, TimeoutError, ChildProcessError])
 def test_machines_fault_is_not_the_pictures(
     step: str, fault: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -45,7 +45,7 @@ def test_photo_is_read_at_twice_the_size_that_is_kept(monkeypatch: pytest.Monkey
         asked.append(least_px)
         return read(data, least_px, max_pixels)
 
-    monkeypatch.setattr("serving.images.read", look)
+    monkeypatch.setattr("serving.images.read_light", look)
     decode(encoded(picture(), "JPEG"), SPEC, 1_000_000)
     assert asked == [512]
 
@@ -59,7 +59,7 @@ def test_machines_fault_is_no_judgement_on_the_image(
     def fail(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr("serving.images.read", fail)
+    monkeypatch.setattr("serving.images.read_light", fail)
     with pytest.raises(type(fault)):
         decode(encoded(picture(), "JPEG"), SPEC, 1_000_000)
 
