@@ -1,12 +1,14 @@
-"""What every end-to-end test needs: the built model package and the runtime's name."""
+"""What end-to-end tests need: the built model package, the runtime's name, a local cloud."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from local.launch import Cloud
 from tests.photos import ROOT
 
 
@@ -23,3 +25,12 @@ def model() -> Path:
 def runtime() -> str:
     """The function's runtime: the Python that runs these tests, as the Makefile passes it."""
     return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud of the module's own."""
+    cloud = Cloud(tmp_path_factory.mktemp("cloud") / "state")
+    cloud.start()
+    yield cloud
+    cloud.stop()

@@ -12,11 +12,9 @@ import tarfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from botocore.config import Config
 
 from local.demo.stack import LOCAL_PARAMETERS, PREFIX, STACK
@@ -28,14 +26,6 @@ from tests.photos import ROOT, pictures
 DEPLOY_S = 300
 CALLERS = 2
 PAUSE_S = 5.0
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path_factory.mktemp("deploy") / "state")
-    cloud.start()
-    yield cloud
-    cloud.stop()
 
 
 def _other_model(model: Path, path: Path) -> str:

@@ -5,26 +5,16 @@ Most of the stacks here make no endpoint: they are given the name of one.
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.launch import Cloud
-from tests.photos import ROOT
+from tests.e2e import commands
 
-COMMAND_S = 240
 Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path_factory.mktemp("stacks") / "state")
-    cloud.start()
-    yield cloud
-    cloud.stop()
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +22,7 @@ def run(cloud: Cloud) -> Run:
     """A command in the repository, pointed at the cloud; what it prints."""
 
     def call(*command: str, expect: int = 0) -> str:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=cloud.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+        done = commands.run(command, expect, cloud.environment())
         return done.stdout + done.stderr
 
     call("make", "build")

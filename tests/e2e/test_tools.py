@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local.launch import Cloud
-from tests.photos import ROOT, pictures
+from tests.e2e import commands
+from tests.photos import pictures
 
-COMMAND_S = 240
 ROW_S = 60
 ENDPOINT_S = 60
 
@@ -27,25 +25,7 @@ class Shell:
 
     def run(self, command: str, expect: int = 0) -> str:
         script = f'eval "$(make -s env PORT={self._cloud.port})" && {command}'
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path_factory.mktemp("tools") / "state")
-    cloud.start()
-    yield cloud
-    cloud.stop()
+        return commands.run(["bash", "-euo", "pipefail", "-c", script], expect).stdout
 
 
 @pytest.fixture(scope="module")
