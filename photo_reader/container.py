@@ -11,11 +11,12 @@ class Container:
     """One picture of a file, without everything that its pixels do not need.
 
     `files` are complete files of the format `kind`, rebuilt: one, or one for each plane of a planar
-    TIFF. `layout` says how their samples make a picture where Pillow has no mode for it.
+    TIFF; those of a JPEG are the pieces of one file. `layout` says how their samples make a picture
+    where Pillow has no mode for it.
     """
 
     kind: str
-    files: tuple[bytes, ...]
+    files: tuple[bytes | memoryview, ...]
     # Width and height in pixels as stored, before `orientation` (EXIF's 1 to 8) is applied.
     size: tuple[int, int]
     orientation: int = 1

@@ -1,7 +1,9 @@
 """JPEGs whose end is missing: decoded as far as they go, accepted when nearly whole."""
 
-import io
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
 from PIL import Image
 
@@ -13,33 +15,60 @@ LEAST_ROWS = 0.9
 _BLOCK_ROWS = 8
 
 
-class CutFile(io.BytesIO):
-    """A file that, where its bytes end too early, goes on with JPEG end-of-image markers.
+class CutFile:
+    """A file in pieces that, where its bytes end too early, goes on with end-of-image markers.
 
     libjpeg then fills what is missing with mid grey, as it does for a cut-off file on disk.
     Pillow's own switch for this is global to the process and would make cut-off files of other
-    formats look whole.
+    formats look whole. In pieces, because they are views: the photo is not copied.
     """
 
     # 64 KiB skips over any marker segment that the cut went through; more would be a loop.
     _PADDING = b"\xff\xd9" * 32768
     _MAX_PADDINGS = 4
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
+    def __init__(self, pieces: Sequence[bytes | memoryview]) -> None:
+        self._pieces = pieces
+        self._ends = list(accumulate(map(len, pieces)))
+        self._at = 0
         self._paddings_left = 0
         self.was_cut = False
+
+    def __len__(self) -> int:
+        return self._ends[-1]
 
     def pad_with_end_markers(self) -> None:
         self._paddings_left = self._MAX_PADDINGS
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        block = super().read(size)
-        if block or not self._paddings_left:
-            return block
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> int:
+        """Only from the beginning, which is all that Pillow needs here."""
+        self._at = position
+        return position
+
+    def read(self, size: int) -> bytes:
+        if self._at < len(self):
+            return self._block(size)
+        if not self._paddings_left:
+            return b""
         self._paddings_left -= 1
         self.was_cut = True
         return self._PADDING
+
+    def _block(self, size: int) -> bytes:
+        """`size` bytes, of as many pieces as it takes; fewer at the end of the file."""
+        stop = min(self._at + size, len(self))
+        parts = []
+        number = bisect_right(self._ends, self._at)
+        while self._at < stop:
+            begin = self._ends[number] - len(self._pieces[number])
+            end = min(stop, self._ends[number])
+            parts.append(self._pieces[number][self._at - begin : end - begin])
+            self._at = end
+            number += 1
+        return b"".join(parts)
 
 
 def check_rows(image: Image.Image, scale: int, rows: int) -> None:

@@ -80,15 +80,14 @@ def draft_scale(size: tuple[int, int], least_px: int) -> int:
 def _decode_jpeg(container: Container, least_px: int) -> tuple[Image.Image, tuple[int, int]]:
     from PIL import JpegImagePlugin
 
-    (data,) = container.files
-    file = CutFile(data)
+    file: Any = CutFile(container.files)
     with JpegImagePlugin.JpegImageFile(file) as image:
         scale = draft_scale(container.size, least_px)
         if scale > 1:
             image.draft(None, (container.size[0] // scale, container.size[1] // scale))
         file.pad_with_end_markers()
         image.load()
-        if file.was_cut or len(data) < math.prod(container.size) // _PIXELS_A_BYTE:
+        if file.was_cut or len(file) < math.prod(container.size) // _PIXELS_A_BYTE:
             check_rows(image, scale, container.size[1])
         return pixels.reduced(image, least_px), container.size
 
@@ -113,7 +112,7 @@ def _decode_other(container: Container, least_px: int) -> tuple[Image.Image, tup
     return small[0], size
 
 
-def _open(container: Container, data: bytes) -> Image.Image:
+def _open(container: Container, data: bytes | memoryview) -> Image.Image:
     # Not Image.open: it has a limit of its own, which is global to the process.
     name, plugin = _PLUGINS[container.kind]
     module: Any = import_module(name)
@@ -132,7 +131,7 @@ def _open(container: Container, data: bytes) -> Image.Image:
     return image
 
 
-def _open_heif(data: bytes) -> Image.Image:
+def _open_heif(data: bytes | memoryview) -> Image.Image:
     # Imported on demand: 35 ms and 4 MB that most photos never need.
     import pi_heif
 
