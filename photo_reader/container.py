@@ -11,12 +11,11 @@ class Container:
     """One picture of a file, without everything that its pixels do not need.
 
     `files` are complete files of the format `kind`, rebuilt: one, or one for each plane of a planar
-    TIFF; those of a JPEG are the pieces of one file. `layout` says how their samples make a picture
-    where Pillow has no mode for it.
+    TIFF. `layout` says how their samples make a picture where Pillow has no mode for it.
     """
 
     kind: str
-    files: tuple[bytes | memoryview, ...]
+    files: tuple[bytes, ...]
     # Width and height in pixels as stored, before `orientation` (EXIF's 1 to 8) is applied.
     size: tuple[int, int]
     orientation: int = 1
@@ -32,3 +31,5 @@ class Container:
     decoded_pixels: int = 0
     # The grey value that stands for transparent, in a PNG of 16 bit grey.
     transparent: int | None = None
+    # A JPEG's file is large and rebuilt by leaving out alone: it is here, in views of the photo.
+    pieces: tuple[bytes | memoryview, ...] = ()

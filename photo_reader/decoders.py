@@ -80,7 +80,7 @@ def draft_scale(size: tuple[int, int], least_px: int) -> int:
 def _decode_jpeg(container: Container, least_px: int) -> tuple[Image.Image, tuple[int, int]]:
     from PIL import JpegImagePlugin
 
-    file: Any = CutFile(container.files)
+    file: Any = CutFile(container.pieces)
     with JpegImagePlugin.JpegImageFile(file) as image:
         scale = draft_scale(container.size, least_px)
         if scale > 1:
@@ -112,7 +112,7 @@ def _decode_other(container: Container, least_px: int) -> tuple[Image.Image, tup
     return small[0], size
 
 
-def _open(container: Container, data: bytes | memoryview) -> Image.Image:
+def _open(container: Container, data: bytes) -> Image.Image:
     # Not Image.open: it has a limit of its own, which is global to the process.
     name, plugin = _PLUGINS[container.kind]
     module: Any = import_module(name)
@@ -131,7 +131,7 @@ def _open(container: Container, data: bytes | memoryview) -> Image.Image:
     return image
 
 
-def _open_heif(data: bytes | memoryview) -> Image.Image:
+def _open_heif(data: bytes) -> Image.Image:
     # Imported on demand: 35 ms and 4 MB that most photos never need.
     import pi_heif
 

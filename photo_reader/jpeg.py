@@ -166,9 +166,10 @@ class _Walk:
         heavy = pixels > LIGHT_PIXELS or pixels * self._scans > _LIGHT_SCANNED_PIXELS
         return Container(
             "JPEG",
-            tuple(self._kept),
+            (),
             (width, height),
             self._orientation or 1,
             icc.joined(self._profile),
             is_heavy=heavy and not self._one_pass,
+            pieces=tuple(self._kept),
         )

@@ -45,19 +45,19 @@ def test_only_what_pixels_need_is_handed_on() -> None:
     ]
     plain = saved(flag(), "JPEG")
     with_extras, without = jpeg.parse(jpeg_with(plain, *extras)), jpeg.parse(plain)
-    assert b"".join(with_extras.files) == b"".join(without.files)
+    assert b"".join(with_extras.pieces) == b"".join(without.pieces)
 
 
 def test_pixels_are_not_copied_before_they_are_decoded() -> None:
     plain = saved(flag(), "JPEG")
-    scan = max(jpeg.parse(plain).files, key=len)
+    scan = max(jpeg.parse(plain).pieces, key=len)
     assert isinstance(scan, memoryview)
     assert scan.obj is plain
 
 
 def test_fill_bytes_within_a_scan_cost_no_more_than_their_length() -> None:
     data = PROGRESSIVE[:-2] + b"\xff" * 1_000_000 + b"\xff\xd9"
-    assert sum(map(len, jpeg.parse(data).files)) <= len(PROGRESSIVE) + 2
+    assert sum(map(len, jpeg.parse(data).pieces)) <= len(PROGRESSIVE) + 2
     assert read(data, 384).width == 400
 
 
