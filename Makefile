@@ -138,7 +138,7 @@ deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into th
 # what its own template names, and would take a shared one along.
 .PHONY: stack
 stack: $(VENV)/tools/.stamp ## sam deploy of what `make build` built (MODEL_URL=s3://.../model.tar.gz STACK=name)
-	@$(SAM) deploy --stack-name $(STACK) --resolve-s3 --s3-prefix $(STACK) --no-confirm-changeset \
+	@$(SAM) deploy --stack-name $(call quote,$(STACK)) --resolve-s3 --s3-prefix $(call quote,$(STACK)) --no-confirm-changeset \
 	  --parameter-overrides $(if $(MODEL_URL),ModelDataUrl=$(call quote,$(MODEL_URL))) FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
 
 .PHONY: predict
@@ -185,6 +185,10 @@ test-cloud:
 unit: $(VENV)/project/.stamp ## Only the unit tests
 	@$(PROJECT)/python -m pytest tests/unit
 
+.PHONY: pr
+pr: $(VENV)/project/.stamp $(STARTER) lint ## What CI will say of your change, in a few minutes: lint, unit tests, what it touches
+	@$(PROJECT)/python -m pytest tests/unit $$($(PROJECT)/python -m tests.touched)
+
 # In copies below .local; the project itself is not touched. tests/mutants/README.md
 .PHONY: mutants
 mutants: $(VENV)/mutants/.stamp $(VENV)/project/.stamp $(VENV)/job/.stamp ## Change the code in small ways and see which changes no test notices (MODULE=file for one, SAMPLE=40 for some of each)
@@ -198,6 +202,10 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 
 BENCHMARKS := function_import shrink batch_memory pipeline outage image dog_threshold cost $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe
+
+.PHONY: figures
+figures: $(VENV)/project/.stamp ## Write docs/figures.md from benchmarks/results
+	@$(PROJECT)/python -m benchmarks.figures
 
 .PHONY: benchmark-serving
 benchmark-serving: $(VENV)/peers/.stamp ## The endpoint beside TorchServe, LitServe and others, 80 minutes (QUICK=1: 5)

@@ -103,7 +103,7 @@ def page(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
         "Made by `make benchmark NAME=cost` from `results/serving.json`. **Nothing here was "
         "measured on AWS**, and prices are list prices of us-east-1 from memory; check with the "
         "[AWS Pricing Calculator](https://calculator.aws). The endpoint only: the rest is in the "
-        "[README](../README.md#what-it-costs)."
+        "[guide](../docs/deploy.md#what-it-costs)."
     )
     yield from assumptions(speeds, cpus)
     yield from instances(speeds)

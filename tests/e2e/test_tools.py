@@ -1,8 +1,9 @@
-"""The commands of the README, typed into a shell prepared only by `eval "$(make -s env)"`."""
+"""The commands of docs/run-here.md, typed into a shell prepared only by `eval "$(make -s env)"`."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from pathlib import Path
@@ -15,10 +16,21 @@ from tests.photos import pictures
 
 ROW_S = 60
 ENDPOINT_S = 60
+PAGE = commands.ROOT / "docs" / "run-here.md"
+
+
+def typed(start: str) -> str:
+    """The one line of the page's code that begins so, without its comment."""
+    blocks: list[str] = re.findall(
+        r"^```\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    (line,) = [line for line in lines if line.startswith(start)]
+    return line
 
 
 class Shell:
-    """A bash in the repository, pointed at one cloud the way the README says."""
+    """A bash in the repository, pointed at one cloud the way docs/run-here.md says."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -35,16 +47,13 @@ def shell(cloud: Cloud) -> Shell:
 
 @pytest.fixture(scope="module")
 def stack(shell: Shell, model: Path, runtime: str) -> dict[str, str]:
-    """The README's deployment, typed; the stack's outputs by name."""
-    shell.run("aws s3 mb s3://my-models")
-    shell.run(
-        f"aws s3 cp --no-progress {shlex.quote(str(model))} s3://my-models/starter/model.tar.gz"
-    )
-    shell.run("make build")
-    shell.run(
-        "sam deploy --no-confirm-changeset --parameter-overrides"
-        f" ModelDataUrl=s3://my-models/starter/model.tar.gz FunctionRuntime={runtime}"
-    )
+    """The deployment of docs/run-here.md, typed; the stack's outputs by name."""
+    shell.run(typed("aws s3 mb"))
+    upload = typed("aws s3 cp .local/starter/model.tar.gz")
+    shell.run(upload.replace(".local/starter/model.tar.gz", shlex.quote(str(model)), 1))
+    shell.run(typed("make model build"))
+    deploy = typed("sam deploy").replace("python3.11", runtime)
+    shell.run(f"{deploy} --no-confirm-changeset")
     text = shell.run("aws cloudformation describe-stacks --stack-name breed-classifier")
     outputs = json.loads(text)["Stacks"][0]["Outputs"]
     return {output["OutputKey"]: output["OutputValue"] for output in outputs}
@@ -56,6 +65,7 @@ def row(shell: Shell, stack: dict[str, str], tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("photo")
     photo = folder / "photo.jpg"
     photo.write_bytes(pictures(folder, 1)[0])
+    assert f" s3://{stack['BucketName']}/uploads/" in typed("aws s3 cp photo.jpg")
     shell.run(stack["UploadCommand"].replace("photo.jpg", shlex.quote(str(photo)), 1))
     deadline = time.monotonic() + ROW_S
     while time.monotonic() < deadline:
@@ -87,11 +97,16 @@ def test_printed_query_finds_the_breed(
     assert [item["image_key"]["S"] for item in items] == ["uploads/photo.jpg"]
 
 
+def test_sam_lists_the_outputs(shell: Shell, stack: dict[str, str]) -> None:
+    assert stack
+    assert "UploadCommand" in shell.run(typed("sam list stack-outputs"))
+
+
 def test_sam_logs_shows_the_function_at_work(
     shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]]
 ) -> None:
     assert row
-    logs = shell.run("sam logs --stack-name breed-classifier --name ClassifyFunction")
+    logs = shell.run(typed("sam logs"))
     assert "uploads/photo.jpg" in logs or "classify" in logs
 
 
@@ -102,7 +117,7 @@ def test_aws_sqs_reaches_the_local_queue(shell: Shell, stack: dict[str, str]) ->
     assert json.loads(answer)["Attributes"]["VisibilityTimeout"] == "360"
 
 
-def test_dead_letters_are_tried_again_with_the_readmes_command(
+def test_dead_letters_are_tried_again_with_the_command_of_the_runbook(
     shell: Shell, cloud: Cloud, stack: dict[str, str], row: dict[str, dict[str, str]]
 ) -> None:
     """A message about a photo that has its row already is put there by hand: it is soon done."""
@@ -171,7 +186,7 @@ def test_stopped_and_started_cloud_still_has_the_row_and_the_endpoint(
 ) -> None:
     cloud.stop()
     cloud.start()
-    table = shell.run(f"aws dynamodb scan --table-name {stack['TableName']}")
+    table = shell.run(typed("aws dynamodb scan"))
     assert [item["version_id"] for item in json.loads(table)["Items"]] == [row["version_id"]]
     describe = f"aws sagemaker describe-endpoint --endpoint-name {stack['EndpointName']}"
     deadline = time.monotonic() + ENDPOINT_S
@@ -184,7 +199,7 @@ def test_sam_delete_removes_the_stack_and_keeps_the_photos(
     shell: Shell, stack: dict[str, str], row: dict[str, dict[str, str]]
 ) -> None:
     assert row
-    shell.run("sam delete --stack-name breed-classifier --no-prompts")
+    shell.run(f"{typed('sam delete')} --no-prompts")
     gone = "aws cloudformation describe-stacks --stack-name breed-classifier"
     assert shell.run(f"{gone} 2>&1 || true").count("does not exist") == 1
     assert "photo.jpg" in shell.run(f"aws s3 ls s3://{stack['BucketName']}/uploads/")

@@ -1,4 +1,4 @@
-"""What the README promises of outages and poison photos, in simulated time (benchmarks/outage)."""
+"""What the pages promise of outages and poison photos, in simulated time (benchmarks/outage)."""
 
 import pytest
 from classify import handler
