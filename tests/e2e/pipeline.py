@@ -17,6 +17,7 @@ from local.children import listening_port
 from local.demo.stack import PREFIX, read_rows
 from local.launch import Cloud
 from tests.faults import Call, FaultProxy
+from tests.schemas import check
 
 UPLOADERS = 8
 # Ten tries: 0.75 x (1 + 2 + 4 + 8 + 5 x 10) = 48 s at least, more than the local endpoint needs to
@@ -92,6 +93,7 @@ class Pipeline:
                 "Item", {}
             )
             if row and is_right(row):
+                check("row", row)
                 return row
             time.sleep(0.2)
         raise AssertionError(f"no such row of {key} after {QUIET_S} s")

@@ -15,6 +15,7 @@ from local.demo.steps import StepError, Steps
 from local.loop import report
 from local.loop.__main__ import main
 from local.loop.commands import Commands
+from tests.schemas import check
 
 
 def test_without_data_it_says_how_to_get_some(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,6 +57,7 @@ def test_figures_come_from_what_the_steps_wrote(tmp_path: Path) -> None:
 
     figures = report.collect(tmp_path, Path("dogs"), {"tune": 61.04, "train": 9.0}, 90.0)
 
+    check("loop", figures)
     assert (figures["test_top1"], figures["test_top5"], figures["n"]) == (0.85, 0.97, 840)
     assert figures["best_hyperparameters"] == {"lr": "0.01"}
     assert figures["rules"] == {"Overfit": "NoIssuesFound"}

@@ -1,0 +1,109 @@
+"""What programs rely on is what the code writes and reads."""
+
+import json
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from classify.errors import PermanentError
+from classify.errors import Reason as RowReason
+from classify.events import Upload
+from classify.images import Photo
+from classify.rows import answered_row, rejected_row, with_expiry
+from classify.wire import read_answer, request_body
+
+from serving.images import ImageError
+from serving.model import Prediction
+from serving.package import Manifest
+from serving.preprocess import PreprocessSpec
+from serving.wire import error_json, outcome_json, read_instances
+from tests.schemas import FOLDER, check, schema
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+UPLOAD = Upload("uploads-bucket", "uploads/a.jpg", "00AF", version_id="v1", etag="e", size_bytes=9)
+TOP = (("Pug", 0.75), ("Beagle", 0.25))
+
+
+def answer(*outcomes: Prediction | ImageError) -> dict[str, Any]:
+    return {
+        "model": {"name": "dogs", "version": "0123456789ab"},
+        "predictions": [outcome_json(outcome) for outcome in outcomes],
+    }
+
+
+def prediction(label: str | None, dog: float | None = None) -> Prediction:
+    return Prediction(label=label, confidence=0.75, top=TOP, dog_probability=dog)
+
+
+@pytest.mark.parametrize("label", ["Pug", None])
+@pytest.mark.parametrize("dog", [0.5, None])
+@pytest.mark.parametrize("days", [0, 30])
+def test_answered_rows_are_what_the_schema_says(
+    label: str | None, dog: float | None, days: int
+) -> None:
+    body = json.dumps(answer(prediction(label, dog))).encode()
+    read = read_answer(body, 1, "AllTraffic")
+    (one,) = read.predictions
+    row = answered_row(UPLOAD, Photo(b"", 640, 480), one, read, NOW)  # type: ignore[arg-type]
+    check("row", with_expiry(row, NOW, days))
+
+
+@pytest.mark.parametrize("code", RowReason)
+def test_rejected_rows_are_what_the_schema_says(code: RowReason) -> None:
+    check("row", rejected_row(UPLOAD, PermanentError(code, "words " * 200), NOW))
+
+
+def test_schema_of_rows_knows_every_reason_and_no_other() -> None:
+    rejected = next(one for one in schema("row")["oneOf"] if one["title"] == "REJECTED")
+    assert rejected["properties"]["reason"]["properties"]["code"]["enum"] == sorted(RowReason)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"confidence": 1.5}, {"top": []}, {"breed": ""}, {"status": "UNKNOWN"}, {"surprise": 1},
+        {"classified_at": "2026-11-25 12:00"}, {"day_shard": "2026-11-25#8"}, {"width": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_schema_of_rows_notices_what_is_wrong(wrong: dict[str, Any]) -> None:
+    read = read_answer(json.dumps(answer(prediction("Pug"))).encode(), 1, "")
+    (one,) = read.predictions
+    row = answered_row(UPLOAD, Photo(b"", 640, 480), one, read, NOW)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        check("row", row | wrong)
+
+
+def test_function_sends_and_endpoint_reads_the_request_of_the_schema() -> None:
+    body = request_body([b"one", b"two"])
+    check("request", json.loads(body))
+    assert len(read_instances(body, limit=2)) == 2
+
+
+def test_endpoints_answers_are_what_the_schema_says() -> None:
+    outcomes = (prediction("Pug"), prediction(None, 0.1), ImageError("CORRUPT", "no picture"))
+    check("answer", answer(*outcomes))
+    check("answer", error_json("OVERLOADED", "try again"))
+
+
+def test_manifest_is_what_the_schema_says() -> None:
+    spec = PreprocessSpec(256, 224, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    manifest = Manifest("dogs", "resnet50", ("Pug", "Beagle"), (8, 2), spec, None, "0" * 64)
+    check("manifest", json.loads(manifest.to_json()))
+
+
+def test_starter_models_manifest_is_what_the_schema_says() -> None:
+    package = FOLDER.parent / ".local" / "starter" / "model.tar.gz"
+    if not package.exists():
+        pytest.skip("no starter model here: `make model` builds it")
+    with tarfile.open(package) as archive:
+        member = archive.extractfile("manifest.json")
+        assert member
+        check("manifest", json.load(member))
+
+
+def test_page_names_every_schema() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert all(f"({path.name})" in page for path in Path(FOLDER).glob("*.json"))
