@@ -55,7 +55,7 @@ $(VENV)/%/.stamp: local/environments/%.txt
 # inference's may not have, and an endpoint has nothing to report to anybody.
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project job sdk emulator tools peers weights checkov mutants; do \
+	@for group in project job sdk emulator tools peers weights checkov hooks mutants; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
@@ -223,6 +223,11 @@ lint: $(VENV)/project/.stamp ## Style, types, and who may import whom
 	@$(PROJECT)/ruff format --check .
 	@$(PROJECT)/mypy photo_reader functions/classify/classify serving training local tests benchmarks
 	@PYTHONPATH=.:functions/classify $(PROJECT)/lint-imports
+
+.PHONY: hooks
+hooks: $(VENV)/hooks/.stamp $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Run .pre-commit-config.yaml on every file, and at each commit from now on
+	@$(VENV)/hooks/bin/pre-commit install
+	@$(VENV)/hooks/bin/pre-commit run --all-files
 
 .PHONY: clean
 clean: ## Remove everything that was built (environments, packages, local state)
