@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from botocore.session import Session
 from classify import clients, core, handler
+from classify.deadline import Deadline
 
-from tests.unit.classify.world import Json
+from tests.unit.classify.world import Context, FakeEndpoint, FakeQueue, Json
 
 
 @pytest.fixture
@@ -52,6 +53,15 @@ def test_endpoints_read_time_out_is_the_setting(made: dict[str, Any]) -> None:
     ports = clients.connect(replace(handler.SETTINGS, endpoint_timeout_s=7.0))
     assert made["sagemaker-runtime"].read_timeout == 7
     assert ports.endpoint_worst_case_s == 2 + 7 + 6
+
+
+def test_endpoint_and_queue_are_those_of_the_settings() -> None:
+    endpoint, queue = FakeEndpoint(), FakeQueue()
+    ports = clients.wire(handler.SETTINGS, None, None, endpoint, lambda: queue)
+    ports.predict([b"jpeg"], 1, Deadline(Context().get_remaining_time_in_millis), lambda _ms: None)
+    ports.acknowledge(["one"])
+    ports.give_back({"two": 5})
+    assert (endpoint.calls, queue.deleted, queue.waits) == ([1], ["one"], {"two": 5})
 
 
 def test_queues_client_is_made_at_its_first_use_and_once(made: dict[str, Any]) -> None:

@@ -55,7 +55,8 @@ class FakeEndpoint:
     faults: list[Exception | bytes] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
 
-    def invoke_endpoint(self, Body: bytes, **_: Any) -> Json:  # noqa: N803 - boto3's name
+    def invoke_endpoint(self, EndpointName: str, Body: bytes, **_: Any) -> Json:  # noqa: N803 - boto3's names
+        assert EndpointName == handler.SETTINGS.endpoint_name
         count = len(json.loads(Body)["instances"])
         self.calls.append(count)
         fault = self.faults.pop(0) if self.faults else None
