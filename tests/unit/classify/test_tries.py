@@ -393,7 +393,7 @@ def test_suspect_that_hangs_takes_time_from_no_more_than_it_must(world: World) -
         count = len(json.loads(Body)["instances"])
         return {"Body": io.BytesIO(answer([prediction()] * count))}
 
-    world.endpoint.invoke_endpoint = invoke  # type: ignore[method-assign]
+    world.endpoint.invoke_endpoint = invoke  # type: ignore[assignment, method-assign]
     failed = world.deliver(*sent, context=clock.context())
     # THEN it alone goes back
     assert len(failed) == 1
