@@ -114,6 +114,19 @@ def test_the_longer_patience_decides(train: int, validation: int, fired: int) ->
     assert found == fired
 
 
+def test_training_loss_is_given_five_rounds_to_get_better() -> None:
+    assert fired_at(Overtraining, rounds(*[FINE] * 9), patience_validation=1) == 12
+
+
+@pytest.mark.parametrize(("train", "validation"), [(3, 1), (1, 3)])
+def test_loss_that_never_was_a_number_has_not_got_better_since_the_start(
+    train: int, validation: int
+) -> None:
+    trial = rounds(*[(math.nan, math.nan)] * 5)
+    found = fired_at(Overtraining, trial, patience_train=train, patience_validation=validation)
+    assert found == 6
+
+
 @pytest.mark.parametrize(("fall", "fired"), [(0.25, 6), (0.251, 8)])
 def test_loss_gets_better_by_more_than_delta_only(fall: float, fired: int) -> None:
     pairs = [(1.0, 1.0), (1.0 - fall, 1.0 - fall), *[(1.0, 1.0)] * 4]
@@ -169,15 +182,24 @@ def test_rise_over_five_per_cent_is_an_issue_at_once(now: float, fired: int | No
     assert fired_at(LossNotDecreasing, loss_trial(losses([1.0] * 10 + [now] * 10))) == fired
 
 
-@pytest.mark.parametrize(("spread", "fired"), [(0.1, 19), (0.2, None)])
+@pytest.mark.parametrize(("spread", "fired"), [(0.167, 19), (0.168, None)])
+@pytest.mark.parametrize("unit", [0.1, 1.0, 10.0])
 def test_rise_must_exceed_what_is_allowed_by_two_standard_errors(
-    spread: float, fired: int | None
+    unit: float, spread: float, fired: int | None
 ) -> None:
-    # A rise of 20 %. The error is the spread * sqrt(2 / 10): 2 * 4.5 % fits into it, 2 * 8.9 % not.
+    # A rise of 20 %, 15 % more than allowed. The error is the spread * sqrt(2 / 10).
     before = [1.0 + spread, 1.0 - spread] * 5
     now = [1.2 + spread, 1.2 - spread] * 5
-    assert 100 * 2 * spread * math.sqrt(0.2) < 15 or fired is None
-    assert fired_at(LossNotDecreasing, loss_trial(losses(before + now))) == fired
+    assert (100 * 2 * spread * math.sqrt(0.2) < 15) == (fired is not None)
+    trial = loss_trial(losses([unit * loss for loss in before + now]))
+    assert fired_at(LossNotDecreasing, trial) == fired
+
+
+def test_rise_of_what_is_allowed_and_fall_of_what_is_wanted_are_no_issue() -> None:
+    rising = loss_trial(losses([1.0, 1.0, 1.25, 1.25]))
+    assert fired_at(LossNotDecreasing, rising, num_steps=2, increase_threshold_percent=25) is None
+    falling = loss_trial(losses([0.75**n for n in range(4) for _ in range(2)]))
+    assert fired_at(LossNotDecreasing, falling, num_steps=2, diff_percent=25) is None
 
 
 def test_window_grows_to_a_quarter_of_the_steps() -> None:
@@ -219,6 +241,7 @@ def test_losses_can_be_named_by_a_regex() -> None:
     fired, rule = run(LossNotDecreasing, trial, tensor_regex="_loss$", use_losses_collection=False)
     assert fired == 39
     assert rule.datapoints[0]["now"] == 2.0
+    assert fired_at(LossNotDecreasing, trial, tensor_regex="^not_recorded$") is None
     with pytest.raises(ValueError, match="needs tensor_regex or use_losses_collection"):
         run(LossNotDecreasing, trial, use_losses_collection=False)
 

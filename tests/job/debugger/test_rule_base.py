@@ -171,6 +171,22 @@ def test_steps_of_other_modes_or_without_a_loss_are_left_out_of_a_round() -> Non
     assert list(rule.datapoints) == [{"step": 3, "train": 1, "validation": 3, "round": 1}]
 
 
+def test_rounds_of_an_earlier_attempt_are_counted_and_judged() -> None:
+    rule = Rounds(cast(FollowedTrial, ScriptedTrial([])), fires_in=3)
+
+    found = [rule.earlier_round(step, 1.0, 2.0) for step in (4, 9, 14)]
+
+    assert found == [False, False, True]
+    assert list(rule.datapoints) == [
+        {"step": step, "train": 1.0, "validation": 2.0, "round": number}
+        for number, step in enumerate((4, 9, 14), start=1)
+    ]
+
+
+def test_rule_that_looks_at_steps_finds_nothing_in_earlier_rounds() -> None:
+    assert step_rule(ScriptedTrial([])).earlier_round(4, 1.0, 100.0) is False
+
+
 def test_round_rule_must_say_what_it_looks_for() -> None:
     with pytest.raises(NotImplementedError):
         run(RoundRule, loss_trial([*losses([1]), *losses([1], EVAL)]))
