@@ -15,9 +15,12 @@ def filled(door: Door) -> None:
 
 
 def flooded() -> Door:
-    """In a flood since now, with nothing in flight."""
+    """In a flood since this very second, so that times are exact, with nothing in flight."""
     door = Door()
-    door.flood()
+    filled(door)
+    door.now += 1
+    assert not door.lets_in()
+    door.all_leave()
     return door
 
 
@@ -100,9 +103,10 @@ def test_flood_is_judged_after_a_second_and_not_before() -> None:
     door = flooded()
     count(door, came=10, refused=0)
     door.queue.unanswered = 2
-    door.now += 0.999
+    start = door.now
+    door.now = start + 0.999
     assert not door.lets_in()
-    door.now += 0.002
+    door.now = start + JUDGED_S
     assert door.lets_in()
 
 
@@ -144,7 +148,7 @@ def test_next_judgement_is_a_second_after_the_last() -> None:
 def test_refusals_of_two_seconds_ago_are_no_flood_any_more(silence_s: float, over: bool) -> None:
     door = flooded()
     count(door, came=10, refused=10)
-    door.now += silence_s + 1e-9
+    door.now += silence_s
     door.queue.unanswered = 2
     assert door.lets_in() is over
 

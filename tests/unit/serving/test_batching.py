@@ -1,7 +1,9 @@
 """The batcher with a fake model: what is joined, spread, dropped, and how errors travel."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any
@@ -55,6 +57,19 @@ def test_lone_image_has_all_cpus_and_two_have_a_lane_each() -> None:
         assert model.alone == [True]
         assert await batcher.submit([5, 6]) == ([10, 12], 1)
         assert sorted(model.passes) == [[1], [5], [6]]
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_each_of_several_lone_images_has_all_cpus(lanes: int) -> None:
+    async def scenario() -> None:
+        model = FakeModel(free=True)
+        batcher = Batcher(model, lanes, max_batch=4)
+        for number in (1, 2, 3):
+            await batcher.submit([number])
+        assert model.alone == [True] * 3
         batcher.close()
 
     asyncio.run(scenario())
@@ -218,12 +233,13 @@ def test_request_given_up_while_waiting_never_runs() -> None:
         first = await submitted(batcher.submit([1]))
         await model.running()
         given_up = await submitted(batcher.submit([2]))
-        kept = await submitted(batcher.submit([3]))
+        kept = await submitted(batcher.submit([3, 4]))
         given_up.cancel()
         await asyncio.wait([given_up])
         model.let_through()
         await asyncio.gather(first, kept)
-        assert model.passes == [[1], [3]]
+        assert model.passes == [[1], [3, 4]]
+        assert batcher.unanswered == 0
         batcher.close()
 
     asyncio.run(scenario())
@@ -317,6 +333,45 @@ def test_lanes_threads_are_named_so_that_a_dump_of_stacks_tells_them() -> None:
     async def scenario() -> None:
         batcher: Batcher[int, str] = Batcher(who, lanes=1, max_batch=1)
         assert await batcher.submit([1]) == (["lane_0"], 1)
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_close_waits_for_what_runs_and_ends_the_threads() -> None:
+    lanes: list[threading.Thread] = []
+    model = FakeModel()
+
+    def work(items: Sequence[int], *, alone: bool) -> list[int]:
+        lanes.append(threading.current_thread())
+        return model(items, alone=alone)
+
+    async def scenario() -> None:
+        batcher = Batcher(work, lanes=1, max_batch=1)
+        running = await submitted(batcher.submit([1]))
+        await model.running()
+        closing = asyncio.create_task(asyncio.to_thread(batcher.close))
+        assert await asyncio.wait([closing], timeout=0.1) == (set(), {closing})
+        model.let_through()
+        await closing
+        assert not lanes[0].is_alive()
+        assert await running == ([2], 1)
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_kept_of_a_lane_that_has_ended() -> None:
+    async def scenario() -> None:
+        model = FakeModel()
+        batcher = Batcher(model, lanes=1, max_batch=1)
+        request = await submitted(batcher.submit([1]))
+        await model.running()
+        others = {asyncio.current_task(), request}
+        lanes = [weakref.ref(task) for task in asyncio.all_tasks() if task not in others]
+        model.let_through()
+        await request
+        gc.collect()
+        assert [lane() for lane in lanes] == [None]
         batcher.close()
 
     asyncio.run(scenario())
