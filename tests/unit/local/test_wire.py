@@ -344,13 +344,34 @@ def test_error_has_code_and_words_where_every_sdk_looks() -> None:
     assert body["OriginalStatusCode"] == 500
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"7", b"\xff", b"[" * 100_000])
-def test_body_that_is_no_json_object_is_a_serialization_error(body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "The request is not valid JSON."),
+        (b"\xff", "The request is not valid JSON."),
+        (b"[" * 100_000, "The request is not valid JSON."),
+        (b"[]", "The request body is not a JSON object."),
+        (b"7", "The request body is not a JSON object."),
+    ],
+)
+def test_body_that_is_no_json_object_is_a_serialization_error(body: bytes, words: str) -> None:
     api = JsonApi("sagemaker", {"DeleteEndpoint": lambda _: {}})
 
     answer = api.handle("SageMaker.DeleteEndpoint", body)
 
-    assert (answer.status, json.loads(answer.body)["__type"]) == (400, "SerializationException")
+    told = json.loads(answer.body)
+    assert (answer.status, told["__type"], told["message"]) == (
+        400,
+        "SerializationException",
+        words,
+    )
+
+
+@pytest.mark.parametrize("target", ["DeleteEndpoint", "com.example.SageMaker.DeleteEndpoint"])
+def test_operation_is_what_follows_the_last_dot(target: str) -> None:
+    api = JsonApi("sagemaker", {"DeleteEndpoint": lambda _: {}})
+
+    assert api.handle(target, b'{"EndpointName": "a"}').status == 200
 
 
 @pytest.mark.parametrize("fault", [ValueError("bad luck"), KeyError("gone"), OSError(28, "full")])

@@ -13,6 +13,7 @@ from botocore.model import ServiceModel, Shape
 from local.errors import AwsError
 from local.wire import JsonApi, coerced, cut_to_shape, json_response, service_model, validate
 
+NUMBERS = ("integer", "long", "float", "double")
 MODEL = ServiceModel(
     {
         "metadata": {"serviceId": "Made", "protocol": "json"},
@@ -40,6 +41,11 @@ MODEL = ServiceModel(
             "Tags": {"type": "map", "key": {"shape": "Name"}, "value": {"shape": "Inner"}},
             "At": {"type": "timestamp"},
             "Data": {"type": "blob"},
+            "Numbers": {
+                "type": "structure",
+                "members": {kind: {"shape": kind} for kind in NUMBERS},
+            },
+            **{kind: {"type": kind, "max": 3} for kind in NUMBERS},
         },
     }
 )
@@ -69,6 +75,15 @@ def test_one_problem_is_told_with_its_value_and_place(value: str, words: str) ->
         f"1 validation error detected: Value '{value}' at 'name' "
         f"failed to satisfy constraint: Member must {words}"
     )
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_number_of_any_kind_is_taken_up_to_its_greatest(kind: str) -> None:
+    shape = MODEL.shape_for("Numbers")
+    validate({kind: 3}, shape)
+
+    with pytest.raises(AwsError, match=f"'4' at '{kind}' .* less than or equal to 3"):
+        validate({kind: 4}, shape)
 
 
 def test_every_problem_is_told_wherever_it_is() -> None:
