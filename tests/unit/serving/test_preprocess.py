@@ -54,11 +54,12 @@ def test_line_of_pixels_is_cut_before_it_is_scaled_up(size: tuple[int, int]) -> 
     ("change", "message"),
     [
         ({"crop": 300}, "crop 300"),
-        ({"interpolation": "nearest"}, "nearest"),
+        ({"interpolation": "nearest"}, "'nearest' is not one of bilinear, bicubic"),
         ({"crop": 31}, "crop 31 must be at least 32"),
         ({"resize": 1025}, "at most 1024"),
         ({"std": (0.5, 0.5, 0.0)}, "std .* must lie between 0.001 and 1"),
         ({"std": (0.5, 0.5, float("nan"))}, "std .* must lie between 0.001 and 1"),
+        ({"std": (0.5, 1.1, 0.5)}, "std .* must lie between 0.001 and 1"),
         ({"mean": (0.5, 1.1, 0.5)}, "mean .* must lie between 0 and 1"),
         ({"std": (0.5, 0.5)}, "three numbers"),
         ({"mean": (0.5,)}, "three numbers"),
