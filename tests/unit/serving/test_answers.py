@@ -28,6 +28,7 @@ class FakeBackbone:
     def __call__(
         self, batch: NDArray[np.uint8], alone: bool = False
     ) -> tuple[NDArray[np.float32], ...]:
+        assert batch.dtype == np.uint8
         self.calls.append((batch.shape, alone))
         return ((batch[:, :1, 0, 0] + self.shift).astype(np.float32),)
 
@@ -48,7 +49,9 @@ def model(
     rows: list[list[float]], dogs: list[float] | None = None, exact: FakeBackbone | None = None
 ) -> Model:
     score = None if dogs is None else DogScore(1000, 151, 268, 0.5)
-    manifest = Manifest("m", "b", LABELS[: len(rows[0])], (1, len(rows[0])), SPEC, score, "0" * 64)
+    width = len(rows[0])
+    labels = LABELS[:width] if width <= len(LABELS) else tuple(map(str, range(width)))
+    manifest = Manifest("m", "b", labels, (1, width), SPEC, score, "0" * 64)
     parts: list[Any] = [FakeBackbone(), FakeHeads(rows, dogs), exact]
     return Model(manifest, *parts)
 
@@ -71,6 +74,8 @@ def test_answer_is_the_five_best_in_order_rounded_to_six_places() -> None:
 def test_equal_probabilities_keep_the_labels_order() -> None:
     (found,) = model([[0.2, 0.4, 0.4]]).predict(photos(0))
     assert [label for label, _ in found.top] == ["Pug", "Dhole", "Beagle"]
+    (found,) = model([[0.005] * 200]).predict(photos(0))
+    assert [label for label, _ in found.top] == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize(
@@ -92,11 +97,14 @@ def test_no_dog_is_the_answer_below_the_threshold(dog: float, expected: Predicti
     [
         ([0.5, 0.401], None, True),
         ([0.5, 0.399], None, False),
+        ([0.2, 0.1], None, False),
         ([1.0], None, False),
         ([0.9, 0.1], 0.59, True),
+        ([0.9, 0.1], 0.6, False),
         ([0.9, 0.1], 0.61, False),
         ([0.5, 0.45], 0.61, True),
         ([0.9, 0.1], 0.41, True),
+        ([0.9, 0.1], 0.4, False),
         ([0.9, 0.1], 0.39, False),
         ([0.5, 0.45], 0.39, False),  # of what is no dog, no breed is told
     ],
@@ -200,7 +208,7 @@ VERSIONS = ("f51fce07b50b", "4bf19e11db77")
 
 
 def test_archive_is_the_same_for_everybody_and_readable_by_all(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "a.tar.gz"
+    path = tmp_path / "deep" / "deeper" / "a.tar.gz"
     write_archive(path, {"b/c.txt": b"12", "a.txt": b"3"})
 
     with tarfile.open(path) as archive:

@@ -3,18 +3,19 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import openvino as ov
 import pytest
 import torch
 from numpy.typing import NDArray
+from openvino import Node
 from openvino import opset13 as ops
 
 from serving.architectures import ARCHITECTURES
 from serving.model import Model, Prediction, load
-from serving.network import backbone, fastest_float, graph, heads, multiplies_int8
+from serving.network import Network, backbone, fastest_float, graph, heads, multiplies_int8
 from serving.package import DogScore, Manifest
 from serving.preprocess import PreprocessSpec, pixels
 from serving.settings import Precision
@@ -264,3 +265,45 @@ def test_mixed_is_float32_where_the_cpu_is_not_made_for_int8_and_says_so(
     assert mixed.exact is None
     assert "float32 instead of mixed" in caplog.text
     assert mixed.predict(batch) == load(tmp_path, 1, "float32").predict(batch)
+
+
+class RecordedNetwork(Network):
+    """A network that writes down how it was compiled."""
+
+    made: ClassVar[list[tuple[Precision, int, bool]]] = []
+
+    def __init__(
+        self,
+        inputs: Node,
+        outputs: list[Node],
+        threads: int,
+        precision: Precision,
+        *,
+        pinned: bool = True,
+    ) -> None:
+        self.made.append((precision, threads, pinned))
+        super().__init__(inputs, outputs, threads, precision, pinned=pinned)
+
+
+def test_lanes_keep_to_a_cpu_of_their_own_unless_two_backbones_share_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("serving.model.multiplies_int8", lambda: True)
+    monkeypatch.setattr("serving.network.Network", RecordedNetwork)
+    monkeypatch.setattr(RecordedNetwork, "made", [])
+    write_package(tmp_path)
+    load(tmp_path)
+    assert RecordedNetwork.made == [("float32", 1, True)] * 2
+    RecordedNetwork.made.clear()
+    load(tmp_path, 2, "mixed")
+    assert RecordedNetwork.made == [("int8", 2, False)] + [("float32", 2, False)] * 2
+    assert "instead of mixed" not in caplog.text
+
+
+def test_float32_is_no_news_where_the_cpu_is_not_made_for_int8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("serving.model.multiplies_int8", lambda: False)
+    write_package(tmp_path)
+    assert load(tmp_path, 1, "float32").exact is None
+    assert "instead of mixed" not in caplog.text

@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
+from serving.architectures import ARCHITECTURES
 from serving.model import load
 from serving.package import (
     MANIFEST,
@@ -67,7 +68,7 @@ def test_package_in_order_is_loaded_and_predicts(folder: Path) -> None:
         (lambda m: m.pop("labels"), "labels is missing"),
         (lambda m: m.pop("backbone"), "backbone is missing"),
         (lambda m: m.update(surprise=1), "surprise"),
-        (lambda m: m.update(labels=["Pug", "Pug"]), "hold Pug more than once"),
+        (lambda m: m.update(labels=["Chow", "Pug", "Pug"]), "hold Pug more than once"),
         (lambda m: m.update(labels=["Pug", " "]), "without blanks"),
         (lambda m: m.update(labels=["Pug"]), "1 labels for a head of 2 outputs"),
         (lambda m: m.update(labels=["Pug", "Beagle"]), "version is"),
@@ -115,6 +116,7 @@ def test_package_in_order_is_loaded_and_predicts(folder: Path) -> None:
         ),
         (lambda m: m["dog_score"].update(classes="4"), 'dog_score.classes holds "4", expected a'),
         (lambda m: m["dog_score"].pop("last"), "dog_score.last is missing"),
+        (lambda m: m["dog_score"].update(gamma=1), "dog_score.gamma is not known here"),
     ],
 )
 def test_wrong_manifest_is_refused(
@@ -208,7 +210,7 @@ def test_weights_of_another_architecture_are_refused(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"backbone": "vgg"}, "backbone 'vgg' is not one of"),
+        ({"backbone": "vgg"}, f"backbone 'vgg' is not one of {', '.join(ARCHITECTURES)}"),
         ({"head": (99, 2)}, "head takes 99 features, efficientnet_lite0 gives 1280"),
     ],
 )
@@ -348,6 +350,24 @@ def test_plain_tar_is_not_what_sagemaker_takes(tmp_path: Path) -> None:
     write_archive(path, {"a": b"1"})
     path.write_bytes(gzip.decompress(path.read_bytes()))
     with pytest.raises(PackageError, match="cannot be unpacked: Not a gzipped file"):
+        unpack(path, tmp_path / "out")
+
+
+def test_archive_that_is_packed_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.tar.gz"
+    write_archive(path, {"a": b"1"})
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(PackageError, match="cannot be unpacked"):
+        unpack(path, tmp_path / "out")
+
+
+def test_archive_with_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "null.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo("a")
+        entry.pax_headers = {"path": "a\0b"}
+        archive.addfile(entry)
+    with pytest.raises(PackageError, match=r"cannot be unpacked: .*null"):
         unpack(path, tmp_path / "out")
 
 
