@@ -113,6 +113,7 @@ def fresh_losses(*values: float | None) -> ScriptedTrial:
         ((3.0, 4.0, 3.5, 3.2, 3.1, 3.0, 2.0), 5),
         ((3.0, 4.0, 4.0, 4.0, 4.0, 2.9, 3.0, 3.0, 3.0, 3.0), None),
         ((3.0, None, None, None, None, None, None), None),
+        ((NAN,) * 6, 4),  # from the first step on
     ],
 )
 def test_loss_that_does_not_fall_for_five_steps_started_badly(
