@@ -48,13 +48,13 @@ def test_nothing_vanishes_without_a_loss_or_gradients_of_a_train_step(step: Step
 
 
 def test_vanished_gradient_is_named_with_its_value_and_how_many_there_are() -> None:
-    fired, rule = run(VanishingGradient, gradient_trial(gradients(1, 3e-9, 2e-8)))
+    fired, rule = run(VanishingGradient, gradient_trial(gradients(1, 3e-9, 2e-8, 1e-7)))
 
     assert fired == 0
     assert rule.parameters == {"threshold": 1e-7}
     assert list(rule.datapoints) == [{"step": 0, "tensor": "gradient/1", "mean_absolute": 3e-9}]
     assert rule.details == (
-        "gradient/1 has a mean absolute gradient of 3e-09, below 1e-07 (2 of 3 gradients)"
+        "gradient/1 has a mean absolute gradient of 3e-09, below 1e-07 (2 of 4 gradients)"
     )
 
 
