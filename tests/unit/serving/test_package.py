@@ -150,7 +150,9 @@ def test_one_changed_byte_of_the_weights_is_refused(folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(PackageError, match=f"{WEIGHTS}: sha256 is [0-9a-f]{{64}}, {MANIFEST} says"):
+    told = json.loads((folder / MANIFEST).read_text())["weights_sha256"]
+    words = f"model.safetensors: sha256 is [0-9a-f]{{64}}, manifest.json says {told}"
+    with pytest.raises(PackageError, match=words):
         load(folder)
 
 
@@ -343,6 +345,17 @@ def test_damaged_archive_is_refused_wherever_the_damage_is(tmp_path: Path) -> No
             assert (tmp_path / "out/a").read_bytes() == b"something"
             assert (tmp_path / "out/b").read_bytes() == bytes(range(256))
     assert len(accepted) <= 1  # the last byte before the checksum, whose upper bits mean nothing
+
+
+def test_damage_far_behind_the_last_file_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "padded.tar.gz"
+    write_archive(path, {"a": b"1"})
+    padded = gzip.compress(gzip.decompress(path.read_bytes()) + bytes(3 * 2**20))
+    path.write_bytes(padded)
+    unpack(path, tmp_path / "out")
+    path.write_bytes(padded[:-8] + bytes([padded[-8] ^ 1]) + padded[-7:])
+    with pytest.raises(PackageError, match="cannot be unpacked: CRC"):
+        unpack(path, tmp_path / "out")
 
 
 def test_plain_tar_is_not_what_sagemaker_takes(tmp_path: Path) -> None:
