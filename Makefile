@@ -72,7 +72,7 @@ demo: setup $(STARTER) ## Deploy everything on this machine, classify photos, sh
 model: $(STARTER) ## Build the starter model package: 118 breeds, no training
 
 $(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/*.py)
-	@$(PROJECT)/python -m training.starter --output $@
+	@$(PROJECT)/python -m training.package.starter --output $@
 
 .PHONY: local
 local: setup ## Run the local cloud until Ctrl-C (PORT=4566); for training jobs also `make .venv/job/.stamp`

@@ -35,7 +35,7 @@ from photo_reader import read
 from serving.model import Model, load
 from serving.preprocess import pixels
 from serving.settings import cpu_count
-from training.starter import BACKBONE, DOG_THRESHOLD
+from training.package.starter import BACKBONE, DOG_THRESHOLD
 
 LEAST_PX = 512  # as the endpoint reads them for this backbone
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

@@ -147,7 +147,7 @@ def training(case: Case, hook: str, stack: ExitStack) -> Callable[[], None]:
     """A model with its hook; calling what is returned does one step."""
     torch.manual_seed(SEED)
     model, loss = case.build(), nn.CrossEntropyLoss(label_smoothing=0.1)
-    # As training/loop.py: a dear optimizer would make the hook look cheap.
+    # As training/fit/loop.py: a dear optimizer would make the hook look cheap.
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     inputs, labels = torch.randn(case.batch), torch.randint(0, CLASSES, case.batch[:1])
     base = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -50,7 +50,7 @@ from tests.integration.serving.box import (
 from tests.integration.serving.dockerfile import read
 from tests.integration.serving.hosts import lay_out, ray_host
 from tests.integration.serving.requests import JPEG, batch_body
-from training.starter import BACKBONE
+from training.package.starter import BACKBONE
 
 INSIDE = "BENCHMARK_IMAGE"  # set in the process that has a network of its own
 CLIENTS = (1, 4, 16, 64)

@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks import keras_resnet50
 from benchmarks.report import ROOT
 from serving.package import unpack
-from training import starter
-from training.backbones import Pretrained, load_pretrained
+from training.network.backbones import Pretrained, load_pretrained
+from training.package import starter
 
 RESNET50 = "resnet50_v1"
 MODELS = (starter.BACKBONE, RESNET50)

@@ -42,9 +42,9 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.report import DOGS, ROOT, machine, write
-from training.backbones import Pretrained, build_backbone, load_pretrained
-from training.feature_file import FILE, Features, SplitFeatures, read
-from training.heads import build_head
+from training.features.file import FILE, Features, SplitFeatures, read
+from training.network.backbones import Pretrained, build_backbone, load_pretrained
+from training.network.heads import build_head
 
 BACKBONE = "efficientnet_lite2"
 HEAD = (2048, 516)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
 from serving.settings import FloatPrecision
-from training.backbones import REGISTRY
 from training.debugger import RULES
 from training.errors import JobError
+from training.network.backbones import REGISTRY
 
 # Widths of the hidden layers between the features and the classes.
 HEADS: dict[str, tuple[int, ...]] = {"linear": (), "three-layer": (2048, 516)}

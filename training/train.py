@@ -41,23 +41,23 @@ import torch
 
 from serving.network import fastest_float
 from serving.package import PackageError
-from training import checkpoint
-from training.backbones import Pretrained, load_pretrained
-from training.batches import FeatureBatches, PhotoBatches, Source
 from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.errors import JobError
-from training.export import Trained, export
-from training.feature_file import DESCRIPTION, FILE, Features, describe, write
-from training.features import from_channel, from_photos
-from training.heads import anchors, build_network, dog_score, start_from_imagenet
+from training.features.cache import from_channel, from_photos
+from training.features.file import DESCRIPTION, FILE, Features, describe, write
+from training.figures.report import evaluate, write_json, write_report
+from training.fit import checkpoint
+from training.fit.batches import FeatureBatches, PhotoBatches, Source
+from training.fit.loop import Job, fit, precision
 from training.interruption import Interruption
-from training.loop import Job, fit, precision
 from training.metric_lines import final_lines
+from training.network.backbones import Pretrained, load_pretrained
+from training.network.heads import anchors, build_network, dog_score, start_from_imagenet
 from training.options import HEADS, Folders, Options, job_name, parse
+from training.package.export import Trained, export
+from training.package.wheels import travelling_wheels
 from training.profiler import JobFacts, Profiler
-from training.report import evaluate, write_json, write_report
-from training.wheels import travelling_wheels
 from training.workers import Workers, processes
 
 

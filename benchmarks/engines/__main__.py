@@ -29,7 +29,7 @@ from benchmarks.report import DOGS, ROOT, machine, write
 from serving.model import load
 from serving.settings import Settings
 from tests.photos import breed_of
-from training.photos import picture, portions
+from training.features.photos import picture, portions
 
 LIBRARIES = ("torch", "openvino", "onnxruntime", "nncf")
 

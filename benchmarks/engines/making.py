@@ -23,9 +23,9 @@ from benchmarks.report import DOGS
 from serving.network import graph
 from serving.weights import Weights
 from tests.photos import dog_photos
-from training.backbones import REGISTRY, build_backbone
-from training.batches import normalised
-from training.photos import picture
+from training.features.photos import picture
+from training.fit.batches import normalised
+from training.network.backbones import REGISTRY, build_backbone
 
 SEED = 0
 PHOTOS, RANDOM_PICTURES = 300, 20

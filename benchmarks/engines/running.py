@@ -29,7 +29,7 @@ from benchmarks.engines.making import (
 )
 from serving.network import Network, backbone
 from serving.settings import Precision
-from training.backbones import REGISTRY
+from training.network.backbones import REGISTRY
 
 PRECISIONS: dict[str, Precision | None] = {
     "float32": "float32",

@@ -1,6 +1,6 @@
 """Change the code in many small ways, one at a time, and tell which changes no test notices.
 
-    .venv/mutants/bin/python -m tests.mutants [--module training/loop.py] [--sample 40] [--save]
+    .venv/mutants/bin/python -m tests.mutants [--module training/fit/loop.py] [--sample 40] [--save]
 
 Works in copies of the project, never in the project itself. Exit code: 0 when every module's tests
 notice at least 90 % of its changes and each of the others has a reason in survivors.toml, 1 when

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from training.figures.metrics import Proportion
 from training.jobs.errors import UsageError
 from training.jobs.evaluate import Result
-from training.metrics import Proportion
 
 # The function sends the model a JPEG of its own making. On 300 photos that changed the answer for 3
 # (functions/classify/classify/images.py, JPEG_QUALITY); twice that share is allowed for here.

@@ -17,9 +17,9 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from training.figures.metrics import Answers, Proportion
 from training.jobs.errors import CommandError
 from training.jobs.stack import PREFIX, Stack
-from training.metrics import Answers, Proportion
 
 UPLOADS_AT_ONCE = 8
 # A pipeline that writes no row for this much longer than one visibility time-out of its queue has

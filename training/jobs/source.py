@@ -23,7 +23,7 @@ from training.jobs.errors import UsageError
 
 PROGRAM = "training/train.py"
 REQUIREMENTS = "training/requirements.txt"
-_FEATURES, _OPTIONS = "training/features.py", "training/options.py"
+_FEATURES, _OPTIONS = "training/features/cache.py", "training/options.py"
 _ROOT = Path(__file__).resolve().parents[2]
 # The launchers stay outside: they do not run in the job, and changing them changes no job.
 _LEFT_OUT = "training/jobs/"

@@ -13,9 +13,9 @@ from safetensors.torch import load
 from photo_reader import MAX_PIXELS, read
 from serving.package import read_package
 from serving.preprocess import pixels
-from training.backbones import build_backbone
-from training.batches import normalised
-from training.heads import build_head
+from training.fit.batches import normalised
+from training.network.backbones import build_backbone
+from training.network.heads import build_head
 
 
 class TorchModel:

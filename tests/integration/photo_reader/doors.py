@@ -109,7 +109,7 @@ def endpoint() -> Iterator[Door]:
 @contextmanager
 def training() -> Iterator[Door]:
     from photo_reader import PhotoError
-    from training.photos import picture
+    from training.features.photos import picture
 
     def ask(path: Path) -> Answer:
         try:

@@ -17,7 +17,7 @@ from tests.integration.serving.hosts import (
     ray_host,
     uvicorn_host,
 )
-from training.starter import build
+from training.package.starter import build
 
 HOSTS: dict[str, StartHost] = {"uvicorn": uvicorn_host, "ray": ray_host}
 

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.serving.hosts import Container, uvicorn_host
 from tests.integration.serving.requests import batch
 from tests.photos import DOGS, breed_of
-from training.breeds import breed_labels
+from training.network.breeds import breed_labels
 
 PHOTOS_A_BREED = 2
 

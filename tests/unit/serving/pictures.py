@@ -13,8 +13,8 @@ from torch import nn
 from serving.package import MANIFEST, WEIGHTS, DogScore, Manifest
 from serving.preprocess import PreprocessSpec
 from tests.networks import norms
-from training.backbones import build_backbone
-from training.heads import build_head
+from training.network.backbones import build_backbone
+from training.network.heads import build_head
 
 SPEC = PreprocessSpec(256, 224, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

@@ -9,7 +9,7 @@ import pytest
 from serving.host import DEFAULT_MODEL_DIR
 from tests.integration.serving.box import PREFIX, SERVING
 from tests.integration.serving.dockerfile import Copy, read
-from training.wheels import IMAGE_PYTHON, WHEELS
+from training.package.wheels import IMAGE_PYTHON, WHEELS
 
 IMAGE = read(SERVING / "Dockerfile")
 REQUIREMENTS = (SERVING / "requirements.txt").read_text()

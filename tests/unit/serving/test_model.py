@@ -22,7 +22,7 @@ from serving.settings import Precision
 from serving.weights import Weights
 from tests.networks import settle
 from tests.unit.serving.pictures import SPEC, manifest_for, picture, random_model, write_package
-from training.batches import normalised
+from training.fit.batches import normalised
 
 LABELS = tuple("ABCDEFG")
 WIDTH = 1280

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from training.backbones import Pretrained
-from training.feature_file import Features, Key, SplitFeatures
+from training.features.file import Features, Key, SplitFeatures
+from training.fit.loop import Job
 from training.interruption import Interruption
-from training.loop import Job
+from training.network.backbones import Pretrained
 from training.options import Folders, Options
 from training.profiler import Profiler
 from training.workers import Workers

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torchvision.models import ResNet50_Weights
 
 from serving.architectures import ARCHITECTURES
-from training import backbones
-from training.backbones import REGISTRY, build_backbone, load_pretrained
 from training.errors import JobError
+from training.network import backbones
+from training.network.backbones import REGISTRY, build_backbone, load_pretrained
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from PIL import Image
 
 from serving.preprocess import PreprocessSpec
 from tests.unit.training.small import LABELS, features
-from training import batches, loop
-from training.batches import FeatureBatches, PhotoBatches, normalised, order
 from training.data.dataset import DataSet
 from training.errors import JobError
-from training.feature_file import Features, SplitFeatures
-from training.photos import picture
+from training.features.file import Features, SplitFeatures
+from training.features.photos import picture
+from training.fit import batches, loop
+from training.fit.batches import FeatureBatches, PhotoBatches, normalised, order
 
 SPEC = PreprocessSpec(32, 32, "bicubic", (0.5, 0.25, 0.125), (0.5, 0.25, 0.1))
 

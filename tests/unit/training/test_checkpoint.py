@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
-from training import checkpoint
-from training.batches import FeatureBatches
-from training.checkpoint import FILE, EpochRecord, Run, discard, read, restore, save
 from training.errors import JobError
-from training.heads import build_network
-from training.loop import fit
+from training.fit import checkpoint
+from training.fit.batches import FeatureBatches
+from training.fit.checkpoint import FILE, EpochRecord, Run, discard, read, restore, save
+from training.fit.loop import fit
+from training.network.heads import build_network
 from training.options import Options
 
 IDENTITY = {"seed": 4, "views": [1, 2], "data": "d"}

@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 
 from tests.unit.training.shapes import draw_data_set
 from tests.unit.training.small import features
-from training import features as module
-from training.backbones import Pretrained, load_pretrained
 from training.data.dataset import DataSet
 from training.errors import JobError
-from training.feature_file import FILE, Features, read, write
-from training.features import from_channel, from_photos, wanted_key
+from training.features.cache import cache as module
+from training.features.cache import from_channel, from_photos, wanted_key
+from training.features.file import FILE, Features, read, write
+from training.network.backbones import Pretrained, load_pretrained
 from training.workers import Workers
 
 
@@ -237,5 +237,5 @@ def test_every_module_that_makes_features_is_in_the_key(
         seen.add(f"{changed.parent.name}/{changed.name}")
     assert seen >= {
         "photo_reader/reading.py", "serving/preprocess.py", "serving/weights.py",
-        "serving/layers.py", "serving/architectures.py", "serving/network.py", "training/photos.py",
+        "serving/layers.py", "serving/architectures.py", "serving/network.py", "training/features/photos.py",
     }  # fmt: skip

@@ -13,12 +13,12 @@ from safetensors.torch import save
 import photo_reader
 from serving.preprocess import PreprocessSpec
 from tests.unit.training.small import features, key
-from training import features as module
-from training.backbones import Pretrained, load_pretrained
 from training.data.dataset import DataSet
 from training.errors import JobError
-from training.feature_file import DESCRIPTION, FILE, Features, SplitFeatures, describe, read, write
-from training.features import from_channel, from_photos, wanted_key
+from training.features.cache import cache as module
+from training.features.cache import from_channel, from_photos, wanted_key
+from training.features.file import DESCRIPTION, FILE, Features, SplitFeatures, describe, read, write
+from training.network.backbones import Pretrained, load_pretrained
 from training.workers import Workers
 
 ROOT = Path(str(photo_reader.__file__)).parents[1]
@@ -28,7 +28,7 @@ CODE = [
     "serving/layers.py",
     "serving/architectures.py",
     "serving/network.py",
-    "training/photos.py",
+    "training/features/photos.py",
     *(f"photo_reader/{path.name}" for path in (ROOT / "photo_reader").glob("*.py")),
 ]
 

@@ -6,8 +6,8 @@ from torch import nn
 
 from tests.unit.training.small import LABELS, WIDTH, pretrained, split
 from training.errors import JobError
-from training.feature_file import SplitFeatures
-from training.heads import (
+from training.features.file import SplitFeatures
+from training.network.heads import (
     REFUSED_AT_MOST,
     anchors,
     build_head,
@@ -92,7 +92,7 @@ def test_dog_score_needs_imagenets_features_and_classifier(
 
 
 def test_trained_backbone_keeps_its_batch_norms_statistics() -> None:
-    from training.backbones import load_pretrained
+    from training.network.backbones import load_pretrained
 
     source = load_pretrained("efficientnet_lite0")
     network = build_network(source, (1280, 3), "last-stage", 0.0).train()
@@ -119,7 +119,7 @@ def test_head_is_linear_layers_with_relu_between_them_and_dropout_before() -> No
 
 
 def test_whole_backbone_learns_when_all_is_unfrozen_and_runs_channels_last() -> None:
-    from training.backbones import load_pretrained
+    from training.network.backbones import load_pretrained
 
     source = load_pretrained("efficientnet_lite0")
     network = build_network(source, (1280, 3), "all", 0.0)

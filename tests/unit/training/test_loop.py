@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
-from training import checkpoint, loop
-from training.batches import Batch, FeatureBatches, order
-from training.checkpoint import Run
 from training.debugger import Earlier
 from training.errors import JobError
-from training.heads import anchors, build_network
+from training.fit import checkpoint, loop
+from training.fit.batches import Batch, FeatureBatches, order
+from training.fit.checkpoint import Run
+from training.fit.loop import Job, fit
 from training.interruption import INTERRUPTED
-from training.loop import Job, fit
+from training.network.heads import anchors, build_network
 from training.options import Options
 from training.workers import T, Workers
 

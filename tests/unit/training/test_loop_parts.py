@@ -11,12 +11,10 @@ import torch
 from torch import nn
 
 from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
-from training import checkpoint, loop
-from training.batches import Batch, FeatureBatches
-from training.checkpoint import EpochRecord, Run
-from training.heads import Network, anchors, build_head, build_network
-from training.interruption import INTERRUPTED
-from training.loop import (
+from training.fit import checkpoint, loop
+from training.fit.batches import Batch, FeatureBatches
+from training.fit.checkpoint import EpochRecord, Run
+from training.fit.loop import (
     BACKBONE_RATE,
     Job,
     arithmetic,
@@ -26,6 +24,8 @@ from training.loop import (
     pull,
     set_rate,
 )
+from training.interruption import INTERRUPTED
+from training.network.heads import Network, anchors, build_head, build_network
 from training.options import Options
 
 OPTIONS = Options(epochs=3, batch_size=8, lr=0.1, weight_decay=0.01, patience=99, seed=4)

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
-from training import checkpoint, loop
-from training.batches import Batch, FeatureBatches, order
-from training.checkpoint import Run
-from training.heads import Network, anchors, build_network
-from training.loop import Job, fit
+from training.fit import checkpoint, loop
+from training.fit.batches import Batch, FeatureBatches, order
+from training.fit.checkpoint import Run
+from training.fit.loop import Job, fit
+from training.network.heads import Network, anchors, build_network
 from training.options import Options
 from training.profiler import Profiler
 from training.workers import Workers

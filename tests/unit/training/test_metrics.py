@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.figures.metrics import Answers, Proportion
 from training.metric_lines import METRIC_DEFINITIONS, OBJECTIVE, epoch_line, final_lines
-from training.metrics import Answers, Proportion
 
 LABELS = ("Beagle", "Pug", "Dhole")
 

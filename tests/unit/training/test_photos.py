@@ -9,7 +9,7 @@ from PIL import Image
 from photo_reader import PhotoError, read
 from serving.preprocess import PreprocessSpec, pixels
 from training.errors import JobError
-from training.photos import Decoder, check_skipped, picture, threads
+from training.features.photos import Decoder, check_skipped, picture, threads
 
 SPEC = PreprocessSpec(48, 32, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -87,6 +87,6 @@ def test_machine_that_cannot_read_a_photo_ends_the_job_with_its_name(
     def fail(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr("training.photos.read", fail)
+    monkeypatch.setattr("training.features.photos.read", fail)
     with threads("test") as pool, pytest.raises(JobError, match=r"train/a\.jpg: this machine"):
         list(Decoder(SPEC, pool).batches([(photo, 0, "train/a.jpg")], [1]))

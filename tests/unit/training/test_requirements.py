@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from training.wheels import WHEELS
+from training.package.wheels import WHEELS
 
 ROOT = Path(__file__).parents[3]
 

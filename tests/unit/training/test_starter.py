@@ -17,10 +17,10 @@ from serving.model import load
 from serving.package import unpack
 from tests.odd_files import heic
 from tests.odd_files.building import saved
-from training.batches import normalised
-from training.breeds import breed_labels
-from training.starter import DOG_THRESHOLD, build, main
-from training.wheels import IMAGE_PLATFORM, IMAGE_PYTHON
+from training.fit.batches import normalised
+from training.network.breeds import breed_labels
+from training.package.starter import DOG_THRESHOLD, build, main
+from training.package.wheels import IMAGE_PLATFORM, IMAGE_PYTHON
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from training.figures.metrics import Proportion
 from training.jobs.comparison import Offline, compare, offline_figure, tolerance, words
 from training.jobs.errors import UsageError
 from training.jobs.evaluate import Result, ranked
-from training.metrics import Proportion
 
 LABELS = ("Affenpinscher", "Beagle", "Pug")
 

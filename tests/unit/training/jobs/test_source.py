@@ -94,15 +94,15 @@ def test_archive_is_uploaded_once(project: Path, monkeypatch: pytest.MonkeyPatch
         "serving/network.py",
         "serving/preprocess.py",
         "serving/weights.py",
-        "training/backbones.py",
+        "training/network/backbones.py",
         "training/data/dataset.py",
         "training/data/folders.py",
         "training/data/splitting.py",
-        "training/feature_file.py",
-        "training/feature_pass.py",
-        "training/features.py",
+        "training/features/file.py",
+        "training/features/compute.py",
+        "training/features/cache.py",
         "training/options.py",
-        "training/photos.py",
+        "training/features/photos.py",
         "training/train.py",
         "training/requirements.txt",
     ],
@@ -118,7 +118,7 @@ def test_every_module_that_features_depend_on_is_in_their_hash(
 
 @pytest.mark.parametrize(
     "changed",
-    ["training/plots.py", "training/metrics.py", "training/loop.py", "training/report.py",
+    ["training/figures/plots.py", "training/figures/metrics.py", "training/fit/loop.py", "training/figures/report.py",
      "training/debugger/rules/overfit.py", "training/profiler/report/style.py"],
 )  # fmt: skip
 def test_code_that_only_trains_or_reports_costs_no_new_features(

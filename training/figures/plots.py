@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 
 from photo_reader import read
 from serving.model import Prediction
-from training.checkpoint import EpochRecord
-from training.metrics import Answers
+from training.figures.metrics import Answers
+from training.fit.checkpoint import EpochRecord
 
 TRAIN, VALIDATION, WRONG = "#2166ac", "#b2182b", "#b2182b"
 RIGHT = "#1b7837"

@@ -16,8 +16,8 @@ from serving.network import Network
 from serving.preprocess import PreprocessSpec
 from training.data.dataset import DataSet
 from training.data.folders import Split
-from training.feature_file import SplitFeatures
-from training.photos import check_skipped, picture, portions, threads
+from training.features.file import SplitFeatures
+from training.features.photos import check_skipped, picture, portions, threads
 from training.progress import progress
 from training.workers import Workers
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from serving.model import Prediction, load
 from serving.package import MANIFEST, Manifest
-from training import plots
-from training.checkpoint import Run
 from training.data.dataset import DataSet
 from training.data.folders import SPLITS, Split
 from training.errors import JobError
-from training.evaluation import check_features, from_features, from_photos, to_answers
-from training.export import CAVEAT
-from training.feature_file import Features
-from training.metrics import Answers
+from training.features.file import Features
+from training.features.photos import cpu_share
+from training.figures import plots
+from training.figures.evaluation import check_features, from_features, from_photos, to_answers
+from training.figures.metrics import Answers
+from training.fit.checkpoint import Run
 from training.options import Folders
-from training.photos import cpu_share
+from training.package.export import CAVEAT
 
 PLOTS = "plots"
 

@@ -25,8 +25,8 @@ from torch import nn
 from torchvision.models import ResNet50_Weights, WeightsEnum
 
 from serving.preprocess import PreprocessSpec
-from training.breeds import IMAGENET_CLASSES
 from training.errors import JobError
+from training.network.breeds import IMAGENET_CLASSES
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from serving.preprocess import PreprocessSpec, normalise
-from training.checkpoint import seeded
 from training.data.dataset import DataSet
 from training.data.folders import Split
 from training.errors import JobError
-from training.feature_file import Features
-from training.photos import RANDOM_VIEWS, Decoder, threads
+from training.features.file import Features
+from training.features.photos import RANDOM_VIEWS, Decoder, threads
+from training.fit.checkpoint import seeded
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs, and int64 (N,) labels
 

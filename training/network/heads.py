@@ -16,16 +16,16 @@ import torch
 from torch import nn
 
 from serving.package import DogScore
-from training.backbones import Pretrained, build_backbone
-from training.breeds import (
+from training.errors import JobError
+from training.features.file import SplitFeatures
+from training.network.backbones import Pretrained, build_backbone
+from training.network.breeds import (
     DOG_THRESHOLD,
     FIRST_BREED,
     IMAGENET_CLASSES,
     LAST_BREED,
     LAST_WILD_DOG,
 )
-from training.errors import JobError
-from training.feature_file import SplitFeatures
 
 # A dog head may refuse this share of the training photos, all of which are wanted.
 REFUSED_AT_MOST = 0.02

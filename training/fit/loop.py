@@ -12,15 +12,15 @@ from torch import nn
 
 from serving.network import fastest_float
 from serving.settings import FloatPrecision
-from training import checkpoint
-from training.batches import Batch, Source, order
-from training.checkpoint import EpochRecord, Run, seeded
 from training.debugger import Debugger, Earlier, attach
 from training.debugger.session import NoDebugger
 from training.errors import JobError
-from training.heads import Anchors, Network
+from training.fit import checkpoint
+from training.fit.batches import Batch, Source, order
+from training.fit.checkpoint import EpochRecord, Run, seeded
 from training.interruption import INTERRUPTED, Interruption
 from training.metric_lines import epoch_line
+from training.network.heads import Anchors, Network
 from training.options import Folders, Options
 from training.profiler import Profiler
 from training.workers import Workers
@@ -37,7 +37,7 @@ CHECKPOINT_S = 60.0
 # Steps of the first epoch in which the profiler looks into PyTorch's operators.
 OPERATORS_FROM, OPERATORS_TO = 3, 13
 
-_DROPOUT = 3  # what a generator is for; training.batches has 1 and 2
+_DROPOUT = 3  # what a generator is for; training.fit.batches has 1 and 2
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import photo_reader
 import serving
 from serving.package import MANIFEST, WEIGHTS, Manifest, write_archive
-from training.wheels import WHEELS, travelling_wheels
+from training.package.wheels import WHEELS, travelling_wheels
 
 # The image pip-installs code/requirements.txt when the endpoint starts; it must not need internet.
 _REQUIREMENTS_HEAD = "--no-index\n--find-links /opt/ml/model/code/wheels\n"

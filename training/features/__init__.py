@@ -1,0 +1,1 @@
+"""From a photo in its folder to its row of features, which is computed once and kept."""

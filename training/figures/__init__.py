@@ -1,0 +1,1 @@
+"""What a job says about its model: metrics, plots, reports."""

@@ -1,0 +1,1 @@
+"""Training itself: batches, the loop with its optimiser, checkpoints."""

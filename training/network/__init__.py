@@ -1,0 +1,1 @@
+"""The network: a pretrained backbone, and the head that is put on it."""

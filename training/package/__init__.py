@@ -1,0 +1,1 @@
+"""From a trained network to the model package that an endpoint serves."""
