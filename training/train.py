@@ -49,8 +49,8 @@ from training.features.file import DESCRIPTION, FILE, Features, describe, write
 from training.figures.report import evaluate, write_json, write_report
 from training.fit import checkpoint
 from training.fit.batches import FeatureBatches, PhotoBatches, Source
+from training.fit.interruption import Interruption
 from training.fit.loop import Job, fit, precision
-from training.interruption import Interruption
 from training.metric_lines import final_lines
 from training.network.backbones import Pretrained, load_pretrained
 from training.network.heads import anchors, build_network, dog_score, start_from_imagenet
@@ -100,10 +100,11 @@ def run_job(job: Job) -> None:
         return
     with job.profiler.phase("initialisation"):
         train = features.splits["train"]
-        widths = (train.views.shape[-1], *HEADS[options.head], len(features.labels))
+        plain = train.views[0]
+        widths = (plain.shape[-1], *HEADS[options.head], len(features.labels))
         torch.default_generator.manual_seed(options.seed)
         network = build_network(pretrained, widths, options.unfreeze, options.dropout)
-        start = start_from_imagenet(network.head, pretrained, train)
+        start = start_from_imagenet(network.head, pretrained, plain, train.labels)
         if start is not None:
             job.say(f"head: starts from ImageNet's classifier, right on {start:.1%} of train")
         source = open_source(options, pretrained, features, data)
@@ -111,7 +112,7 @@ def run_job(job: Job) -> None:
     run = fit(job, network, anchored, source, identity(options, pretrained, features))
     if job.workers.first:
         with job.profiler.phase("finalisation"):
-            score = dog_score(options.dog_score, options.frozen, pretrained, train)
+            score = dog_score(options.dog_score, options.frozen, pretrained, plain)
             finish(job, Trained(run, widths, score), pretrained, features, data)
     job.workers.agree(None)  # the others wait for the first: torchrun sees all of them end well
 

@@ -92,7 +92,7 @@ def _split(options: argparse.Namespace, console: Console) -> int:
     if not data.was_split:
         raise DataError(f"{options.folder} has train, valid and test folders already.")
     with _counted("copy", len(data.names), console) as advance:
-        write_split(data, options.target, advance)
+        write_split(data.names, options.target, advance)
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in data.splits.items())
     console.print(f"{options.target}: {counts}; hash {data.hash}", markup=False, soft_wrap=True)
     return 0

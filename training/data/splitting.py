@@ -9,13 +9,9 @@ import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from training.data.errors import DataError
 from training.data.folders import SPLITS, Split
-
-if TYPE_CHECKING:
-    from training.data.dataset import DataSet
 
 Fractions = tuple[float, float, float]  # train, valid, test; positive, adding up to 1
 
@@ -66,10 +62,10 @@ def check_fractions(fractions: Fractions) -> None:
         )
 
 
-def write_split(data: "DataSet", target: Path, advance: Callable[[], None]) -> None:
-    """Copy the photos into `target`/train, valid and test; `advance` is called after each.
+def write_split(names: Mapping[Path, str], target: Path, advance: Callable[[], None]) -> None:
+    """Copy photos to their names ("<split>/<class folder>/<file>") below `target`.
 
-    They are copied into a folder beside it first, so that `target` is complete or absent. Raises
+    `advance` is called after each. They are copied into a folder beside it first, so that `target` is complete or absent. Raises
     DataError where `target` exists.
     """
     if target.exists():
@@ -77,7 +73,7 @@ def write_split(data: "DataSet", target: Path, advance: Callable[[], None]) -> N
     partial = target.with_name(target.name + ".partial")
     if partial.exists():
         shutil.rmtree(partial)  # of an earlier run that was stopped
-    for path, name in data.names.items():
+    for path, name in names.items():
         destination = partial / name
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, destination)

@@ -2,7 +2,7 @@
 
 What the backbone makes of a photo depends on its weights, on the transform and on the photo, so it
 is computed once and an epoch costs milliseconds. Training photos are seen in several fixed views
-(training/features/photos.py), which is the augmentation. Those of train are computed in the job's precision;
+(photos.py), which is the augmentation. Those of train are computed in the job's precision;
 those of valid and test in float32, by the network that will be served, so that accuracy measured on
 them is the served model's.
 
@@ -33,7 +33,7 @@ from serving.weights import Weights
 from training.data.dataset import DataSet
 from training.data.folders import SPLITS
 from training.errors import JobError
-from training.features.cache import photos
+from training.features import photos
 from training.features.compute import Frozen, run_pass
 from training.features.file import FILE, Features, Key, as_stored, read, write
 from training.network.backbones import Pretrained

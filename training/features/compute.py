@@ -4,12 +4,17 @@ The engine is the one that serves (serving/network.py), and as there each thread
 at a time all the way, from the file to the features, and never waits for another.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import Progress
 
 from photo_reader import PhotoError
 from serving.network import Network
@@ -18,7 +23,6 @@ from training.data.dataset import DataSet
 from training.data.folders import Split
 from training.features.file import SplitFeatures
 from training.features.photos import check_skipped, picture, portions, threads
-from training.progress import progress
 from training.workers import Workers
 
 
@@ -52,7 +56,7 @@ def run_pass(
     parts = []
     with (
         threads("features") as pool,
-        progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
+        _progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
     ):
         work = partial(_part, frozen, data, split, view)
         for part, chunk in zip(pool.map(work, chunks), chunks, strict=True):
@@ -90,3 +94,34 @@ def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
         tuple(names[position] for position in kept),
         {names[at]: errors[at] for at in sorted(errors)},
     )
+
+
+@contextmanager
+def _progress(what: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Yields a function that takes how many of `total` photos were just finished.
+
+    It draws a bar on a terminal, and prints a line every tenth in a job's log.
+    """
+    if not shown:
+        yield lambda _count: None
+    elif sys.stdout.isatty():
+        with Progress(console=Console()) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda count: bar.update(task, advance=count)
+    else:
+        yield _lines(what, total)
+
+
+def _lines(what: str, total: int) -> Callable[[int], None]:
+    started = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        tenths = 10 * done // total
+        done += count
+        if 10 * done // total > tenths:
+            seconds = time.monotonic() - started
+            print(f"{what}: {done} of {total} photos, {seconds:.0f} s", flush=True)
+
+    return advance

@@ -18,7 +18,7 @@ from training.errors import JobError
 from training.fit import checkpoint
 from training.fit.batches import Batch, Source, order
 from training.fit.checkpoint import EpochRecord, Run, seeded
-from training.interruption import INTERRUPTED, Interruption
+from training.fit.interruption import INTERRUPTED, Interruption
 from training.metric_lines import epoch_line
 from training.network.heads import Anchors, Network
 from training.options import Folders, Options

@@ -17,7 +17,6 @@ from torch import nn
 
 from serving.package import DogScore
 from training.errors import JobError
-from training.features.file import SplitFeatures
 from training.network.backbones import Pretrained, build_backbone
 from training.network.breeds import (
     DOG_THRESHOLD,
@@ -96,49 +95,48 @@ def anchors(network: Network, head_is_pretrained: bool) -> Anchors:
 
 @torch.no_grad()
 def start_from_imagenet(
-    head: nn.Sequential, pretrained: Pretrained, train: SplitFeatures
+    head: nn.Sequential, pretrained: Pretrained, features: torch.Tensor, labels: torch.Tensor
 ) -> float | None:
     """Set a linear head to rows of the ImageNet classifier, as this module's docstring says.
 
-    Returns the head's accuracy (0..1) on the plain training photos, None where there is nothing to
+    `features` (photos x widths, float32) and `labels` (photos, int64) are those of the plain
+    training photos. Returns the head's accuracy (0..1) on them, None where there is nothing to
     start from: no classifier with the weights, or a head of more layers.
     """
     if pretrained.classifier is None or len(head) != 1:
         return None
     weight, bias = pretrained.classifier
-    layer, features = cast(nn.Linear, head[0]), train.views[0]
+    layer = cast(nn.Linear, head[0])
     probabilities = nn.functional.linear(features, weight, bias).softmax(1)
-    mass = torch.zeros(layer.out_features, IMAGENET_CLASSES).index_add_(
-        0, train.labels, probabilities
-    )
+    mass = torch.zeros(layer.out_features, IMAGENET_CLASSES).index_add_(0, labels, probabilities)
     nearest = mass.argmax(1)
     layer.weight.copy_(weight[nearest])
     layer.bias.copy_(bias[nearest])
-    right: torch.Tensor = layer(features).argmax(1) == train.labels
+    right: torch.Tensor = layer(features).argmax(1) == labels
     return float(right.float().mean())
 
 
 @torch.no_grad()
 def dog_score(
-    wish: str, frozen: bool, pretrained: Pretrained, train: SplitFeatures
+    option: str, frozen: bool, pretrained: Pretrained, features: torch.Tensor
 ) -> DogScore | None:
     """Whether the model also says "no dog", and by which of ImageNet's classes it knows a dog.
 
-    `wish` is auto, true or false. auto: yes, if the backbone's features stay as they are and the
+    `option` is auto, true or false. auto: yes, if the backbone's features stay as they are and the
     score keeps 98 % of the training photos, which tells a data set of dogs from any other. The span
     of classes is that of the dog breeds, or with the wild dogs behind them if it takes those.
     Raises JobError where `true` is impossible.
     """
-    if wish == "false":
+    if option == "false":
         return None
     if pretrained.classifier is None or not frozen:
-        if wish == "true":
+        if option == "true":
             raise JobError(
                 "--dog-score true needs a backbone whose features stay as they are "
                 "(--unfreeze head) and weights that bring their ImageNet classifier"
             )
         return None
-    probabilities = nn.functional.linear(train.views[0], *pretrained.classifier).softmax(1)
+    probabilities = nn.functional.linear(features, *pretrained.classifier).softmax(1)
     for last in (LAST_BREED, LAST_WILD_DOG):
         score = DogScore(IMAGENET_CLASSES, FIRST_BREED, last, DOG_THRESHOLD)
         mass = probabilities[:, FIRST_BREED : last + 1].sum(1)
@@ -148,7 +146,7 @@ def dog_score(
         )
         if refused <= REFUSED_AT_MOST:
             return score
-    if wish == "true":
+    if option == "true":
         return score
     print("no dog score: these are not photos of dogs", flush=True)
     return None

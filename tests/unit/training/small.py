@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from training.features.file import Features, Key, SplitFeatures
+from training.fit.interruption import Interruption
 from training.fit.loop import Job
-from training.interruption import Interruption
 from training.network.backbones import Pretrained
 from training.options import Folders, Options
 from training.profiler import Profiler

@@ -92,7 +92,7 @@ def test_hash_changes_with_content_files_and_splits(
 
 def test_one_folder_is_split_and_equals_its_written_out_copy(tmp_path: Path) -> None:
     data = DataSet.open(write_files(tmp_path / "whole", WHOLE), seed=3)
-    write_split(data, tmp_path / "split", lambda: None)
+    write_split(data.names, tmp_path / "split", lambda: None)
     copy = DataSet.open(tmp_path / "split")
 
     assert (data.was_split, copy.was_split) == (True, False)
@@ -102,7 +102,7 @@ def test_one_folder_is_split_and_equals_its_written_out_copy(tmp_path: Path) -> 
     assert copy.hash == data.hash
     assert DataSet.open(tmp_path / "whole", seed=4).hash != data.hash
     with pytest.raises(DataError, match="exists already"):
-        write_split(data, tmp_path / "split", lambda: None)
+        write_split(data.names, tmp_path / "split", lambda: None)
 
 
 def test_interrupted_copy_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_interrupted_copy_leaves_nothing_that_looks_whole(tmp_path: Path) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_split(data, tmp_path / "split", stop)
+        write_split(data.names, tmp_path / "split", stop)
     assert not (tmp_path / "split").exists()
-    write_split(data, tmp_path / "split", lambda: None)
+    write_split(data.names, tmp_path / "split", lambda: None)
     assert DataSet.open(tmp_path / "split").hash == data.hash
 
 
@@ -127,7 +127,7 @@ def test_copy_holds_the_photos_with_their_times_and_calls_back_after_each(tmp_pa
     def advance() -> None:
         copied.append(sum(path.is_file() for path in tmp_path.glob("split.partial/**/*")))
 
-    write_split(data, tmp_path / "split", advance)
+    write_split(data.names, tmp_path / "split", advance)
 
     assert copied == list(range(1, len(WHOLE) + 1))
     assert (tmp_path / "split" / data.names[first]).stat().st_mtime == 1
@@ -138,7 +138,7 @@ def test_leftovers_of_an_earlier_copy_are_gone(tmp_path: Path) -> None:
     data = DataSet.open(write_files(tmp_path / "whole", WHOLE))
     write_files(tmp_path, {"split.partial/train/cat/of_an_earlier_run.jpg": b"x"})
 
-    write_split(data, tmp_path / "split", lambda: None)
+    write_split(data.names, tmp_path / "split", lambda: None)
 
     assert DataSet.open(tmp_path / "split").hash == data.hash
 

@@ -118,7 +118,8 @@ def test_every_module_that_features_depend_on_is_in_their_hash(
 
 @pytest.mark.parametrize(
     "changed",
-    ["training/figures/plots.py", "training/figures/metrics.py", "training/fit/loop.py", "training/figures/report.py",
+    ["training/figures/plots.py", "training/figures/metrics.py", "training/fit/loop.py",
+     "training/figures/report.py",
      "training/debugger/rules/overfit.py", "training/profiler/report/style.py"],
 )  # fmt: skip
 def test_code_that_only_trains_or_reports_costs_no_new_features(

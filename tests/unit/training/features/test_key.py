@@ -15,7 +15,7 @@ from serving.preprocess import PreprocessSpec
 from tests.unit.training.small import features, key
 from training.data.dataset import DataSet
 from training.errors import JobError
-from training.features.cache import cache as module
+from training.features import cache as module
 from training.features.cache import from_channel, from_photos, wanted_key
 from training.features.file import DESCRIPTION, FILE, Features, SplitFeatures, describe, read, write
 from training.network.backbones import Pretrained, load_pretrained

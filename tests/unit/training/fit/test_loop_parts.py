@@ -14,6 +14,7 @@ from tests.unit.training.small import LABELS, WIDTH, features, job, pretrained
 from training.fit import checkpoint, loop
 from training.fit.batches import Batch, FeatureBatches
 from training.fit.checkpoint import EpochRecord, Run
+from training.fit.interruption import INTERRUPTED
 from training.fit.loop import (
     BACKBONE_RATE,
     Job,
@@ -24,7 +25,6 @@ from training.fit.loop import (
     pull,
     set_rate,
 )
-from training.interruption import INTERRUPTED
 from training.network.heads import Network, anchors, build_head, build_network
 from training.options import Options
 

@@ -35,7 +35,7 @@ def test_linear_head_starts_from_the_classes_its_photos_are_taken_for(
 ) -> None:
     head = build_head((WIDTH, len(LABELS)))
     weights = classifier(700, 3, 250)
-    accuracy = start_from_imagenet(head, pretrained(weights), train)
+    accuracy = start_from_imagenet(head, pretrained(weights), train.views[0], train.labels)
     assert accuracy is not None
     assert accuracy > 0.8
     layer = head[0]
@@ -50,7 +50,7 @@ def test_head_without_anything_to_start_from_stays_random(
     head = build_head((WIDTH, *hidden, len(LABELS)))
     before = [parameter.clone() for parameter in head.parameters()]
     weights = classifier(1, 2, 3) if hidden else None
-    assert start_from_imagenet(head, pretrained(weights), train) is None
+    assert start_from_imagenet(head, pretrained(weights), train.views[0], train.labels) is None
     assert all(torch.equal(a, b) for a, b in zip(before, head.parameters(), strict=True))
 
 
@@ -68,17 +68,17 @@ def test_only_what_was_pretrained_is_held_near_its_start() -> None:
 def test_photos_of_dogs_get_a_dog_score(
     known: tuple[int, ...], last: int, train: SplitFeatures
 ) -> None:
-    score = dog_score("auto", True, pretrained(classifier(*known)), _clear(train))
+    score = dog_score("auto", True, pretrained(classifier(*known)), _clear(train).views[0])
     assert score is not None
     assert (score.first, score.last, score.classes) == (151, last, 1000)
 
 
 def test_photos_of_other_things_get_none_unless_it_is_wished(train: SplitFeatures) -> None:
     cats = pretrained(classifier(281, 282, 283))
-    assert dog_score("auto", True, cats, train) is None
-    assert dog_score("true", True, cats, train) is not None
+    assert dog_score("auto", True, cats, train.views[0]) is None
+    assert dog_score("true", True, cats, train.views[0]) is not None
     dogs = pretrained(classifier(151, 152, 153))
-    assert dog_score("false", True, dogs, _clear(train)) is None
+    assert dog_score("false", True, dogs, _clear(train).views[0]) is None
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -86,9 +86,9 @@ def test_dog_score_needs_imagenets_features_and_classifier(
     frozen: bool, train: SplitFeatures
 ) -> None:
     weights = None if frozen else classifier(151, 152, 153)
-    assert dog_score("auto", frozen, pretrained(weights), train) is None
+    assert dog_score("auto", frozen, pretrained(weights), train.views[0]) is None
     with pytest.raises(JobError, match="--dog-score true needs a backbone"):
-        dog_score("true", frozen, pretrained(weights), train)
+        dog_score("true", frozen, pretrained(weights), train.views[0])
 
 
 def test_trained_backbone_keeps_its_batch_norms_statistics() -> None:
@@ -143,7 +143,7 @@ def test_start_from_imagenet_takes_the_class_that_has_most_of_a_classs_photos(
     head = build_head((WIDTH, len(LABELS)))
     weight, bias = classifier(10, 20, 30)
     bias = torch.arange(1000) / 1000
-    accuracy = start_from_imagenet(head, pretrained((weight, bias)), train)
+    accuracy = start_from_imagenet(head, pretrained((weight, bias)), train.views[0], train.labels)
 
     layer = head[0]
     assert isinstance(layer, nn.Linear)
@@ -160,7 +160,7 @@ def test_dog_score_may_refuse_two_photos_in_a_hundred(
     labels[:strangers] = 1
     photos = SplitFeatures(2 * torch.eye(3, WIDTH)[labels].unsqueeze(0), labels, (), {})
 
-    score = dog_score("auto", True, pretrained(classifier(151, 900)), photos)
+    score = dog_score("auto", True, pretrained(classifier(151, 900)), photos.views[0])
 
     assert (score is None) is refused
     out = capsys.readouterr().out

@@ -14,8 +14,8 @@ from training.errors import JobError
 from training.fit import checkpoint, loop
 from training.fit.batches import Batch, FeatureBatches, order
 from training.fit.checkpoint import Run
+from training.fit.interruption import INTERRUPTED
 from training.fit.loop import Job, fit
-from training.interruption import INTERRUPTED
 from training.network.heads import anchors, build_network
 from training.options import Options
 from training.workers import T, Workers
