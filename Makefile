@@ -71,7 +71,7 @@ demo: setup $(STARTER) ## Deploy everything on this machine, classify photos, sh
 .PHONY: model
 model: $(STARTER) ## Build the starter model package: 118 breeds, no training
 
-$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/*.py)
+$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/network/*.py training/package/*.py)
 	@$(PROJECT)/python -m training.package.starter --output $@
 
 .PHONY: local

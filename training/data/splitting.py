@@ -65,8 +65,8 @@ def check_fractions(fractions: Fractions) -> None:
 def write_split(names: Mapping[Path, str], target: Path, advance: Callable[[], None]) -> None:
     """Copy photos to their names ("<split>/<class folder>/<file>") below `target`.
 
-    `advance` is called after each. They are copied into a folder beside it first, so that `target` is complete or absent. Raises
-    DataError where `target` exists.
+    `advance` is called after each. They are copied into a folder beside it first, so that `target`
+    is complete or absent. Raises DataError where `target` exists.
     """
     if target.exists():
         raise DataError(f"{target} exists already. Remove it, or choose another folder.")
