@@ -170,3 +170,18 @@ def test_same_event_twice_is_the_same_upload() -> None:
     first = read_one(record("a.jpg", "1", "v1")).uploads[0]
     second = read_one(record("a.jpg", "1", "v1") | {"eventTime": "2026-11-20T10:00:00Z"}).uploads[0]
     assert first == second
+
+
+def test_two_deliveries_of_an_event_are_equal_whatever_is_said_beside_it() -> None:
+    sent, again = record("a.jpg", "AB", "v", size=1), record("a.jpg", "AB", "v", size=2)
+    first = read_messages({"Records": [message(sent, receive_count=1)]})[0].uploads
+    second = read_messages({"Records": [message(again, receive_count=3)]})[0].uploads
+    assert first == second
+    assert not first[0].restored
+
+
+def test_message_without_a_count_was_received_once() -> None:
+    sent = message(record("a.jpg", "AB", "v"))
+    del sent["attributes"]["ApproximateReceiveCount"]
+    (read,) = read_messages({"Records": [sent]})
+    assert (read.receive_count, read.uploads[0].receive_count, read.ignored) == (1, 1, 0)
