@@ -70,7 +70,7 @@ def read_answer(text: bytes, count: int, variant: str) -> Answer:
         if len(predictions) != count:
             raise ValueError(f"{len(predictions)} predictions for {count} photos")
         return Answer(predictions, _name(answer["model"]["version"]), variant)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RetryableError(
             f"the endpoint's answer is not what was agreed: {type(error).__name__}: {error}"
         ) from error

@@ -21,7 +21,8 @@ def test_batch_is_split_so_that_each_body_fits_and_none_is_lost(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire, "MAX_BODY_BYTES", limit)
         runs = split(jpegs)
-    # THEN the runs are the photos in order
+    # THEN the runs are the photos in order, and none is empty
+    assert all(runs)
     assert [index for run in runs for index in run] == list(range(len(jpegs)))
     bodies = [request_body([jpegs[index] for index in run]) for run in runs]
     # AND a body is over the limit only when one photo alone is
@@ -83,3 +84,51 @@ def test_answer_for_another_number_of_photos_was_not_agreed_on(count: int) -> No
     text = json.dumps({"model": {"version": "1"}, "predictions": [item]}).encode()
     with pytest.raises(RetryableError, match=f"1 predictions for {count} photos"):
         wire.read_answer(text, count, "")
+
+
+def test_no_photos_are_no_request() -> None:
+    assert split([]) == []
+
+
+def test_every_run_is_held_to_the_limit_not_the_first_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo = b"abc"
+    monkeypatch.setattr(wire, "MAX_BODY_BYTES", len(request_body([photo] * 2)) - 1)
+    assert [len(run) for run in split([photo] * 4)] == [1, 1, 1, 1]
+
+
+GOOD: Json = {"label": "Pug", "confidence": 1, "top": [], "dog_probability": 0.5}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}", "[]", "no JSON", '{"predictions": [], "model": {"version": "1"}}',
+        '{"predictions": [7], "model": {"version": "1"}}',
+        '{"predictions": [{"label": "Pug"}], "model": {"version": "1"}}',
+        json.dumps({"predictions": [GOOD]}), json.dumps({"predictions": [GOOD], "model": "1"}),
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:30],
+)  # fmt: skip
+def test_answer_that_was_not_agreed_on_may_be_a_better_one_next_time(text: str) -> None:
+    with pytest.raises(RetryableError, match="not what was agreed"):
+        wire.read_answer(text.encode(), 1, "")
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"), [(1 + 1e-4, 1.0), (-1e-4, 0.0), (0.5, 0.5), (1.0002, None), (-0.0002, None)]
+)
+def test_probability_may_miss_its_range_by_a_rounding_error(
+    sent: float, read: float | None
+) -> None:
+    item = GOOD | {"dog_probability": sent}
+    text = json.dumps({"predictions": [item], "model": {"version": "1"}}).encode()
+    if read is None:
+        with pytest.raises(RetryableError, match="not a probability"):
+            wire.read_answer(text, 1, "")
+    else:
+        (prediction,) = wire.read_answer(text, 1, "").predictions
+        assert isinstance(prediction, wire.Prediction)
+        assert prediction.dog_probability == read
