@@ -211,6 +211,10 @@ def without(content: dict[str, Any], name: str) -> dict[str, Any]:
         pytest.param(lambda path, _: path.write_bytes(b"no archive"), id="something else"),
         pytest.param(lambda path, c: torch.save(without(c, "identity"), path), id="no identity"),
         pytest.param(lambda path, c: torch.save(c | {"identity": "{"}, path), id="no JSON"),
+        pytest.param(lambda path, c: torch.save(c | {"identity": "[]"}, path), id="a list"),
+        pytest.param(lambda path, c: torch.save(c | {"progress": "[]"}, path), id="no progress"),
+        pytest.param(lambda path, c: torch.save(c | {"identity": 5}, path), id="a number"),
+        pytest.param(lambda path, _: path.write_bytes(b""), id="nothing"),
         pytest.param(lambda path, _: torch.save(Path("x"), path), id="a class of ours"),
     ],
 )

@@ -237,6 +237,23 @@ def test_debugger_of_a_resumed_run_hears_of_the_steps_and_rounds_before(
     ]
 
 
+def test_issues_found_before_an_interruption_stay_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finding(Fired):
+        def issues(self) -> dict[str, str]:
+            return found
+
+    monkeypatch.setattr(loop, "attach", lambda *_arguments, **_options: Finding(epochs=-1))
+    found = {"Overfit": "at step 3"}
+    options = replace(OPTIONS, debug=True)
+    with pytest.raises(SystemExit):
+        train(job(tmp_path, options), Ending(2 * 7 + 4))
+    found = {"DeadRelu": "at step 9"}
+    run = train(job(tmp_path, options))
+    assert run.issues == {"Overfit": "at step 3", "DeadRelu": "at step 9"}
+
+
 @pytest.mark.parametrize("unfreeze", ["head", "last-stage", "all"])
 @pytest.mark.parametrize("asked", ["auto", "float32", "bf16"])
 def test_debugging_changes_no_arithmetic(unfreeze: str, asked: str) -> None:

@@ -205,7 +205,7 @@ def test_checkpoint_is_written_within_an_epoch_when_the_last_is_over_a_minute_ol
 
     def start(*parts: Any) -> loop.Loop:
         started.append(made(*parts))
-        started[0].saved_s = 0.0
+        started[0].saved_s = clock.now = 1000.0
         return started[0]
 
     def save(_folder: Path, _whose: object, run: Run, *_: object) -> None:
