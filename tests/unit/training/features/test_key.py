@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 import photo_reader
@@ -266,6 +267,7 @@ def test_features_appear_whole_or_not_at_all(
         pytest.param(lambda path: save_with(path, "{}"), id="nothing in the header"),
         pytest.param(lambda path: save_with(path, '{"splits": {}, "key": {"x": 1}}'), id="no key"),
         pytest.param(lambda path: save_with(path, "[]"), id="a list"),
+        pytest.param(lambda path: reshape(path), id="the same bytes in another shape"),
     ],
 )
 def test_file_of_features_that_is_damaged_is_refused_by_its_name(
@@ -276,6 +278,14 @@ def test_file_of_features_that_is_damaged_is_refused_by_its_name(
     damage(path)
     with pytest.raises(JobError, match=r"features\.safetensors: not features written by"):
         read(path)
+
+
+def reshape(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    tensors["train.views"] = tensors["train.views"].reshape(1, -1, 1)
+    path.write_bytes(save(tensors, metadata=metadata))
 
 
 def save_with(path: Path, header: str) -> None:
