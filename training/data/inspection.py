@@ -5,7 +5,6 @@ passes there.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ def inspect_all(paths: Iterable[Path], advance: Callable[[], None]) -> list[Insp
     8,400 photos of 224 x 224 take 9 s of CPU time on one thread and on two.
     """
     results = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor() as pool:
         for result in pool.map(inspect, paths):
             results.append(result)
             advance()

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from classify.events import Message, padded_sequencer, read_messages
+from classify.events import Message, Upload, padded_sequencer, read_messages
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,3 +185,13 @@ def test_message_without_a_count_was_received_once() -> None:
     del sent["attributes"]["ApproximateReceiveCount"]
     (read,) = read_messages({"Records": [sent]})
     assert (read.receive_count, read.uploads[0].receive_count, read.ignored) == (1, 1, 0)
+
+
+def test_sequencer_may_have_all_of_its_32_digits() -> None:
+    assert padded_sequencer("f" * 32) == "F" * 32
+
+
+def test_what_is_not_said_of_a_message_or_an_upload_is_the_usual() -> None:
+    assert (Message("m1").receive_count, Message("m1").ignored) == (1, 0)
+    upload = Upload("bucket", "uploads/a.jpg", "AB")
+    assert (upload.restored, upload.receive_count) == (False, 1)

@@ -86,6 +86,16 @@ def test_folder_that_no_download_made_is_left_alone(site: Site, tmp_path: Path) 
     assert site.requests == []
 
 
+@pytest.mark.parametrize("notes", ["no JSON", '{"url": "x"}', "[]"])
+def test_folder_with_notes_that_are_not_a_downloads_is_left_alone(
+    notes: str, site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    record_path(tmp_path / "mine").write_text(notes)
+    with pytest.raises(DataError, match="no download made it"):
+        download(site.url, tmp_path / "mine", None, Progress(_no_progress, _no_progress))
+
+
 def test_wrong_sha256_leaves_nothing_but_an_error(site: Site, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"0{64} was expected"):
         download(site.url, tmp_path / "dogs", "0" * 64, Progress(_no_progress, _no_progress))

@@ -131,3 +131,23 @@ def test_empty_files_are_unreadable_and_no_copies(tmp_path: Path) -> None:
     files = small_set() | {"train/001.Beagle/x.jpg": b"", "test/001.Beagle/x.jpg": b""}
 
     assert [f.code for f in verified(tmp_path, files).findings] == ["unreadable"]
+
+
+def test_table_is_drawn_with_its_heads_and_names_where_classes_differ() -> None:
+    counts = {
+        "Beagle": {"train": 40, "valid": 3, "test": 2},
+        "Pug": {"train": 1200, "valid": 4, "test": 9},
+        "Dhole": {"train": 50, "valid": 5, "test": 5},
+        "Akita": {"train": 60, "valid": 6, "test": 6},
+    }
+    text = io.StringIO()
+    show(Report("photos", "abc", False, counts, (), 1.26), Console(file=text, width=90))
+    assert text.getvalue().splitlines()[:7] == [
+        "4 classes                                                        ",
+        "┏━━━━━━━┳━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━━━━━━━━┓",
+        "┃ split ┃ photos ┃ fewest in a class ┃ median ┃ most in a class ┃",
+        "┡━━━━━━━╇━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━╇━━━━━━━━━━━━━━━━━┩",
+        "│ train │  1,350 │         40 Beagle │     60 │        1200 Pug │",
+        "│ valid │     18 │          3 Beagle │      5 │         6 Akita │",
+        "│ test  │     22 │          2 Beagle │      6 │           9 Pug │",
+    ]
