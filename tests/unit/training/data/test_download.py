@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -307,6 +308,23 @@ def test_archive_that_is_damaged_gives_no_folder(tmp_path: Path, content: bytes)
     with pytest.raises(DataError, match=r"damaged or no zip archive|holds no file"):
         _unpacked(tmp_path, content)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("error", [zlib.error("invalid distance"), EOFError("no more")], ids=str)
+def test_pixels_that_cannot_be_unpacked_are_a_damaged_archive(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "dogs.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        target.writestr("train/001.Pug/a.jpg", b"photo")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("training.data.unpack.shutil.copyfileobj", fail)
+    with pytest.raises(DataError, match=f"is damaged or no zip archive: {error}"):
+        unpack(archive, tmp_path / "dogs", lambda _done, _total: None)
+    assert not (tmp_path / "dogs").exists()
 
 
 def test_leftovers_of_a_stopped_run_are_replaced(tmp_path: Path) -> None:
