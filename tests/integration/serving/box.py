@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -170,10 +171,26 @@ def running(
         with log.open("w") as output:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True)
         try:
-            yield Box(work / "socket", first_process(process, log), process, log, group)
+            first = first_process(process, log)
+            try:
+                yield Box(work / "socket", first, process, log, group)
+            finally:
+                end_namespace(first)
         finally:
-            process.kill()  # and with it, by --kill-child, the whole namespace
+            process.kill()
             process.wait(10)
+
+
+def end_namespace(first: int) -> None:
+    """Kill the first process of a namespace, and so all others in it.
+
+    unshare's --kill-child does not reach it: a process that becomes another user no longer gets the
+    signal of its parent's death.
+    """
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{first}/status").read_text()
+        if re.search(r"^NSpid:\t\d+\t1$", status, re.MULTILINE):  # or another has its number now
+            os.kill(first, signal.SIGKILL)
 
 
 def first_process(process: subprocess.Popen[str], log: Path) -> int:

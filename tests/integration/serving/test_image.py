@@ -158,6 +158,15 @@ def wait_until_closed(box: Box) -> None:
     raise AssertionError(f"takes requests 30 s after SIGTERM:\n{box.log.read_text()}")
 
 
+def test_nothing_of_a_container_is_left(image: BuiltImage, model: Path, work: Path) -> None:
+    with running(image, model, work) as box, contextlib.closing(wait_until_up(box)):
+        pass
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{box.first}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_package_without_code_ends_the_container_in_words(
     image: BuiltImage, model: Path, work: Path
 ) -> None:
