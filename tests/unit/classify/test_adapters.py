@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     IncompleteReadError,
+    ReadTimeoutError,
 )
 from classify import endpoint, queue, store, table
 from classify.deadline import Deadline
@@ -92,6 +93,22 @@ def test_endpoint_that_keeps_failing_is_asked_so_often_and_no_more(
     assert len(runtime.asked) == attempts
 
 
+@pytest.mark.parametrize(("bound", "pause_s"), [(min, 0.15), (max, 0.3)])
+def test_next_attempt_waits_for_a_moment_of_chance(
+    bound: Callable[[float, float], float], pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr(endpoint.random, "uniform", bound)
+    predict(Spy(UNREACHABLE, body()), attempts=2)
+    assert pauses == [pause_s]
+
+
+@pytest.mark.parametrize(("said", "variant"), [({"InvokedProductionVariant": "B"}, "B"), ({}, "")])
+def test_answer_names_the_variant_if_sagemaker_does(said: Json, variant: str) -> None:
+    assert predict(Spy(body() | said)).variant == variant
+
+
 def test_milliseconds_of_every_attempt_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([10.0, 11.5, 20.0, 20.25])
     monkeypatch.setattr(time, "perf_counter", lambda: next(moments))
@@ -117,6 +134,10 @@ class Broken:
     ("failure", "is_unavailable", "words"),
     [
         ({"Body": Broken()}, False, "the endpoint did not answer: 1 read, but total bytes"),
+        (ReadTimeoutError(endpoint_url="https://aws.example"), False,
+         "the endpoint did not answer: Read timeout"),
+        (client_error("ServiceUnavailable", ResponseMetadata={"HTTPStatusCode": 503}), True,
+         "the endpoint is not available: An error"),
         (UNREACHABLE, True, "the endpoint could not be reached: Could not connect"),
         (client_error("ThrottlingException"), True, "the endpoint is not available: An error"),
         (client_error("ValidationError"), True, "the endpoint is not available: An error"),

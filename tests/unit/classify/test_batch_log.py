@@ -60,6 +60,7 @@ def test_photo_that_goes_back_says_why(world: World, logs: io.StringIO) -> None:
     url = "https://runtime.sagemaker.example"
     world.endpoint.faults = [ReadTimeoutError(endpoint_url=url)] * 2
     assert world.deliver(*messages([older, newer])) == ["m0", "m1"]
+    assert lines(logs, "Batch done")[0]["outcomes"] == {"RETRY": 2}
     errors = {line["error"] for line in lines(logs, "Photo goes back to the queue")}
     assert errors == {
         "waits for a newer version of the same key",

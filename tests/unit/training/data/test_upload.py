@@ -156,6 +156,26 @@ def test_what_is_no_longer_there_is_named_and_deleted_only_on_request(
     assert _upload(folder, s3, delete=True).deleted is False
 
 
+def test_nothing_is_deleted_unasked(folder: Path, s3: Any) -> None:
+    s3.put_object(Bucket="photos", Key="dogs/old", Body=b"x")
+    result = upload(DataSet.open(folder), URI, s3, lambda done, total: None)
+    assert (result.extra, result.deleted) == (("dogs/old",), False)
+    assert "dogs/old" in _keys(s3)
+
+
+def test_only_slashes_are_taken_off_the_prefix(folder: Path, s3: Any) -> None:
+    result = upload(DataSet.open(folder), "s3://photos/Xdogs/X/", s3, lambda done, total: None)
+    assert result.uri == "s3://photos/Xdogs/X/"
+
+
+def test_seconds_are_those_of_the_upload(
+    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([100.0, 101.256])
+    monkeypatch.setattr(uploading.time, "monotonic", lambda: next(moments))
+    assert _upload(folder, s3).seconds == 1.26
+
+
 def test_deleting_more_than_one_request_takes(
     folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,12 +267,12 @@ def test_object_that_cannot_be_deleted_is_named_with_its_reason(
 
     def refused(**request: Any) -> dict[str, Any]:
         asked.append(request)
-        return {"Errors": [{"Key": "dogs/old", "Code": "AccessDenied"}]}
+        return {"Errors": [{"Key": "dogs/old", "Code": "AccessDenied", "Message": "not yours"}]}
 
     s3.put_object(Bucket="photos", Key="dogs/old", Body=b"x")
     monkeypatch.setattr(s3, "delete_objects", refused)
 
-    with pytest.raises(DataError, match="s3://photos/dogs/old cannot be deleted: AccessDenied"):
+    with pytest.raises(DataError, match="s3://photos/dogs/old cannot be deleted: not yours"):
         _upload(folder, s3, delete=True)
     assert asked == [
         {"Bucket": "photos", "Delete": {"Objects": [{"Key": "dogs/old"}], "Quiet": True}}

@@ -275,3 +275,22 @@ def test_known_pairs_of_real_photos_are_found_and_others_not() -> None:
     prints = as_array([pair[0] for pair in found if pair])
     mirrored = as_array([pair[1] for pair in found if pair])
     assert near_groups(prints, mirrored) == [([0, 1], 36), ([2, 3], 60)]
+
+
+def test_what_spoils_a_training_is_an_error_and_all_else_a_warning(tmp_path: Path) -> None:
+    files = small_set({"train": 7, "valid": 1, "test": 1})
+    # a photo alone comes before every group of copies
+    files["train/001.Beagle/zz.jpg"] = files["train/001.Beagle/05.jpg"]
+    files["train/002.Golden_retriever/zz.jpg"] = files["train/001.Beagle/04.jpg"]
+    files["test/001.Beagle/zz.jpg"] = files["train/001.Beagle/03.jpg"]
+    files["train/001.Beagle/again.png"] = encoded(photo(0), "PNG")
+    files["test/002.Golden_retriever/again.png"] = encoded(photo(1), "PNG")
+    files["notes.txt"] = b""
+    del files["valid/001.Beagle/00.jpg"]
+    report = _verified(tmp_path, files)
+    severities = {finding.code: finding.severity for finding in report.findings}
+    assert severities == {
+        "leak": "error", "two-labels": "warning", "copy": "warning", "near-leak": "warning",
+        "near-copy": "warning", "missing-class": "warning", "small-class": "warning",
+        "not-a-picture": "warning",
+    }  # fmt: skip
