@@ -90,6 +90,10 @@ def test_no_photos_are_no_request() -> None:
     assert split([]) == []
 
 
+def test_photo_over_the_limit_is_a_request_alone() -> None:
+    assert split([bytes(4_000_000), b"small"]) == [range(1), range(1, 2)]
+
+
 def test_every_run_is_held_to_the_limit_not_the_first_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

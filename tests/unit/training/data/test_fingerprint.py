@@ -54,8 +54,8 @@ def far(count: int) -> Fingerprints:
 
 
 def test_group_is_as_close_as_its_closest_pair_and_the_closest_comes_first() -> None:
-    # GIVEN a pair 30 bits apart, and a chain of 10 and 50 bits, far from it
-    some = prints(range(100, 200), range(100, 230), range(0), range(10), range(60))
+    # GIVEN a pair 30 bits apart, and a chain of 55 and 10 bits, far from it
+    some = prints(range(100, 200), range(100, 230), range(0), range(55), range(65))
     assert near_groups(some, far(5)) == [([2, 3, 4], 10), ([0, 1], 30)]
 
 
