@@ -22,10 +22,11 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 # Everything else in CloudFormation's API, CreateChangeSet included, provisions nothing.
+_DELETE = "DeleteStack"
 _CHANGES = {
     "CreateStack",
     "UpdateStack",
-    "DeleteStack",
+    _DELETE,
     "ExecuteChangeSet",
     "RollbackStack",
     "ContinueUpdateRollback",
@@ -57,14 +58,15 @@ class Deployer:
         # The SDKs send the action in the form, the CLI's waiters too; a query string is allowed by
         # the protocol.
         form = parse_qs(body.decode("latin-1") or scope.get("query_string", b"").decode("latin-1"))
-        if form.get("Action", [""])[0] in _CHANGES:
-            for message in await self._on_own_loop(scope, request):
+        action = form.get("Action", [""])[0]
+        if action in _CHANGES:
+            for message in await self._on_own_loop(scope, request, action):
                 await send(message)
         else:
             await self._ministack(scope, _replay(request, receive), send)
 
     async def _on_own_loop(
-        self, scope: MutableMapping[str, Any], request: list[Message]
+        self, scope: MutableMapping[str, Any], request: list[Message], action: str
     ) -> list[Message]:
         """ministack's answer, which it gives before it starts to provision."""
         caller = asyncio.get_running_loop()
@@ -79,6 +81,10 @@ class Deployer:
 
             try:
                 await self._ministack(scope, _replay(request, _never), collect)
+                if action == _DELETE:
+                    # The deletion that ministack has queued begins first: until then the stack
+                    # has the status of before, which a waiter may take for a failure.
+                    await asyncio.sleep(0)
             finally:
                 # From inside the task: its done-callbacks would only run after the provisioning
                 # that it queued.

@@ -34,7 +34,7 @@ def test_function_is_built_for_the_python_that_is_named_and_not_for_the_project_
 
 def test_every_stack_keeps_its_zip_in_a_folder_of_its_own() -> None:
     for arguments, name in (((), "breed-classifier"), (("STACK=other",), "other")):
-        assert f"--stack-name {name} --resolve-s3 --s3-prefix {name} " in dry_run(
+        assert f"--stack-name '{name}' --resolve-s3 --s3-prefix '{name}' " in dry_run(
             "stack", *arguments
         )
 
