@@ -20,6 +20,7 @@ from serving.architectures import ARCHITECTURES
 from serving.model import load
 from serving.package import (
     MANIFEST,
+    MAX_MANIFEST_BYTES,
     WEIGHTS,
     Manifest,
     PackageError,
@@ -390,3 +391,16 @@ def test_cut_off_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(PackageError, match="cannot be unpacked"):
         unpack(path, tmp_path / "out")
+
+
+def test_no_more_of_a_file_is_read_than_it_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            assert size == MAX_MANIFEST_BYTES + 1
+            return b"x" * size
+
+    monkeypatch.setattr(Path, "open", lambda *_: Endless())
+    with pytest.raises(PackageError):
+        read_package(tmp_path)
