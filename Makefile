@@ -221,7 +221,7 @@ benchmark-engines: $(VENV)/peers/.stamp ## OpenVINO beside PyTorch, ONNX Runtime
 lint: $(VENV)/project/.stamp ## Style, types, and who may import whom
 	@$(PROJECT)/ruff check .
 	@$(PROJECT)/ruff format --check .
-	@$(PROJECT)/mypy photo_reader functions/classify/classify serving training local tests benchmarks
+	@$(PROJECT)/mypy
 	@PYTHONPATH=.:functions/classify $(PROJECT)/lint-imports
 
 .PHONY: hooks

@@ -4,7 +4,6 @@ Computed, not measured on AWS: from the images a second of `make benchmark-servi
 (results/serving.json), the instance's vCPUs and its list price. Every assumption is on the page.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.report import RESULTS, ROOT
+from benchmarks.report import ROOT, read
 
 PAGE = ROOT / "benchmarks" / "cost.md"
 HOST = "ours on Ray Serve"  # as AWS's image runs it, on instances
@@ -74,7 +73,7 @@ class Speed:
 
 def main() -> int:
     """Compute, print, and write the page."""
-    measured = json.loads((RESULTS / "serving.json").read_text(encoding="utf-8"))
+    measured = read("serving")
     cpus = measured["machine"]["cpus"]
     speeds = [speed(name, model["contenders"], cpus) for name, model in measured["models"].items()]
     text = "\n".join(page(speeds, cpus)) + "\n"

@@ -57,7 +57,6 @@ CLIENTS = (1, 4, 16, 64)
 TENS, TEN_CLIENTS = 10, 3
 LIMITS_MB = (2048, 3072)
 START_TIMEOUT_S = 300
-END_TIMEOUT_S = 30
 URL = "http://127.0.0.1:8080"
 
 Find = Callable[[], list[psutil.Process]]
@@ -131,7 +130,6 @@ def of_image(
     image: BuiltImage, model: Path, work: Path, limit_mb: int, photos: list[bytes], seconds: float
 ) -> dict[str, Any]:
     """The slim image with a limit of memory."""
-    wait_until_closed(URL)  # the one before may still be ending
     started = time.perf_counter()
     (work / "socket").unlink(missing_ok=True)
     with running(image, model, work, limit_mb, own_network=False) as box:
@@ -162,20 +160,6 @@ def of_ray(model: Path, work: Path, photos: list[bytes], seconds: float) -> dict
     with ray_host(container) as host:
         start_s = first_answer(host.own_url, photos[0], started)
         return {"start_s": start_s, **measure(host.own_url, photos, seconds, processes)}
-
-
-def wait_until_closed(url: str) -> None:
-    """Until nothing listens there any more."""
-    deadline = time.perf_counter() + END_TIMEOUT_S
-    while time.perf_counter() < deadline:
-        try:
-            httpx.get(f"{url}/ping", trust_env=False, timeout=5)
-        except httpx.ConnectError:
-            return
-        except httpx.TransportError:
-            pass  # it is ending
-        time.sleep(0.05)
-    raise RuntimeError(f"{url} still answers after {END_TIMEOUT_S} s")
 
 
 def first_answer(url: str, photo: bytes, started: float) -> float:

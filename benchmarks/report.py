@@ -1,10 +1,12 @@
-"""What every benchmark shares: where the dogs are, what the machine is, where results go."""
+"""What every benchmark shares: the dogs, the machine, results written and read."""
 
 import json
 import os
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -26,3 +28,10 @@ def write(name: str, result: dict[str, object]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+@cache
+def read(name: str) -> dict[str, Any]:
+    """What `write` wrote, for pages."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return result

@@ -21,8 +21,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-# Everything else in CloudFormation's API, CreateChangeSet included, provisions nothing.
 _DELETE = "DeleteStack"
+# Everything else in CloudFormation's API, CreateChangeSet included, provisions nothing.
 _CHANGES = {
     "CreateStack",
     "UpdateStack",

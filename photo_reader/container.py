@@ -11,7 +11,8 @@ class Container:
     """One picture of a file, without everything that its pixels do not need.
 
     `files` are complete files of the format `kind`, rebuilt: one, or one for each plane of a planar
-    TIFF. `layout` says how their samples make a picture where Pillow has no mode for it.
+    TIFF; a JPEG is in `pieces` instead. `layout` says how their samples make a picture where Pillow
+    has no mode for it.
     """
 
     kind: str
@@ -31,5 +32,5 @@ class Container:
     decoded_pixels: int = 0
     # The grey value that stands for transparent, in a PNG of 16 bit grey.
     transparent: int | None = None
-    # A JPEG's file is large and rebuilt by leaving out alone: it is here, in views of the photo.
+    # A JPEG's file, one after the other: rebuilt by leaving out alone, it is views of the photo.
     pieces: tuple[bytes | memoryview, ...] = ()

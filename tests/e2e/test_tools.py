@@ -12,11 +12,11 @@ import pytest
 
 from local.launch import Cloud
 from tests.e2e import commands
-from tests.photos import pictures
+from tests.photos import ROOT, pictures
 
 ROW_S = 60
 ENDPOINT_S = 60
-PAGE = commands.ROOT / "docs" / "run-here.md"
+PAGE = ROOT / "docs" / "run-here.md"
 
 
 def typed(start: str) -> str:

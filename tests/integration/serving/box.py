@@ -176,6 +176,7 @@ def running(
                 yield Box(work / "socket", first, process, log, group)
             finally:
                 end_namespace(first)
+                process.wait(10)  # box_init ends as its command has: nothing is left by then
         finally:
             process.kill()
             process.wait(10)
@@ -184,8 +185,7 @@ def running(
 def end_namespace(first: int) -> None:
     """Kill the first process of a namespace, and so all others in it.
 
-    unshare's --kill-child does not reach it: a process that becomes another user no longer gets the
-    signal of its parent's death.
+    Killed itself, box_init would leave them behind, and the unshare that waits for them.
     """
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{first}/status").read_text()

@@ -5,25 +5,25 @@ most of that is lost.
 """
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from benchmarks.serving.load import Target, closed_loop
 from tests.integration.serving.hosts import (
+    REPOSITORY,
     Container,
     Host,
-    end_descendants,
     free_port,
+    spawn,
     uvicorn_host,
     wait_until_up,
 )
 from tests.photos import pictures
 
-ROOT = Path(__file__).resolve().parents[3]
 LEAST = 1.5
 CLIENTS, SECONDS, ROUNDS = 8, 2.0, 3
 
@@ -31,22 +31,12 @@ CLIENTS, SECONDS, ROUNDS = 8, 2.0, 3
 @contextmanager
 def plain_host(container: Container) -> Iterator[Host]:
     port = free_port()
-    log = container.work / "log.txt"
     program = "tests.integration.serving.plain_server"
     command = [sys.executable, "-m", program, str(container.model), str(port)]
-    environment = container.environment() | {"PYTHONPATH": str(ROOT)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-    url = f"http://127.0.0.1:{port}"
-    host = Host(url, url, process, log, container)
-    try:
+    with_the_repository = replace(container, path=(REPOSITORY,))
+    with spawn(with_the_repository, command, f"http://127.0.0.1:{port}") as host:
         wait_until_up(host, "/ping")
         yield host
-    finally:
-        end_descendants(container)
-        process.wait(10)
 
 
 def answered_s(host: Host, photos: list[bytes]) -> float:

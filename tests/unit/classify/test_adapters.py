@@ -25,14 +25,10 @@ from classify.errors import (
 from classify.events import Upload
 from classify.rows import Known
 
-from tests.unit.classify.world import Json, answer, prediction
+from tests.unit.classify.world import Json, answer, client_error, prediction
 
 UPLOAD = Upload("uploads-bucket", "uploads/a.jpg", "A" * 32)
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://aws.example")
-
-
-def client_error(code: str, operation: str = "Operation", **more: Any) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "as AWS says"}, **more}, operation)
 
 
 class Spy:

@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 from classify import core
 
-from tests.unit.classify.world import World, message, messages, no_dog, prediction
+from tests.unit.classify.world import World, client_error, message, messages, no_dog, prediction
 
 
 def lines(logs: io.StringIO, words: str) -> list[dict[str, Any]]:
@@ -98,10 +98,7 @@ def test_suspect_may_take_half_of_the_time_that_is_left_for_reading(
 
 
 def test_model_that_refuses_two_photos_is_asked_about_each(world: World, logs: io.StringIO) -> None:
-    refused = ClientError(
-        {"Error": {"Code": "ModelError"}, "OriginalStatusCode": 400},
-        "InvokeEndpoint",
-    )
+    refused = client_error("ModelError", OriginalStatusCode=400)
     world.endpoint.faults = [refused]
     sent = [world.upload("uploads/a.jpg"), world.upload("uploads/b.jpg")]
     assert world.deliver(*messages(sent)) == []

@@ -23,6 +23,7 @@ from tests.unit.classify.world import (
     Json,
     Memory,
     World,
+    client_error,
     deliver,
     message,
     messages,
@@ -445,8 +446,7 @@ def settings_with(**changes: Any) -> Settings:
 
 
 def throttled(operation: str) -> ClientError:
-    error = {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
-    return ClientError(error, operation)
+    return client_error("ThrottlingException", operation)
 
 
 def test_message_ids_are_named_once_each(world: World) -> None:

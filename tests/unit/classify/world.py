@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
 from classify import clients, handler
 from classify.core import Ports
 from classify.rows import Known
@@ -45,6 +46,11 @@ def no_dog() -> Json:
 def answer(predictions: Sequence[Json]) -> bytes:
     model = {"name": "starter", "version": "sha256:abc"}
     return json.dumps({"model": model, "predictions": list(predictions)}).encode()
+
+
+def client_error(code: str, operation: str = "Operation", **more: Any) -> ClientError:
+    """What AWS's clients raise; `more` stands beside the error, as the response's metadata does."""
+    return ClientError({"Error": {"Code": code, "Message": "as AWS says"}, **more}, operation)
 
 
 @dataclass
