@@ -74,6 +74,15 @@ def test_answer_is_the_five_best_in_order_rounded_to_six_places() -> None:
 def test_equal_probabilities_keep_the_labels_order() -> None:
     (found,) = model([[0.2, 0.4, 0.4]]).predict(photos(0))
     assert [label for label, _ in found.top] == ["Pug", "Dhole", "Beagle"]
+
+    (found,) = model([[1 / 200] * 200]).predict(photos(0))  # so many are not sorted by insertion
+    assert [label for label, _ in found.top] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("dog", [0.4000004, 0.6000004])
+def test_dog_probability_is_rounded_to_six_places(dog: float) -> None:
+    (found,) = model([[0.75, 0.25]], [dog]).predict(photos(0))
+    assert found.dog_probability == round(dog, 1)
     (found,) = model([[0.005] * 200]).predict(photos(0))
     assert [label for label, _ in found.top] == ["0", "1", "2", "3", "4"]
 
