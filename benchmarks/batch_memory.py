@@ -2,7 +2,7 @@
 
 A fresh process imports the real handler, clients included, and handles a real SQS event; only the
 three AWS clients are replaced by ones that read files and keep rows. Goal: under 256 MB. The first
-figure is the same process before the batch. Writes results/batch_memory.json.
+figure is the same process before the batch. Writes batch_memory.json.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What an answer costs on AWS: `make benchmark NAME=cost` prints the page and writes cost.md.
 
 Computed, not measured on AWS: from the images a second of `make benchmark-serving` on this machine
-(results/serving.json), the instance's vCPUs and its list price. Every assumption is on the page.
+(serving.json), the instance's vCPUs and its list price. Every assumption is on the page.
 """
 
 import sys
@@ -99,7 +99,7 @@ def page(speeds: Sequence[Speed], cpus: int) -> Iterator[str]:
     yield "# What an answer costs"
     yield ""
     yield (
-        "Made by `make benchmark NAME=cost` from `results/serving.json`. **Nothing here was "
+        "Made by `make benchmark NAME=cost` from `serving.json`. **Nothing here was "
         "measured on AWS**, and prices are list prices of us-east-1 from memory; check with the "
         "[AWS Pricing Calculator](https://calculator.aws). The endpoint only: the rest is in the "
         "[guide](../docs/deploy.md#what-it-costs)."

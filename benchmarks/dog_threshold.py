@@ -1,7 +1,7 @@
 """Choose the "no dog" threshold: `python -m benchmarks.dog_threshold [--dogs DIR]`.
 
 Runs the starter model over dogs and non-dogs and shows, for each threshold, how many dogs are kept
-and how many non-dogs are refused. Writes benchmarks/results/dog_threshold.json and .svg.
+and how many non-dogs are refused. Writes dog_threshold.json and .svg.
 
 Dogs: the validation photos of DOGS_DATA (default ../shared/dogs beside the repository) whose breed
 is among the model's 118; its three wild dogs (dingo, dhole, African hunting dog) are counted apart.
@@ -30,8 +30,9 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.models import package
-from benchmarks.report import DOGS, RESULTS, write
+from benchmarks.report import results_folder, write
 from photo_reader import read
+from rigs.photos import DOGS
 from serving.model import Model, load
 from serving.preprocess import pixels
 from serving.settings import cpu_count
@@ -95,7 +96,7 @@ def main() -> int:
     ]
     Console().print(table(groups))
     write("dog_threshold", results(model, groups))
-    (RESULTS / "dog_threshold.svg").write_text(plot(groups))
+    (results_folder() / "dog_threshold.svg").write_text(plot(groups))
     return 0
 
 

@@ -4,6 +4,7 @@ Nothing is measured here. A figure that a page of words quotes is taken from her
 tests/unit/pages holds them together.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 
 from benchmarks.markdown import bullets, paragraph, percent, table
@@ -61,7 +62,8 @@ def _opening() -> Iterator[str]:
     machine = read("serving")["machine"]
     yield paragraph(
         "Made by `make figures` from the JSON in "
-        "[`benchmarks/results/`](../benchmarks/results). To measure again: `make benchmark` "
+        "[`benchmarks/results/`](../benchmarks/results), which keeps them by machine and "
+        "version. To measure again: `make benchmark` "
         "(all that is small), `make benchmark NAME=pipeline` (one), `make benchmark-serving` "
         "(80 minutes), `make benchmark-engines` (half an hour), `make mutants`. Set "
         "`DOGS_DATA` to a folder with a folder per breed."
@@ -224,7 +226,7 @@ def _threshold() -> Iterator[str]:
 
 
 def _mutants() -> Iterator[str]:
-    measured = read("mutants")
+    measured = json.loads((ROOT / "tests" / "mutants" / "results.json").read_text(encoding="utf-8"))
 
     def rows() -> Iterator[Sequence[str]]:
         for module, one in measured["modules"].items():

@@ -3,7 +3,7 @@ benchmarks.function_import`.
 
 Each run is a fresh process with the variables Lambda sets (the tracer is on); the two programs take
 turns. The floor is what any function that uses these three services pays. Writes
-results/function_import.json.
+function_import.json.
 """
 
 import argparse

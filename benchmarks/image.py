@@ -1,7 +1,7 @@
 """The slim image beside AWS's way of starting Ray Serve: `make benchmark NAME=image`.
 
 The image is built from serving/Dockerfile's steps and runs in namespaces as SageMaker starts it, by
-tests/integration/serving/box.py: another user, a root that cannot be written to, no /dev/shm, no
+rigs/box.py: another user, a root that cannot be written to, no /dev/shm, no
 network but the loopback, with a limit of 2 and of 3 GB. Ray Serve runs the same package in the
 order of AWS's entrypoint, unconfined, and without the adapter before it (which is another process,
 and would only cost). The clients are on the same machine; for EfficientNet-Lite0 alone. Each has:
@@ -10,7 +10,7 @@ and would only cost). The clients are on the same machine; for EfficientNet-Lite
 - memory then (pages that processes share are counted once), and the most that the image held.
 
 Runs itself again in a network of its own, so that the image's port is free. Writes
-benchmarks/results/image.json.
+image.json.
 """
 
 import argparse
@@ -35,10 +35,8 @@ from rich.table import Table
 
 from benchmarks.models import package
 from benchmarks.report import machine, write
-from benchmarks.serving.load import Target, closed_loop
 from benchmarks.serving.photos import sample_photos
-from serving.settings import Settings
-from tests.integration.serving.box import (
+from rigs.box import (
     SERVING,
     UNSHARE,
     BuiltImage,
@@ -47,9 +45,11 @@ from tests.integration.serving.box import (
     look_for_namespaces,
     running,
 )
-from tests.integration.serving.dockerfile import read
-from tests.integration.serving.hosts import lay_out, ray_host
-from tests.integration.serving.requests import JPEG, batch_body
+from rigs.dockerfile import read
+from rigs.hosts import lay_out, ray_host
+from rigs.load import Target, closed_loop
+from rigs.requests import JPEG, batch_body
+from serving.settings import Settings
 from training.package.starter import BACKBONE
 
 INSIDE = "BENCHMARK_IMAGE"  # set in the process that has a network of its own

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from benchmarks.report import DOGS
+from rigs.photos import DOGS
 
 SIZE = (4032, 3024)  # 12 megapixels, as phones take them
 

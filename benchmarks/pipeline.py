@@ -3,7 +3,7 @@
 Starts a local cloud, deploys the real template and the starter model with sam, and uploads the
 photos in a burst with boto3, 8 at a time, each run under new keys. Photos a second: from the first
 upload to the last row. The share of time is the function's own: `stage_ms` of its log, summed over
-all batches. Writes results/pipeline.json.
+all batches. Writes pipeline.json.
 
 What shapes the number: function, endpoint, cloud and uploader share this machine's cores, so the
 figure says where the time goes, not what AWS would do. `make model` has to have run.
@@ -25,11 +25,12 @@ from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import DOGS, ROOT, machine, write
+from benchmarks.report import ROOT, machine, write
 from local.demo import photos as demo_photos
 from local.demo.stack import LOCAL_CONCURRENCY, PREFIX, deploy
 from local.demo.steps import Steps
 from local.launch import Cloud
+from rigs.photos import DOGS
 
 MODEL = ROOT / ".local" / "starter" / "model.tar.gz"
 UPLOADERS = 8

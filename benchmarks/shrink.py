@@ -3,7 +3,7 @@
 Both end in the same small JPEG; goal: 0.4 of the time or less. The peer is what one writes without
 a second thought: Image.open, resize with the same filter, save. Also: how far apart the two small
 pictures are, as a mean absolute difference of 8-bit values at the model's 224 pixels. Writes
-results/shrink.json.
+shrink.json.
 """
 
 import argparse

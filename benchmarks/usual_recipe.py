@@ -18,7 +18,7 @@ would change them, are left out of both sides.
 
 Photos: DOGS_DATA (default ../shared/dogs beside the repository); nothing is measured without. They
 descend from ImageNet, which the backbone has seen: the accuracies flatter both sides.
-Writes benchmarks/results/usual_recipe.json.
+Writes usual_recipe.json.
 """
 
 import os
@@ -41,7 +41,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks.report import DOGS, ROOT, machine, write
+from benchmarks.report import ROOT, machine, write
+from rigs.photos import DOGS
 from training.features.file import FILE, Features, SplitFeatures, read
 from training.network.backbones import Pretrained, build_backbone, load_pretrained
 from training.network.heads import build_head

@@ -32,5 +32,5 @@ Left out: lanes for PyTorch, whose threads belong to the whole process, and for 
 float32; one thread for torch and torch.compile, to keep a round at about eight minutes; bf16 in
 Inductor and ONNX Runtime; quantisation-aware training. torch.compile needs a C++ compiler in the
 endpoint's container, AOTInductor where the package is made.
-Writes benchmarks/results/engines.json.
+Writes engines.json.
 """

@@ -25,10 +25,10 @@ from benchmarks.dog_threshold import dog_paths
 from benchmarks.engines.making import FILES, SEED, calibrated_on, make, needed_for
 from benchmarks.engines.running import BATCHES, ENGINES, REFERENCE, measure
 from benchmarks.models import MODELS, package
-from benchmarks.report import DOGS, ROOT, machine, write
+from benchmarks.report import ROOT, machine, write
+from rigs.photos import DOGS, breed_of
 from serving.model import load
 from serving.settings import Settings
-from tests.photos import breed_of
 from training.features.photos import picture, portions
 
 LIBRARIES = ("torch", "openvino", "onnxruntime", "nncf")

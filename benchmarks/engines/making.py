@@ -19,10 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks.models import pretrained
-from benchmarks.report import DOGS
+from rigs.photos import DOGS, dog_photos
 from serving.network import graph
 from serving.weights import Weights
-from tests.photos import dog_photos
 from training.features.photos import picture
 from training.fit.batches import normalised
 from training.network.backbones import REGISTRY, build_backbone

@@ -2,7 +2,7 @@
 
 Length of outage, or kind of poison photo, against photos late, dead letters and endpoint calls: the
 real function in simulated time (see simulation.py), 100 photos each. Beside it what the same
-function does when nobody spaces its tries: five, 360 s apart. Writes results/outage.json.
+function does when nobody spaces its tries: five, 360 s apart. Writes outage.json.
 """
 
 import os

@@ -15,7 +15,7 @@ serve the same package and share one decoder and preprocess function; settings a
 DOGS_DATA (default ../shared/dogs beside the repository), else generated pictures.
 Contenders come in the same order in each round; answers and the open loop are of the first one. A
 p99 is the slowest of few answers where a server is slow. Overload is in flood.py.
-Writes benchmarks/results/serving.json and serving.svg.
+Writes serving.json and serving.svg.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from typing import Any
 from rich.progress import Progress
 
 from benchmarks.models import MODELS, package
-from benchmarks.report import RESULTS, write
+from benchmarks.report import results_folder, write
 from benchmarks.serving.agreement import Answers
 from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import (
@@ -42,9 +42,9 @@ from benchmarks.serving.contenders import (
     Server,
     running,
 )
-from benchmarks.serving.load import Target, closed_loop, open_loop
 from benchmarks.serving.photos import sample_photos
 from benchmarks.serving.report import plot, report
+from rigs.load import Target, closed_loop, open_loop
 from serving.model import load
 from serving.settings import Settings
 
@@ -98,7 +98,7 @@ def main() -> int:
     content = report(results, source, length.rounds, [(one.name, one.settings) for one in chosen])
     if not options.only:
         write("serving", content)
-        plot(results).savefig(RESULTS / "serving.svg")
+        plot(results).savefig(results_folder() / "serving.svg")
     return 0
 
 

@@ -6,9 +6,8 @@ from typing import Any
 import httpx
 
 from benchmarks.dog_threshold import dog_paths
-from benchmarks.report import DOGS
 from benchmarks.serving.contenders import TOOLKIT, Contender
-from tests.photos import breed_of
+from rigs.photos import DOGS, breed_of
 
 CLIENTS = 8
 

@@ -27,7 +27,7 @@ import psutil
 
 from benchmarks.report import ROOT
 from benchmarks.serving.bare import BATCH
-from benchmarks.serving.load import Target
+from rigs.load import Target
 from serving.settings import cpu_count
 
 START_TIMEOUT_S = 180

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.markdown import paragraph, percent, table
-from benchmarks.report import read
+from benchmarks.report import link, read
 
 LITE, RESNET = "efficientnet_lite0", "resnet50_v1"
 NAMES = {LITE: "EfficientNet-Lite0", RESNET: "ResNet50"}
@@ -76,9 +76,7 @@ def _servers() -> Iterator[str]:
 
     yield "## The endpoint beside others"
     yield ""
-    yield (
-        "![Images a second by clients, and tail latency by rate](../benchmarks/results/serving.svg)"
-    )
+    yield (f"![Images a second by clients, and tail latency by rate]({link('serving.svg')})")
     yield ""
     yield paragraph(
         "`make benchmark-serving` starts each server in turns, three rounds, with the same "
@@ -293,7 +291,7 @@ def _engines() -> Iterator[str]:
         "A forward pass in batches of ten on 2 CPUs, ms an image, and how many first labels "
         f"stay PyTorch's (n = {n}). EfficientNet-Lite0 / ResNet50, `make benchmark-engines`; "
         "every engine, thread count and batch size is in "
-        "[`engines.json`](../benchmarks/results/engines.json)."
+        f"[`engines.json`]({link('engines.json')})."
     )
     yield ""
     yield from table(

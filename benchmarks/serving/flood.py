@@ -7,7 +7,7 @@ refusals too. Ours three times, of which the table has the medians; the others o
 the same at length, and with ResNet50 the toolkit only.
 
 Clients and server share this machine's CPUs, and a flood takes more of the clients' than an
-ordinary load. Prints a table and writes benchmarks/results/flood.json.
+ordinary load. Prints a table and writes flood.json.
 """
 
 import argparse
@@ -28,9 +28,9 @@ from rich.table import Table
 from benchmarks.models import MODELS, RESNET50, package
 from benchmarks.report import machine, write
 from benchmarks.serving.contenders import CONTENDERS, MIXED, OURS, TOOLKIT, Server, running
-from benchmarks.serving.load import Target, closed_loop, open_loop, percentiles_ms
 from benchmarks.serving.photos import sample_photos
 from benchmarks.serving.report import ms, outcomes, spread
+from rigs.load import Target, closed_loop, open_loop, percentiles_ms
 
 FACTOR, RECOVERY = 10, 0.6
 LONE_S, USUAL_S, RECOVERY_S = 10.0, 4.0, 10.0

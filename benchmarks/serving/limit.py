@@ -6,7 +6,7 @@ gets one photo a request from 16 clients and from a lone one, and ten photos a r
 as the function sends them. Its clients share its CPUs, and it decodes; the bare model is given
 pictures, but for the lone one, which it decodes too.
 
-Prints a table and writes benchmarks/results/limit.json.
+Prints a table and writes limit.json.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from benchmarks.models import MODELS, package
 from benchmarks.report import machine, write
 from benchmarks.serving.bare import BATCH, Bare
 from benchmarks.serving.contenders import BATCH_CLIENTS, CONTENDERS, OURS, running
-from benchmarks.serving.load import Target, closed_loop
 from benchmarks.serving.photos import sample_photos
 from benchmarks.serving.report import spread
+from rigs.load import Target, closed_loop
 from serving.model import load
 from serving.settings import Settings
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from benchmarks.report import DOGS
+from rigs.photos import DOGS
 
 SEED = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 
 COMMAND_S = 240
 

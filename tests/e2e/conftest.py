@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.launch import Cloud
-from tests.photos import ROOT
+from rigs.photos import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local.demo import photos as demo_photos
-from tests.photos import ROOT, breed_of, dog_photos
+from rigs.photos import ROOT, breed_of, dog_photos
 
 DEMO_S = 420
 AWKWARD = "two words + plus % ünïcödé 犬.jpg"

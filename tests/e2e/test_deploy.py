@@ -19,9 +19,9 @@ from botocore.config import Config
 
 from local.demo.stack import LOCAL_PARAMETERS, PREFIX, STACK
 from local.launch import Cloud
+from rigs.photos import ROOT, pictures
 from serving.package import Manifest, write_archive
 from tests.integration.local.waiting import wait_until
-from tests.photos import ROOT, pictures
 
 DEPLOY_S = 300
 CALLERS = 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 
 LOOP_S = 900
 PHOTOS = {"train": 16, "valid": 6, "test": 6}

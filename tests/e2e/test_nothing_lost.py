@@ -27,11 +27,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving.load import Target, open_loop
 from local.demo.stack import PREFIX, deploy
 from local.demo.steps import Steps
 from local.launch import Cloud, free_port
-from tests import photos
+from rigs import photos
+from rigs.load import Target, open_loop
 from tests.e2e.pipeline import ENDPOINT_TIMEOUT_S, QUIET_S, UPLOADERS, Pipeline, Upload, hasten
 from tests.faults import Call, Effect, Fault, FaultProxy, aws_error, kill_caller, s3_error
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from local.launch import Cloud
+from rigs.photos import ROOT, pictures
 from tests.e2e import commands
-from tests.photos import ROOT, pictures
 
 ROW_S = 60
 ENDPOINT_S = 60

@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     print_table(results)
     print(f"{unexplained} survivors without a reason, {broken} modules with failing tests")
     if options.save:
-        save(ROOT / "benchmarks" / "results" / "mutants.json", results, options.sample)
+        save(HERE / "results.json", results, options.sample)
     return 1 if broken or unexplained or any(r.noticed < ENOUGH for r in results) else 0
 
 
@@ -131,7 +131,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
     parser.add_argument(
-        "--save", action="store_true", help="keep the figures in benchmarks/results/mutants.json"
+        "--save", action="store_true", help="keep the figures in tests/mutants/results.json"
     )
     return parser.parse_args(argv)
 

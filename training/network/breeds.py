@@ -11,7 +11,7 @@ LAST_BREED = 268
 LAST_WILD_DOG = 275
 
 # Below this probability of a dog the answer is "no dog". Chosen by benchmarks/dog_threshold.py; see
-# benchmarks/results/dog_threshold.json.
+# dog_threshold.json of benchmarks/results.
 DOG_THRESHOLD = 0.3
 
 

@@ -33,7 +33,7 @@ def load_model(folder: Path) -> Any:
         from benchmarks.serving.peers.engine_model import EngineModel
 
         return EngineModel(folder)
-    from benchmarks.serving.peers.torch_model import TorchModel
+    from rigs.torch_model import TorchModel
 
     return TorchModel(folder)
 

@@ -6,7 +6,7 @@ The toolkit calls them for one request after the other, also where TorchServe ha
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.peers.torch_model import TorchModel, encode
+from rigs.torch_model import TorchModel, encode
 
 
 def model_fn(model_dir: str) -> TorchModel:

@@ -9,7 +9,7 @@ from typing import Any
 import litserve
 import numpy as np
 
-from benchmarks.serving.peers.torch_model import TorchModel
+from rigs.torch_model import TorchModel
 
 
 class Classifier(litserve.LitAPI):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.peers.torch_model import TorchModel, encode
+from rigs.torch_model import TorchModel, encode
 
 _loaded: list[TorchModel] = []  # one, once a worker has started
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from local.environment import variables
+from rigs.photos import ROOT
 from tests.integration.jobs.account import ROLE
 from tests.integration.jobs.recorder import Recorder
-from tests.photos import ROOT
 
 PYTHON = ROOT / ".venv" / "sdk" / "bin" / "python"
 LOCAL_BUCKET = "sagemaker-us-east-1-123456789012"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 
 SESSION = "arn:aws:iam::111122223333:user/developer"
 CONFIG = f"[profile me]\nlogin_session = {SESSION}\nregion = eu-west-1\n"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from rigs.photos import ROOT
 from tests.aws_model import problems
 from tests.integration.jobs.conftest import LOCAL_BUCKET, Launcher
 from tests.integration.jobs.recorder import Recorder
-from tests.photos import ROOT
 from training.debugger.managed import COLLECTIONS, EVERY_STEP
 from training.debugger.managed import RULES as MANAGED_RULES
 from training.metric_lines import METRIC_DEFINITIONS, OBJECTIVE

@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.package import unpack
-from tests.integration.serving.hosts import (
+from rigs.hosts import (
     Container,
     Host,
     StartHost,
@@ -17,6 +16,7 @@ from tests.integration.serving.hosts import (
     ray_host,
     uvicorn_host,
 )
+from serving.package import unpack
 from training.package.starter import build
 
 HOSTS: dict[str, StartHost] = {"uvicorn": uvicorn_host, "ray": ray_host}

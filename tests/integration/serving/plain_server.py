@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from benchmarks.serving.peers.torch_model import TorchModel
+from rigs.torch_model import TorchModel
 
 
 def app(model: TorchModel) -> Starlette:

@@ -10,9 +10,9 @@ from itertools import islice
 import httpx
 import pytest
 
-from tests.integration.serving.hosts import Container, uvicorn_host
-from tests.integration.serving.requests import batch
-from tests.photos import DOGS, breed_of
+from rigs.hosts import Container, uvicorn_host
+from rigs.photos import DOGS, breed_of
+from rigs.requests import batch
 from training.network.breeds import breed_labels
 
 PHOTOS_A_BREED = 2

@@ -12,10 +12,8 @@ import pytest
 from PIL import Image
 
 from photo_reader import FORMATS
-from serving.model import load
-from serving.preprocess import pixels
-from tests.integration.serving.hosts import LIMITS, Host
-from tests.integration.serving.requests import (
+from rigs.hosts import LIMITS, Host
+from rigs.requests import (
     JPEG,
     batch,
     half_sent,
@@ -24,6 +22,8 @@ from tests.integration.serving.requests import (
     read_answer,
     slow_jpeg,
 )
+from serving.model import load
+from serving.preprocess import pixels
 from tests.odd_files import heic
 
 

@@ -13,9 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.package import unpack
-from serving.settings import Settings
-from tests.integration.serving.box import (
+from rigs.box import (
     USER,
     Box,
     BuiltImage,
@@ -24,7 +22,7 @@ from tests.integration.serving.box import (
     look_for_namespaces,
     running,
 )
-from tests.integration.serving.requests import (
+from rigs.requests import (
     JPEG,
     batch,
     large_png,
@@ -32,6 +30,8 @@ from tests.integration.serving.requests import (
     read_answer,
     upload_but_one_byte,
 )
+from serving.package import unpack
+from serving.settings import Settings
 from tests.odd_files import HOSTILE, heic
 
 START_TIMEOUT_S = 150

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from serving.package import MANIFEST, WEIGHTS, read_package
-from tests.integration.serving.hosts import (
+from rigs.hosts import (
     Container,
     EndedAtStartError,
     StartHost,
@@ -20,7 +19,8 @@ from tests.integration.serving.hosts import (
     uvicorn_host,
     wait_until_closed,
 )
-from tests.integration.serving.requests import half_sent, photo, read_answer
+from rigs.requests import half_sent, photo, read_answer
+from serving.package import MANIFEST, WEIGHTS, read_package
 
 NewContainer = Callable[[], Container]
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.serving.load import Target, closed_loop
-from tests.integration.serving.hosts import (
+from rigs.hosts import (
     REPOSITORY,
     Container,
     Host,
@@ -22,7 +21,8 @@ from tests.integration.serving.hosts import (
     uvicorn_host,
     wait_until_up,
 )
-from tests.photos import pictures
+from rigs.load import Target, closed_loop
+from rigs.photos import pictures
 
 LEAST = 1.5
 CLIENTS, SECONDS, ROUNDS = 8, 2.0, 3

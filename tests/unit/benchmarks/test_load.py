@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from benchmarks.serving.load import Sample, Target, closed_loop, moments, open_loop, percentiles_ms
+from rigs.load import Sample, Target, closed_loop, moments, open_loop, percentiles_ms
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rigs.box import PREFIX, SERVING
+from rigs.dockerfile import Copy, read
 from serving.host import DEFAULT_MODEL_DIR
-from tests.integration.serving.box import PREFIX, SERVING
-from tests.integration.serving.dockerfile import Copy, read
 from training.package.wheels import IMAGE_PYTHON, WHEELS
 
 IMAGE = read(SERVING / "Dockerfile")

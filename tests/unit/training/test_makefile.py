@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 
 
 def words(*arguments: str, sent_by: str) -> list[str]:

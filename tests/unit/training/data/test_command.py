@@ -14,7 +14,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 from tests.unit.training.data.archive_server import archive, serving
 from tests.unit.training.data.photos import jpeg, small_set, write_files
 from training.data import download as downloading

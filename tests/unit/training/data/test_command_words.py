@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 from tests.unit.training.data.photos import small_set, write_files
 from training.data import __main__ as command
 from training.data import download as downloading

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 from rich.console import Console
 
-from tests.photos import DOGS
+from rigs.photos import DOGS
 from tests.unit.training.data.photos import encoded, jpeg, photo, small_set, write_files
 from training.data.dataset import DataSet
 from training.data.errors import DataError

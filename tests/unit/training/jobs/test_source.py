@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 from training.jobs import source
 from training.jobs.errors import UsageError
 

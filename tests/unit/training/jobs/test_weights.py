@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.photos import ROOT
+from rigs.photos import ROOT
 from training.jobs import features
 from training.jobs.config import load
 from training.jobs.definition import Place

@@ -30,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 150
 
 # Small limits, so that one process serves the ordinary cases and the refused ones.
@@ -43,7 +43,7 @@ LIMITS = {
 }
 
 SPY = '''
-"""Writes down which of the repository's files this process opens (see tests/.../hosts.py)."""
+"""Writes down which of the repository's files this process opens (see rigs/hosts.py)."""
 import os, sys
 _root, _environment, _log = (os.environ["SPY_" + name] for name in ("ROOT", "VENV", "LOG"))
 def _spy(event, arguments):

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.serving.dockerfile import Copy, Image, read
+from rigs.dockerfile import Copy, Image, read
 
-SERVING = Path(__file__).resolve().parents[3] / "serving"
+SERVING = Path(__file__).resolve().parents[1] / "serving"
 PREFIX = Path("/usr/local")  # all that the steps write, which a test of the Dockerfile holds
 SYSTEM = ("usr", "lib", "lib64", "bin", "sbin", "etc")
 FIXED = ("opt/ml/model", "tmp", "proc", "dev")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.integration.serving.hosts import Host
+from rigs.hosts import Host
 
 JPEG = {"Content-Type": "image/jpeg"}
 
