@@ -1,0 +1,245 @@
+"""What a person says about one version of a photo: appended, never overwritten.
+
+The row shows what stands. `last_review` on the row is the id of the newest entry of its history,
+and every change is made on condition that it is still the one that was looked at: of two at once,
+one looks again and comes behind.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from api.months import stamp
+from api.people import Caller
+from api.problems import FieldError, ProblemError, bad_body, unavailable
+
+Row = dict[str, Any]
+
+REVIEWABLE = ("CLASSIFIED", "NO_DOG")
+MAX_TRIES = 8
+TALLY_SHARDS = 8
+_SHOWN = ("id", "verdict", "breed", "undoes", "by", "at", "version")
+
+
+class Verdict(StrEnum):
+    RIGHT = "RIGHT"
+    WRONG_BREED = "WRONG_BREED"
+    NEW_BREED = "NEW_BREED"
+    NO_DOG = "NO_DOG"
+    UNSURE = "UNSURE"
+    UNDONE = "UNDONE"
+
+
+NAMING = (Verdict.WRONG_BREED, Verdict.NEW_BREED)
+
+
+class Outcome(StrEnum):
+    WRITTEN = "WRITTEN"
+    CHANGED = "CHANGED"  # the row is not as it was when it was read
+    BUSY = "BUSY"  # another transaction was at it
+
+
+@dataclass(frozen=True)
+class Said:
+    version: str
+    verdict: Verdict
+    breed: str | None = None
+    undoes: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One transaction: an entry of the history, what stands by now, and the counts' differences."""
+
+    row: Row
+    entry: Row
+    standing: Row | None
+    tally: Mapping[str, int]
+
+    def changed_row(self) -> Row:
+        row = {name: value for name, value in self.row.items() if name not in WRITTEN}
+        row |= {"last_review": self.entry["review_id"]}
+        month = row.get("month_shard", "")[:7]
+        if self.standing is not None:
+            at = self.standing["at"]
+            row |= {"review": self.standing, "reviewed_in": at[:7], "reviewed_at": at}
+        elif row.get("sample") and month:
+            row["sample_key"] = f"open#{month}"
+        _state, found, rest = self.row.get("confidence_key", "").partition("#")
+        if found:
+            row["confidence_key"] = f"{'done' if self.standing else 'open'}#{rest}"
+        return row
+
+
+# The attributes of a row that a review changes; all others are the classify function's.
+WRITTEN = ("review", "reviewed_in", "reviewed_at", "last_review", "confidence_key", "sample_key")
+
+
+@dataclass(frozen=True)
+class Ports:
+    read_row: Callable[[str], Row | None]
+    # Entries of one key, the newest first, read consistently.
+    history: Callable[[str], Iterable[Row]]
+    write: Callable[[Change], Outcome]
+    knows_breed: Callable[[str], bool]
+    now: Callable[[], datetime]
+    pause: Callable[[int], None]
+
+
+def review(key: str, said: Said, caller: Caller, ports: Ports, shown: Callable[[Row], Any]) -> Row:
+    """The row as it stands after it. Raises ProblemError.
+
+    `shown` makes of a row what the caller may see of it, for the answer to a version that is gone.
+    """
+    for attempt in range(MAX_TRIES):
+        if attempt:
+            ports.pause(attempt)
+        row = _reviewable(ports.read_row(key), said, shown)
+        change = _undoing(row, said, caller, ports) if said.verdict is Verdict.UNDONE else None
+        if said.verdict is not Verdict.UNDONE:
+            change = _adding(row, said, caller, ports)
+        if change is None:
+            return row
+        if ports.write(change) is Outcome.WRITTEN:
+            return change.changed_row()
+    raise unavailable("Too many people are at work on this photo.")
+
+
+def _reviewable(row: Row | None, said: Said, shown: Callable[[Row], Any]) -> Row:
+    if row is None:
+        raise ProblemError(
+            404, "There is no row for this photo: it was not answered yet, or never was."
+        )
+    if row["status"] == "DELETED":
+        raise ProblemError(409, "The photo was deleted: there is nothing left to review.")
+    if row["sequencer"] != said.version:
+        raise ProblemError(
+            412,
+            "The photo was replaced meanwhile: look at the one that is there now.",
+            more={"current": shown(row)},
+        )
+    if row["status"] not in REVIEWABLE:
+        raise ProblemError(
+            409, "The photo was rejected: the model said nothing that could be right."
+        )
+    return row
+
+
+def _adding(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | None:
+    standing = row.get("review")
+    if (
+        standing
+        and standing["by_id"] == caller.id
+        and ((standing["verdict"], standing.get("breed")) == (said.verdict, said.breed))
+    ):
+        return None
+    if said.verdict is Verdict.WRONG_BREED and said.breed:
+        _check_breed(row, said.breed, ports.knows_breed)
+    entry = _entry(row, said, caller, ports.now())
+    return Change(row, entry, _standing(entry), tally(row, standing, _standing(entry)))
+
+
+def _check_breed(row: Row, breed: str, knows_breed: Callable[[str], bool]) -> None:
+    if breed == row.get("breed"):
+        raise bad_body(
+            [FieldError("breed", "is what the model said; the verdict for that is RIGHT")]
+        )
+    seen = {guess["label"] for guess in row.get("top", ())}
+    if breed not in seen and not knows_breed(breed):
+        raise bad_body(
+            [FieldError("breed", "is none that the model knows; the verdict for that is NEW_BREED")]
+        )
+
+
+def _undoing(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | None:
+    """None when the named review is taken back already."""
+    undone: set[str] = set()
+    target: Row | None = None
+    standing: Row | None = None
+    for entry in ports.history(row["image_key"]):
+        if entry["version"] != row["sequencer"] or entry["review_id"] > row.get("last_review", ""):
+            continue
+        if entry["verdict"] == Verdict.UNDONE:
+            undone.add(entry["undoes"])
+            continue
+        is_own = entry["by_id"] == caller.id
+        if is_own and entry["review_id"] in undone and entry["review_id"] == said.undoes:
+            return None
+        if entry["review_id"] in undone:
+            continue
+        if target is None and is_own and said.undoes in (None, entry["review_id"]):
+            target = entry
+        elif standing is None:
+            standing = entry
+        if target is not None and standing is not None:
+            break
+    if target is None:
+        raise ProblemError(409, "There is no review of yours on this photo to take back.")
+    undo = replace(said, undoes=target["review_id"])
+    entry = _entry(row, undo, caller, ports.now())
+    left = _standing(standing) if standing else None
+    return Change(row, entry, left, tally(row, row.get("review"), left))
+
+
+def _entry(row: Row, said: Said, caller: Caller, now: datetime) -> Row:
+    """An item of the reviews table. Its id sorts behind all that are there, whatever the clocks."""
+    last = row.get("last_review", "")[:27]
+    at = stamp(now)
+    if at <= last:
+        at = stamp(datetime.fromisoformat(last) + timedelta(microseconds=1))
+    entry: Row = {
+        "image_key": row["image_key"],
+        "review_id": f"{at}#{secrets.token_hex(4)}",
+        "version": row["sequencer"],
+        "verdict": str(said.verdict),
+        "by": caller.name,
+        "by_id": caller.id,
+        "at": at,
+        # What the model said, for whoever trains on this once the row is another's.
+        "answer": {
+            name: row[name]
+            for name in ("status", "breed", "confidence", "model_version")
+            if name in row
+        },
+    }
+    optional = {"breed": said.breed, "undoes": said.undoes, "version_id": row.get("version_id")}
+    return entry | {name: value for name, value in optional.items() if value is not None}
+
+
+def _standing(entry: Row) -> Row:
+    """What of an entry is shown on the row."""
+    kept = ("verdict", "breed", "by", "by_id", "at", "version")
+    return {"id": entry["review_id"]} | {name: entry[name] for name in kept if name in entry}
+
+
+def tally(row: Row, before: Row | None, after: Row | None) -> dict[str, int]:
+    """By how much the counts change when one word stands instead of another."""
+    difference: dict[str, int] = {}
+    for sign, standing in ((-1, before), (1, after)):
+        if standing is None:
+            continue
+        names = ["reviewed"]
+        if row.get("sample") and standing["verdict"] != Verdict.UNSURE:
+            names.append("sample")
+            if _is_right(row, standing):
+                names.append("right")
+        if standing["verdict"] == Verdict.NEW_BREED:
+            names.append(f"new:{standing['breed']}")
+        for name in names:
+            difference[name] = difference.get(name, 0) + sign
+    return {name: count for name, count in difference.items() if count}
+
+
+def _is_right(row: Row, standing: Row) -> bool:
+    verdict: str = standing["verdict"]
+    no_dog: bool = row["status"] == "NO_DOG"
+    return verdict == Verdict.RIGHT or (verdict == Verdict.NO_DOG and no_dog)
+
+
+def shown_review(entry: Row) -> Row:
+    """An entry of the history, or what stands on a row, as the API shows it."""
+    named = entry | ({"id": entry["review_id"]} if "review_id" in entry else {})
+    return {name: named[name] for name in _SHOWN if name in named}
