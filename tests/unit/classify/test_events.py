@@ -71,8 +71,8 @@ def test_several_records_in_one_message_are_several_uploads() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "ObjectRemoved:Delete",
-        "ObjectRemoved:DeleteMarkerCreated",
+        "LifecycleExpiration:Delete",
+        "LifecycleExpiration:DeleteMarkerCreated",
         "ObjectTagging:Put",
         "ObjectRestore:Post",
         "ObjectRestore:Delete",
@@ -163,7 +163,7 @@ def test_event_that_is_not_from_sqs_raises(event: Json) -> None:
 @pytest.mark.parametrize("time", [None, "", "yesterday", "2026-11-20T09:15:01"])
 def test_unreadable_time_costs_the_latency_only(time: str | None) -> None:
     upload = read_one(record("a.jpg", "1", None) | {"eventTime": time}).uploads[0]
-    assert upload.created_at is None
+    assert upload.happened_at is None
 
 
 def test_same_event_twice_is_the_same_upload() -> None:

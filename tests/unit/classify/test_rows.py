@@ -57,8 +57,8 @@ def test_clock_of_the_function_is_utc() -> None:
 
 
 def test_latency_is_milliseconds_from_the_upload_and_never_negative() -> None:
-    early = upload(created_at=NOW - timedelta(seconds=1.5))
-    late = upload(created_at=NOW + timedelta(seconds=9))
+    early = upload(happened_at=NOW - timedelta(seconds=1.5))
+    late = upload(happened_at=NOW + timedelta(seconds=9))
     assert rejected_row(early, REFUSED, NOW)["latency_ms"] == 1500
     assert rejected_row(late, REFUSED, NOW)["latency_ms"] == 0
     assert "latency_ms" not in rejected_row(upload(), REFUSED, NOW)
@@ -91,7 +91,7 @@ def test_shares_have_six_digits() -> None:
 
 def put(world: World, sequencer: str, note: str) -> bool:
     row = {"image_key": "uploads/a.jpg", "sequencer": sequencer, "note": note}
-    return table.put_row(world.dynamodb, TABLE, row)
+    return table.put_row(world.dynamodb, TABLE, row).done
 
 
 def test_only_a_newer_sequencer_replaces_a_row(world: World) -> None:

@@ -14,8 +14,8 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 from classify import clients, handler
-from classify.core import Ports
-from classify.rows import Known
+from classify.ports import Ports
+from classify.rows import Known, Written
 from classify.settings import Settings
 from PIL import Image
 
@@ -207,14 +207,17 @@ class Memory:
             },
             read_object=lambda upload: self.objects[upload.key, upload.version_id],
             put_row=self._put,
+            put_thumbnail=lambda _upload, _jpeg: None,
+            delete_thumbnail=lambda _bucket, _key: None,
         )
 
-    def _put(self, row: Json) -> bool:
+    def _put(self, row: Json) -> Written:
         # The table's condition. One thread at a time runs this much: the GIL is not given up here.
-        if row["sequencer"] <= self.rows.get(row["image_key"], {}).get("sequencer", ""):
-            return False
+        standing = self.rows.get(row["image_key"], {}).get("sequencer", "")
+        if row["sequencer"] <= standing:
+            return Written(False, Known(standing))
         self.rows[row["image_key"]] = row
-        return True
+        return Written(True)
 
 
 def deliver(batch: Sequence[Json], context: Context | None = None) -> list[str]:

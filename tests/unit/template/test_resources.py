@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
-from classify.core import ATTEMPTS_TOGETHER, WRITE_RESERVE_S
+from classify.core import ATTEMPTS_TOGETHER
 from classify.waits import wait_s
+from classify.writes import WRITE_RESERVE_S
 
 from tests.aws_model import problems
 from tests.unit.template.cloudformation import ROOT, listed, of_type, references, template, walk
