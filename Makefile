@@ -90,6 +90,37 @@ build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to thi
 	@PIP_NO_DEPS=1 $(SAM) build --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
 	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
 
+## --- the page -----------------------------------------------------------------------------------------------------
+
+# On AWS with EMAIL, of the first person; STACK is the classifier's. Without EMAIL on this machine: a local cloud with
+# photos in it, until Ctrl-C.
+.PHONY: page
+ifdef EMAIL
+page: page-stack ## The private page: on this machine, or EMAIL=you@example.com STACK=name on AWS
+else
+page: setup $(STARTER)
+	@$(PROJECT)/python -m local.page --model $(call path,$(or $(MODEL),$(STARTER))) --runtime $(FUNCTION_RUNTIME) $(if $(PORT),--port $(call quote,$(PORT)))
+endif
+
+# The stack of the page beside the classifier's, by what the latter's outputs say. Tables of reviews that an earlier
+# page has left behind are taken up. PARAMETERS="ProgramAccess=yes" and the like go to sam.
+AWS := PATH="$(CURDIR)/$(TOOLS):$$PATH" aws
+.PHONY: page-stack
+page-stack: $(VENV)/tools/.stamp
+	@test -n $(call quote,$(EMAIL)) || { echo "EMAIL=you@example.com is missing: who is invited first?"; exit 2; }
+	@PIP_NO_DEPS=1 $(SAM) build --template-file page/template.yaml --build-dir .aws-sam/page --cached \
+	  --cache-dir .aws-sam/page-cache --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+	@stack=$(call quote,$(STACK)); page="$$stack-page"; \
+	  output() { $(AWS) cloudformation describe-stacks --stack-name "$$stack" --output text \
+	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
+	  table=$$(output TableName); bucket=$$(output BucketName); tables=; \
+	  if ! $(AWS) cloudformation describe-stacks --stack-name "$$page" >/dev/null 2>&1; then tables=Tables=make; \
+	    if $(AWS) dynamodb describe-table --table-name "$$page-reviews" >/dev/null 2>&1; then tables=Tables=found; fi; fi; \
+	  $(SAM) deploy --template-file .aws-sam/page/template.yaml --stack-name "$$page" --resolve-s3 --s3-prefix "$$page" \
+	    --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
+	    --parameter-overrides PredictionsTable="$$table" Bucket="$$bucket" Email=$(call quote,$(EMAIL)) \
+	    FunctionRuntime=$(FUNCTION_RUNTIME) $$tables $(PARAMETERS)
+
 ## --- the training loop -------------------------------------------------------------------------------------------
 
 # On AWS, or on the local cloud in a shell prepared by `eval "$$(make -s env)"`. SET="tuning.max_jobs=4 jobs.name=cats"
@@ -222,7 +253,7 @@ lint: $(VENV)/project/.stamp ## Style, types, and who may import whom
 	@$(PROJECT)/ruff check .
 	@$(PROJECT)/ruff format --check .
 	@$(PROJECT)/mypy
-	@PYTHONPATH=.:functions/classify $(PROJECT)/lint-imports
+	@PYTHONPATH=.:functions/classify:functions/api $(PROJECT)/lint-imports
 
 .PHONY: hooks
 hooks: $(VENV)/hooks/.stamp $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Run .pre-commit-config.yaml on every file, and at each commit from now on

@@ -21,6 +21,7 @@ from local.autoscaling.operations import Operations as AutoScalingOperations
 from local.children import end_descendants
 from local.clients import aws_client
 from local.cloudformation import autoscaling as autoscaling_types
+from local.cloudformation import cognito as cognito_types
 from local.cloudformation import sagemaker as sagemaker_types
 from local.cloudformation.alarm import with_metric_math
 from local.cloudformation.dynamodb import with_ttl_and_recovery
@@ -117,6 +118,11 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     handlers["AWS::CloudWatch::Alarm"] = with_metric_math(handlers["AWS::CloudWatch::Alarm"])
     handlers["AWS::DynamoDB::Table"] = with_ttl_and_recovery(
         handlers["AWS::DynamoDB::Table"], settings.url
+    )
+
+    handlers |= cognito_types.handlers(settings.url)
+    handlers["AWS::Cognito::UserPoolClient"] = cognito_types.with_local_urls(
+        handlers["AWS::Cognito::UserPoolClient"], settings.url
     )
 
     def sqs_client(region: str) -> Any:

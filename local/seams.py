@@ -24,6 +24,7 @@ _HANDLERS = "ministack.services.cloudformation.provisioners:_RESOURCE_HANDLERS"
 # parameters. An update may take the logical id after them.
 _WRAPPED = (
     "AWS::CloudWatch::Alarm",
+    "AWS::Cognito::UserPoolClient",
     "AWS::DynamoDB::Table",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",

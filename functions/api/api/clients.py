@@ -34,7 +34,7 @@ class Services:
     reviews: reviewing.Ports
     counts: tallies.Ports
     signer: Signer
-    form: uploads.Form
+    sign_form: uploads.Sign
     secret: Callable[[], bytes]
     exchange: Callable[[Mapping[str, str]], Mapping[str, Any] | None]
     revoke: Callable[[str], None]
@@ -88,7 +88,9 @@ def wire(
         ),
         counts=counts,
         signer=signer,
-        form=lambda key, size, kind: uploads.post_form(s3(), settings.bucket, key, size, kind),
+        sign_form=lambda key, size, kind: uploads.post_fields(
+            s3(), settings.bucket, key, size, kind
+        ),
         secret=cache(lambda: _secret(secrets(), settings.cursor_secret)),
         exchange=partial(signin.exchange, settings.sign_in_url),
         revoke=partial(signin.revoke, settings.sign_in_url, settings.client_id),

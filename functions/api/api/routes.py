@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from api import bodies, presenting, queue, reviewing, sessions, static, tallies, uploads
@@ -30,6 +31,7 @@ ITEM_READS = "x-item-reads"
 SCOPES = ("openid", "predictions/read", "predictions/write")
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
+logger = Logger(child=True)
 app = APIGatewayHttpResolver()
 Answer = Response[Any]
 
@@ -211,7 +213,9 @@ def post_uploads() -> Answer:
     _writer()
     services = _services()
     files = bodies.read_files(_body())
-    return answer({"uploads": uploads.forms(files, services.now(), services.form)})
+    # Not botocore's: in us-east-1 it names another host than the page's content-security-policy.
+    url = f"{services.settings.bucket_url}/"
+    return answer({"uploads": uploads.forms(files, services.now(), url, services.sign_form)})
 
 
 def get_config() -> Answer:
@@ -352,4 +356,6 @@ def no_route(_error: Exception) -> Answer:
 
 @app.exception_handler(ProblemError)
 def told(error: ProblemError) -> Answer:
+    if error.status >= 500:
+        logger.error("Service behind fails", exc_info=error)
     return problem(error)

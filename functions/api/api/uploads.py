@@ -22,15 +22,15 @@ class File:
     content_type: str
 
 
-# key, size, content type -> (url, fields)
-Form = Callable[[str, int, str], tuple[str, dict[str, str]]]
+# key, size, content type -> the form's fields
+Sign = Callable[[str, int, str], dict[str, str]]
 
 
-def forms(files: Sequence[File], now: datetime, form: Form) -> list[dict[str, Any]]:
+def forms(files: Sequence[File], now: datetime, url: str, sign: Sign) -> list[dict[str, Any]]:
     made = []
     for file in files:
         key = f"{PREFIX}{now:%Y-%m-%d}/{secrets.token_hex(4)}-{clean(file.name)}"
-        url, fields = form(key, file.size, file.content_type)
+        fields = sign(key, file.size, file.content_type)
         made.append({"key": key, "id": id_of(key), "url": url, "fields": fields})
     return made
 
@@ -43,9 +43,7 @@ def clean(name: str) -> str:
     return kept[-MAX_NAME_CHARS:].lstrip("-.") or "photo"
 
 
-def post_form(
-    s3: Any, bucket: str, key: str, size: int, content_type: str
-) -> tuple[str, dict[str, str]]:
+def post_fields(s3: Any, bucket: str, key: str, size: int, content_type: str) -> dict[str, str]:
     """The policy holds the key, the size to the byte and the content type."""
     answer = s3.generate_presigned_post(
         Bucket=bucket,
@@ -58,4 +56,5 @@ def post_form(
         ],
         ExpiresIn=FORM_VALID_S,
     )
-    return answer["url"], answer["fields"]
+    fields: dict[str, str] = answer["fields"]
+    return fields

@@ -67,9 +67,11 @@ def answered_row(
         row["variant"] = answer.variant
     if prediction.breed is None:
         row["status_month"] = f"NO_DOG#{row['month_shard']}"
-    sampled = _is_sampled(upload)
+    digest = hashlib.sha256(f"{upload.sequencer} {upload.key}".encode()).hexdigest()
+    sampled = _is_sampled(digest)
     if sampled:
-        row["sample"] = True
+        # In an order of no meaning: the least sure of a sample are none.
+        row |= {"sample": True, "sample_key": f"open#{now:%Y-%m}", "sample_order": digest[16:32]}
     shard = f"{now:%Y-%m}#sample" if sampled else row["month_shard"]
     # A review turns "open" into "done".
     return row | {
@@ -139,10 +141,9 @@ def _common(upload: Upload, now: datetime) -> Row:
     return row
 
 
-def _is_sampled(upload: Upload) -> bool:
+def _is_sampled(digest: str) -> bool:
     """By chance, but the same for every delivery; of another hash than the shards."""
-    digest = hashlib.sha256(f"{upload.sequencer} {upload.key}".encode()).digest()
-    return int.from_bytes(digest[:8]) % SAMPLED_ONE_IN == 0
+    return int(digest[:16], 16) % SAMPLED_ONE_IN == 0
 
 
 def _text(moment: datetime) -> str:
