@@ -175,7 +175,8 @@ class _Batch:
         with self._timed("read"):
             reads = self._read(uploads, alone)
         for each in reads:
-            self._thumbnails.write(self._source(each.upload), each.photo.jpeg)
+            if each.upload.receive_count == 1:
+                self._thumbnails.write(self._source(each.upload), each.photo.jpeg)
         with self._timed("predict"):
             for run in split([each.photo.jpeg for each in reads]):
                 self._predict(
@@ -277,6 +278,9 @@ class _Batch:
             self._settle_fault(read.upload, fault)
             return
         source = self._source(read.upload)
+        if read.upload.receive_count > 1:
+            # Not before there is an answer: an outage would write it at every try.
+            self._thumbnails.write(source, read.photo.jpeg)
         row = answered_row(source, read.photo, item, answer, self._ports.now())
         kind = OutcomeKind.NO_DOG if item.breed is None else OutcomeKind.CLASSIFIED
         self._writes.put(read.upload, source, row, Outcome(kind))

@@ -22,7 +22,11 @@ def threads_left() -> list[str]:
     """Of readers and writers, once they had a moment to end."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        left = [t.name for t in threading.enumerate() if t.name.startswith(("read", "write", "thumbnail"))]
+        left = [
+            t.name
+            for t in threading.enumerate()
+            if t.name.startswith(("read", "write", "thumbnail"))
+        ]
         if not left:
             break
         time.sleep(0.01)
