@@ -87,7 +87,7 @@ class Membership:
 
 
 def handlers(cloud_url: str) -> dict[str, dict[str, Any]]:
-    made = {
+    made: dict[str, User | Membership] = {
         "AWS::Cognito::UserPoolUser": User(cloud_url),
         "AWS::Cognito::UserPoolUserToGroupAttachment": Membership(cloud_url),
     }

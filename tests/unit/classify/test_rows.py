@@ -68,6 +68,8 @@ def test_one_photo_in_twenty_is_in_the_random_sample_whatever_its_shard() -> Non
     assert 150 < len(sample) < 250
     assert all(row["sample"] is True for row in sample)
     assert {row["confidence_key"] for row in sample} == {"open#2026-11#sample"}
+    assert {row["sample_key"] for row in sample} == {"open#2026-11"}
+    assert len({row["sample_order"] for row in sample}) == len(sample)
     assert set(Counter(row["month_shard"] for row in sample)) == {f"2026-11#{n}" for n in range(4)}
     for row in rows:
         assert row.get("sample") or row["confidence_key"] == f"open#{row['month_shard']}"

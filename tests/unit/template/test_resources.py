@@ -224,6 +224,7 @@ def test_table_has_its_key_and_its_indexes() -> None:
         "by-status": ["status_month HASH", "classified_at RANGE"],
         "by-confidence": ["confidence_key HASH", "confidence RANGE"],
         "reviewed": ["reviewed_in HASH", "reviewed_at RANGE"],
+        "sample": ["sample_key HASH", "sample_order RANGE"],
     }
     types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
     assert [name for name, type_ in types.items() if type_ != "S"] == ["confidence"]
