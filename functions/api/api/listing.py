@@ -24,7 +24,7 @@ MONTH_SHARDS = 4
 MAX_MONTHS = 12
 # Behind every time of a day, and right before every number that a row can have above another.
 _BEHIND = "~"
-_LEAST = Decimal("1e-30")
+_LEAST = Decimal("1e-20")
 
 Row = dict[str, Any]
 Sort = str | Decimal

@@ -1,0 +1,289 @@
+"""The function over moto: rows as the classify function writes them, and the gateway's requests."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import boto3
+from api import clients, handler
+from api.clients import Services
+from api.identifiers import id_of
+from api.signing import Signer
+from api.wire import item_of, row_of
+from botocore.credentials import Credentials
+from classify.errors import PermanentError, Reason
+from classify.events import Upload
+from classify.images import Photo
+from classify.rows import answered_row, deleted_row, rejected_row
+from classify.wire import Answer, Prediction
+
+from tests.unit.template.cloudformation import ROOT, of_type, parse, template
+
+Json = dict[str, Any]
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+TOP = (("Pug", 0.7), ("Boxer", 0.2), ("Beagle", 0.1))
+
+
+def page_template() -> Json:
+    return parse((ROOT / "page" / "template.yaml").read_text())
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose token the gateway has verified."""
+
+    name: str = "ann@example.com"
+    groups: tuple[str, ...] = ("reviewers",)
+    is_program: bool = False
+
+    def claims(self) -> Json:
+        if self.is_program:
+            return {"sub": self.name, "client_id": self.name, "scope": "predictions/write"}
+        claims = {"sub": f"id of {self.name}", "client_id": "page", "username": self.name}
+        if self.groups:
+            claims["cognito:groups"] = f"[{' '.join(self.groups)}]"
+        return claims
+
+
+ANN, BOB = Caller(), Caller("bob@example.com")
+ONLOOKER = Caller("eve@example.com", ())
+PROGRAM = Caller("program", is_program=True)
+
+
+@dataclass
+class Answered:
+    status: int
+    headers: dict[str, str]
+    body: Any
+    cookies: list[str]
+
+
+def make_row(
+    key: str = "uploads/rex.jpg",
+    breed: str | None = "Pug",
+    confidence: float = 0.7,
+    at: datetime = NOW - timedelta(hours=1),
+    sequencer: str = "0A",
+    sample: bool | None = False,
+    model_version: str = "sha256:abc",
+) -> Json:
+    """As the classify function writes it. `sample` None: as chance has it."""
+    upload = Upload("photos", key, sequencer, version_id="v1", etag="e", size_bytes=9)
+    top = ((breed or "Pug", confidence), *TOP[1:])
+    prediction = Prediction(breed, confidence, top, dog_probability=0.9)
+    answer = Answer((prediction,), model_version, "AllTraffic")
+    row = answered_row(upload, Photo(b"", 640, 480), prediction, answer, at)
+    if sample is None:
+        return row
+    for name in ("sample", "sample_key", "sample_order"):
+        row.pop(name, None)
+    month = row["month_shard"][:7]
+    row["confidence_key"] = f"open#{month}#sample" if sample else f"open#{row['month_shard']}"
+    if sample:
+        order = f"{zlib.crc32(key.encode()):016x}"
+        row |= {"sample": True, "sample_key": f"open#{month}", "sample_order": order}
+    return row
+
+
+def make_rejected(
+    key: str = "uploads/words.txt", at: datetime = NOW, sequencer: str = "0A"
+) -> Json:
+    upload = Upload("photos", key, sequencer, size_bytes=9)
+    return rejected_row(upload, PermanentError(Reason.NOT_AN_IMAGE, "This is text."), at)
+
+
+def make_deleted(key: str = "uploads/rex.jpg", sequencer: str = "0B") -> Json:
+    return deleted_row(Upload("photos", key, sequencer, removed=True), NOW)
+
+
+@functools.cache
+def real_client(service: str) -> Any:
+    """Made once: moto forgets its data for every test, its clients may stay."""
+    return boto3.client(service)
+
+
+@dataclass
+class Counting:
+    """DynamoDB's client, with the items that queries of the predictions' indexes read counted."""
+
+    client: Any
+    reads: int = 0
+    queries: int = 0
+    faults: list[Exception] = field(default_factory=list)
+    before_write: list[Callable[[], None]] = field(default_factory=list)
+
+    def query(self, **asked: Any) -> Json:
+        if self.faults:
+            raise self.faults.pop(0)
+        answer: Json = self.client.query(**asked)
+        if "IndexName" in asked:
+            self.reads += answer["ScannedCount"]
+            self.queries += 1
+        return answer
+
+    def transact_write_items(self, **asked: Any) -> Any:
+        if self.before_write:
+            self.before_write.pop(0)()
+        return self.client.transact_write_items(**asked)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+@dataclass
+class World:
+    dynamodb: Counting
+    services: Services
+    clock: list[datetime]
+    exchanged: list[Mapping[str, str]] = field(default_factory=list)
+    tokens: list[Mapping[str, Any] | None] = field(default_factory=list)
+
+    @classmethod
+    def create(cls) -> World:
+        dynamodb = Counting(real_client("dynamodb"))
+        make_tables(dynamodb.client)
+        clock = [NOW]
+        signer = Signer(handler.SETTINGS.bucket_url, "us-east-1", Credentials("key", "secret"))
+        secrets = real_client("secretsmanager")
+        secrets.create_secret(Name="cursors", SecretString="sesame")
+        s3 = real_client("s3")
+        services = clients.wire(
+            handler.SETTINGS, dynamodb, signer, lambda: s3, lambda: secrets, lambda: clock[0]
+        )
+        return cls(dynamodb, services, clock)
+
+    def put(self, *rows: Json) -> None:
+        for row in rows:
+            self.dynamodb.put_item(TableName="predictions", Item=item_of(row))
+
+    def row(self, key: str = "uploads/rex.jpg") -> Json:
+        return row_of(
+            self.dynamodb.get_item(TableName="predictions", Key={"image_key": {"S": key}})["Item"]
+        )
+
+    def history(self, key: str = "uploads/rex.jpg") -> list[Json]:
+        return list(self.services.history(key, 500))
+
+    def tallies(self) -> dict[str, int]:
+        """Counts of reviews, over all parts."""
+        total: dict[str, int] = {}
+        for item in self.dynamodb.scan(TableName="tallies")["Items"]:
+            row = row_of(item)
+            if row.pop("name") != "answers":
+                for name, count in row.items():
+                    total[name] = total.get(name, 0) + int(count)
+        return {name: count for name, count in total.items() if count}
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        caller: Caller | None = ANN,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> Answered:
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        return send(method, path, urlencode(query), caller, text, headers)
+
+    def get(self, path: str, **query: Any) -> Answered:
+        return self.ask("GET", path, **query)
+
+    def review(
+        self, verdict: str, breed: str | None = None, caller: Caller = ANN, **more: Any
+    ) -> Answered:
+        key = more.pop("key", "uploads/rex.jpg")
+        body = {"version": more.pop("version", "0A"), "verdict": verdict, **more}
+        if breed is not None:
+            body["breed"] = breed
+        return self.ask("PUT", f"/predictions/{id_of(key)}/review", caller, body)
+
+    def pages(self, limit: int = 50, **filters: Any) -> list[Json]:
+        """All pages of a list, as bodies, each with the `reads` it took."""
+        pages: list[Json] = []
+        cursor: dict[str, Any] = {}
+        while True:
+            before = self.dynamodb.reads
+            body = self.get("/predictions", limit=limit, **filters, **cursor).body
+            pages.append(body | {"reads": self.dynamodb.reads - before})
+            if body["next"] is None:
+                return pages
+            cursor = {"cursor": body["next"]}
+
+    def keys(self, limit: int = 50, **filters: Any) -> list[str]:
+        return [item["key"] for page in self.pages(limit, **filters) for item in page["items"]]
+
+
+def send(
+    method: str,
+    path: str,
+    query: str = "",
+    caller: Caller | None = ANN,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    cookies: list[str] | None = None,
+) -> Answered:
+    context: Json = {
+        "http": {"method": method, "path": path},
+        "stage": "$default",
+        "apiId": "abc",
+        "requestId": "r",
+    }
+    if caller is not None:
+        context["authorizer"] = {"jwt": {"claims": caller.claims(), "scopes": []}}
+    event: Json = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": dict(headers or {}),
+        "requestContext": context,
+        "isBase64Encoded": False,
+    }
+    if query:
+        event["queryStringParameters"] = dict(parse_qsl(query))
+    if body is not None:
+        event["body"] = body
+    if cookies:
+        event["cookies"] = cookies
+    return answered(handler.handle(event, Context()))
+
+
+def answered(result: Json) -> Answered:
+    body: Any = result.get("body", "")
+    if result.get("isBase64Encoded"):
+        body = base64.b64decode(body)
+        if result["headers"].get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+    if body and "json" in result["headers"].get("content-type", ""):
+        body = json.loads(body)
+    return Answered(result["statusCode"], result["headers"], body, result.get("cookies", []))
+
+
+class Context:
+    function_name = "api"
+    memory_limit_in_mb = 1769
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:api"
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+
+def make_tables(dynamodb: Any) -> None:
+    """As both templates say."""
+    wanted = {
+        "predictions": of_type(template(), "AWS::DynamoDB::Table")["PredictionsTable"],
+        "reviews": of_type(page_template(), "AWS::DynamoDB::Table")["ReviewsTable"],
+        "tallies": of_type(page_template(), "AWS::DynamoDB::Table")["TalliesTable"],
+    }
+    names = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    for name, properties in wanted.items():
+        given = {each: properties[each] for each in names if each in properties}
+        dynamodb.create_table(TableName=name, **given)
