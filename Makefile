@@ -102,6 +102,10 @@ page: setup $(STARTER)
 	@$(PROJECT)/python -m local.page --model $(call path,$(or $(MODEL),$(STARTER))) --runtime $(FUNCTION_RUNTIME) $(if $(PORT),--port $(call quote,$(PORT)))
 endif
 
+.PHONY: openapi
+openapi: $(VENV)/project/.stamp ## Write the API's description as the JSON that its zip holds, from openapi.yaml
+	@cd functions/api/api && $(CURDIR)/$(PROJECT)/python -c 'import json, yaml; print(json.dumps(yaml.safe_load(open("openapi.yaml", encoding="utf-8")), indent=1, ensure_ascii=False))' > openapi.json
+
 # The stack of the page beside the classifier's, by what the latter's outputs say. Tables of reviews that an earlier
 # page has left behind are taken up. PARAMETERS="ProgramAccess=yes" and the like go to sam.
 AWS := PATH="$(CURDIR)/$(TOOLS):$$PATH" aws

@@ -13,7 +13,7 @@ def id_of(key: str) -> str:
 def key_of(identifier: str) -> str:
     """Raises ValueError in words."""
     try:
-        raw = base64.urlsafe_b64decode(identifier + "=" * (-len(identifier) % 4))
+        raw = base64.urlsafe_b64decode(identifier.encode("ascii") + b"=" * (-len(identifier) % 4))
         key = raw.decode()
     except (binascii.Error, UnicodeError) as error:
         raise ValueError("is not the base64url of a key") from error

@@ -16,7 +16,7 @@ from api.listing import Partition, Row, Start, budget_of, plan_for, read_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.api.world import NOW, World, make_rejected, make_row
+from tests.unit.api.world import NOW, World, make_deleted, make_rejected, make_row, send
 
 BREEDS = ("Pug", "Boxer", None)
 
@@ -144,8 +144,6 @@ def test_empty_months_do_not_end_a_list(world: World) -> None:
 
 
 def test_deleted_row_is_in_no_list_and_says_so_itself(world: World) -> None:
-    from tests.unit.api.world import make_deleted
-
     world.put(make_row(), make_deleted())
     assert world.keys() == []
     answer = world.get(f"/predictions/{id_of('uploads/rex.jpg')}")
@@ -307,8 +305,6 @@ def test_what_cannot_be_asked_is_refused_by_name(
 
 
 def test_parameter_that_comes_twice_is_refused(world: World) -> None:
-    from tests.unit.api.world import send
-
     assert send("GET", "/predictions", "limit=1&limit=2").status == 400
 
 
