@@ -55,7 +55,7 @@ $(VENV)/%/.stamp: local/environments/%.txt
 # inference's may not have, and an endpoint has nothing to report to anybody.
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project job sdk emulator tools peers weights checkov hooks mutants; do \
+	@for group in project job sdk emulator tools peers weights export schemathesis checkov hooks mutants; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done

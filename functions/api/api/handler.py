@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from api.answers import finish, text_of
+from api.answers import NO_STORE, PROBLEM, finish, text_of
 from api.clients import connect
 from api.problems import ProblemError
 from api.routes import ITEM_READS, app
@@ -20,6 +20,7 @@ SETTINGS = Settings.from_env()
 SERVICES = connect(SETTINGS)
 COMMON = common_headers(SETTINGS)
 FAULT = ProblemError(500, "Something went wrong here, not with you. The log says what.")
+NO_ACCESS = ProblemError(401, "This is no access token.")
 
 logger = Logger()
 logging.getLogger("aws_lambda_powertools").setLevel(logging.WARNING)
@@ -30,11 +31,10 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         app.append_context(services=SERVICES)
-        result = app.resolve(event, context)
+        result = _refused(event) or app.resolve(event, context)
     except Exception:  # the one boundary: whatever it was, the caller gets words
         logger.exception("Request failed")
-        headers = {"content-type": "application/problem+json", "cache-control": "no-store"}
-        result = {"statusCode": 500, "headers": headers, "body": text_of(FAULT.body())}
+        result = _problem(FAULT)
     finished = finish(result, event.get("headers", {}), COMMON)
     logger.info(
         "Request done",
@@ -44,3 +44,16 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
     )
     return finished
+
+
+def _refused(event: dict[str, Any]) -> dict[str, Any] | None:
+    """The gateway asks whose a token is, not what for: the scopes of a refresh token are right."""
+    authorizer = event["requestContext"].get("authorizer")
+    if authorizer is None or authorizer["jwt"]["claims"].get("token_use") == "access":
+        return None
+    return _problem(NO_ACCESS)
+
+
+def _problem(error: ProblemError) -> dict[str, Any]:
+    headers = {"content-type": PROBLEM, **NO_STORE}
+    return {"statusCode": error.status, "headers": headers, "body": text_of(error.body())}

@@ -47,8 +47,9 @@ class Caller:
 
     def claims(self) -> Json:
         if self.is_program:
-            return {"sub": self.name, "client_id": self.name, "scope": "predictions/write"}
+            return {"sub": self.name, "client_id": self.name, "token_use": "access"}
         claims = {"sub": f"id of {self.name}", "client_id": "page", "username": self.name}
+        claims["token_use"] = "access"
         if self.groups:
             claims["cognito:groups"] = f"[{' '.join(self.groups)}]"
         return claims
