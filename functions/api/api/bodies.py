@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.filters import MAX_BREED_CHARS, has_control
+from api.filters import MAX_BREED_CHARS, has_control, has_half
 from api.identifiers import MAX_KEY_BYTES
 from api.problems import FieldError, ProblemError, bad_body
 from api.reviewing import NAMING, Said, Verdict
@@ -50,7 +50,7 @@ class _Fields:
         if name not in self._left and not required:
             return None
         value = self.take(name)
-        if isinstance(value, str) and 1 <= len(value) <= most and not has_control(value):
+        if isinstance(value, str) and 1 <= len(value) <= most and not has_half(value):
             return value
         self.wrong(name, f"must be text of 1 to {most} characters")
         return None
@@ -90,8 +90,6 @@ def read_reviews(body: Mapping[str, Any]) -> list[tuple[str, Said]]:
         if fields.errors or said is None:
             raise bad_body(fields.errors[:20])
         read.append((key, said))
-    if len({key for key, _ in read}) < len(read):
-        raise bad_body([FieldError("reviews", "names a key more than once")])
     return read
 
 
@@ -148,8 +146,8 @@ def _said(fields: _Fields) -> Said | None:
     if verdict is None:
         fields.wrong("verdict", f"must be one of {', '.join(Verdict)}")
     breed = fields.text("breed", MAX_BREED_CHARS, required=False)
-    if breed is not None and not (breed := breed.strip()):
-        fields.wrong("breed", "must be more than spaces")
+    if breed is not None and (has_control(breed) or not (breed := breed.strip())):
+        fields.wrong("breed", "must be more than spaces, without control characters")
     undoes = fields.text("undoes", MAX_ID_CHARS, required=False)
     if verdict is not None and not fields.errors:
         if (breed is not None) != (verdict in NAMING):

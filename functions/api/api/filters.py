@@ -17,7 +17,8 @@ MAX_BREED_CHARS = 64
 MAX_VERSION_CHARS = 128
 MAX_CURSOR_CHARS = 4096
 _DECIMAL = re.compile(r"\d{1,3}(\.\d{1,17})?([eE]-?\d{1,2})?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 T = TypeVar("T")
 
@@ -96,8 +97,13 @@ def read_limit(query: Mapping[str, list[str]], default: int) -> int:
 
 
 def has_control(text: str) -> bool:
-    """Control characters, line breaks, or halves of surrogate pairs."""
+    """Control characters or line breaks."""
     return bool(_CONTROL.search(text))
+
+
+def has_half(text: str) -> bool:
+    """Halves of surrogate pairs, which are no text."""
+    return bool(_HALF.search(text))
 
 
 class _Reader:
@@ -135,7 +141,7 @@ def _one_of(values: tuple[str, ...]) -> Callable[[str], str]:
 
 def _text(most: int) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if 1 <= len(text) <= most and not has_control(text):
+        if 1 <= len(text) <= most:
             return text
         raise ValueError(f"must be 1 to {most} characters")
 

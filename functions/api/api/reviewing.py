@@ -14,7 +14,7 @@ from typing import Any
 
 from api.months import stamp
 from api.people import Caller
-from api.problems import FieldError, ProblemError, bad_body, unavailable
+from api.problems import FieldError, ProblemError, unavailable
 
 Row = dict[str, Any]
 
@@ -144,14 +144,15 @@ def _adding(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | None
 
 def _check_breed(row: Row, breed: str, knows_breed: Callable[[str], bool]) -> None:
     if breed == row.get("breed"):
-        raise bad_body(
-            [FieldError("breed", "is what the model said; the verdict for that is RIGHT")]
-        )
+        raise _other_verdict("That is what the model said", Verdict.RIGHT)
     seen = {guess["label"] for guess in row.get("top", ())}
     if breed not in seen and not knows_breed(breed):
-        raise bad_body(
-            [FieldError("breed", "is none that the model knows; the verdict for that is NEW_BREED")]
-        )
+        raise _other_verdict("The model knows no such breed", Verdict.NEW_BREED)
+
+
+def _other_verdict(why: str, verdict: Verdict) -> ProblemError:
+    words = f"the verdict for that is {verdict}"
+    return ProblemError(409, f"{why}: {words}.", [FieldError("breed", words)])
 
 
 def _undoing(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | None:

@@ -59,7 +59,11 @@ def _key(identifier: str) -> str:
     try:
         return key_of(identifier)
     except ValueError as error:
-        raise ProblemError(400, f"The path {error}.", [FieldError("id", str(error))]) from error
+        raise _no_id(str(error)) from error
+
+
+def _no_id(why: str) -> ProblemError:
+    return ProblemError(404, f"There is no photo of this id: it {why}.")
 
 
 def _body() -> dict[str, Any]:
@@ -349,6 +353,8 @@ def no_route(_error: Exception) -> Answer:
         return problem(
             ProblemError(404, "There is nothing at this path. GET openapi.json lists the paths.")
         )
+    if app.current_event.http_method in methods:
+        return problem(_no_id("has letters that are none of base64url's"))
     refused = problem(ProblemError(405, f"This path takes {', '.join(methods)}."))
     refused.headers["allow"] = ", ".join(methods)
     return refused

@@ -42,7 +42,8 @@ def test_one_look_reads_a_thousand_rows_at_most_and_says_how_far_it_came(
     monkeypatch.setattr(tallies, "LOOK_READS", 40)
     rows = [make_row(f"uploads/{n}.jpg", at=NOW - timedelta(minutes=10 * n)) for n in range(150)]
     world.put(*rows)
-    counted, told = [], []
+    counted: list[int] = []
+    told: list[str] = []
     while not counted or counted[-1] < 150:
         before = world.dynamodb.reads
         summary = world.get("/summary").body

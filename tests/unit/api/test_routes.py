@@ -100,6 +100,12 @@ def test_path_that_is_none_is_a_404_in_words(world: World) -> None:
     assert "openapi.json" in answer.body["detail"]
 
 
+@pytest.mark.parametrize("identifier", ["a", "dXA=", "é", "_" * 9, "A" * 2000])
+def test_id_of_no_key_is_a_404(world: World, identifier: str) -> None:
+    for path in ("", "/photo", "/thumbnail"):
+        assert world.get(f"/predictions/{identifier}{path}").status == 404
+
+
 def test_method_that_is_none_is_a_405_that_names_the_others(world: World) -> None:
     answer = world.ask("DELETE", "/predictions/abc/review")
     assert (answer.status, answer.headers["allow"]) == (405, "PUT")
