@@ -66,7 +66,7 @@ class Cloud:
         with self._output.open("wb") as output:
             self._process = self._spawn(output)
         deadline = time.monotonic() + START_S
-        while not self._answers():
+        while not self.is_up():
             if self._process.poll() is not None:
                 raise CloudError(f"The local cloud ended while starting:\n{self.output()}")
             if time.monotonic() > deadline:
@@ -91,7 +91,8 @@ class Cloud:
             start_new_session=True,
         )
 
-    def _answers(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether a cloud answers at this port, whoever has started it."""
         try:
             answer = httpx.get(f"{self.url}/_ministack/ready", timeout=5, trust_env=False)
         except httpx.TransportError:

@@ -17,14 +17,10 @@ import signal
 import sys
 import tempfile
 import time
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from local.demo import photos, report
@@ -51,22 +47,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
-
-
-def _choose(folder: Path | None, console: Console) -> Photos:
-    if folder is not None:
-        return photos.from_user(folder)
-    with console.status("Fetching a few photos of the dogImages archive"):
-        try:
-            return photos.from_archive(WORK / "photos")
-        except (httpx.HTTPError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            why = f"{type(error).__name__}: {error}"
-            console.print("[yellow]No photos from the dogImages archive:[/yellow]", escape(why))
-    console.print(
-        "[yellow]Drawing pictures instead. They are NOT photos: they show that the path works, "
-        "not how well the model does.[/yellow] See it on your own: make demo PHOTOS=<folder>"
-    )
-    return photos.drawn(WORK / "drawings")
 
 
 def _keys(chosen: Photos) -> dict[str, Path]:
@@ -127,7 +107,7 @@ def _show(
 
 
 def _run(args: argparse.Namespace, console: Console) -> None:
-    chosen = _choose(args.photos, console)
+    chosen = photos.choose(args.photos, WORK, console)
     console.print(f"Uploading {chosen.source}.", highlight=False, markup=False)
     steps = Steps(console, WORK / "demo.log")
     with tempfile.TemporaryDirectory(prefix="breed-classifier-") as state:

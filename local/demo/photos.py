@@ -12,11 +12,14 @@ import math
 import random
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from PIL import Image, ImageDraw
+from rich.console import Console
+from rich.markup import escape
 
 ARCHIVE_URL = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip"
 ARCHIVE_TIME_LIMIT_S = 5.0
@@ -164,3 +167,20 @@ def drawn(folder: Path, count: int = PHOTO_COUNT) -> Photos:
         (_draw_pattern if number % 4 == 3 else _draw_dog)(rng).save(path, quality=90)
         files.append(path)
     return Photos(folder, files, f"{count} drawings made by this program, NOT photos")
+
+
+def choose(folder: Path | None, work: Path, console: Console) -> Photos:
+    """The user's, else those of the archive, else drawings; `work` keeps them."""
+    if folder is not None:
+        return from_user(folder)
+    with console.status("Fetching a few photos of the dogImages archive"):
+        try:
+            return from_archive(work / "photos")
+        except (httpx.HTTPError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            why = f"{type(error).__name__}: {error}"
+            console.print("[yellow]No photos from the dogImages archive:[/yellow]", escape(why))
+    console.print(
+        "[yellow]Drawing pictures instead. They are NOT photos: they show that the path works, "
+        "not how well the model does.[/yellow] See it on your own: make demo PHOTOS=<folder>"
+    )
+    return drawn(work / "drawings")

@@ -62,8 +62,7 @@ class Answers:
             self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
             if breed := row.get("breed"):
                 self.breeds[breed] = self.breeds.get(breed, 0) + 1
-            if row["status"] == "CLASSIFIED":
-                self.labels.update(guess["label"] for guess in row.get("top", ()))
+            self.labels.update(guess["label"] for guess in row.get("top", ()))
 
     def copy(self) -> "Answers":
         return Answers(

@@ -11,7 +11,7 @@ import pytest
 
 from local.launch import ROOT
 from rigs.page import EMAIL, Page
-from tests.unit.api.world import make_deleted, make_rejected, make_row
+from rigs.rows import make_deleted, make_rejected, make_row
 
 SCHEMATHESIS = ROOT / ".venv" / "schemathesis" / "bin" / "st"
 DESCRIPTION = ROOT / "functions" / "api" / "api" / "openapi.yaml"

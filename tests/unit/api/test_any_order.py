@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.unit.api.world import NOW, make_deleted, make_rejected, make_row
+from rigs.rows import NOW, make_deleted, make_rejected, make_row
 
 Row = dict[str, Any]
 KEYS = ("uploads/a.jpg", "uploads/b.jpg")

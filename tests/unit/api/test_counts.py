@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from api import tallies
 
-from tests.unit.api.world import NOW, World, make_rejected, make_row
+from rigs.rows import NOW, make_rejected, make_row
+from tests.unit.api.world import World
 
 
 def test_counts_are_whole_at_once(world: World) -> None:

@@ -16,7 +16,8 @@ from api.listing import Partition, Row, Start, budget_of, plan_for, read_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.api.world import NOW, World, make_deleted, make_rejected, make_row, send
+from rigs.rows import NOW, make_deleted, make_rejected, make_row
+from tests.unit.api.world import World, send
 
 BREEDS = ("Pug", "Boxer", None)
 

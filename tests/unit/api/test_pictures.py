@@ -19,7 +19,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.api.world import NOW, ONLOOKER, World, make_rejected, make_row
+from rigs.rows import NOW, make_rejected, make_row
+from tests.unit.api.world import ONLOOKER, World
 
 REX = "uploads/rex.jpg"
 ORIGIN = "https://photos.s3.us-east-1.amazonaws.com"

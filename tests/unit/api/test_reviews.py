@@ -10,16 +10,8 @@ from api.identifiers import id_of
 from api.wire import item_of
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from tests.unit.api.world import (
-    BOB,
-    NOW,
-    ONLOOKER,
-    PROGRAM,
-    World,
-    make_deleted,
-    make_rejected,
-    make_row,
-)
+from rigs.rows import NOW, make_deleted, make_rejected, make_row
+from tests.unit.api.world import BOB, ONLOOKER, PROGRAM, World
 
 REX = "uploads/rex.jpg"
 

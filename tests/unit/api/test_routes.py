@@ -13,7 +13,8 @@ from api import bodies, listing, reviewing, routes, static, uploads
 from api.settings import MAX_UPLOAD_BYTES
 from classify import rows
 
-from tests.unit.api.world import World, make_row, page_template, send
+from rigs.rows import make_row
+from tests.unit.api.world import World, page_template, send
 from tests.unit.template.cloudformation import ROOT, of_type
 
 API = ROOT / "functions" / "api" / "api"

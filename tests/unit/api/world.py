@@ -6,10 +6,9 @@ import base64
 import functools
 import gzip
 import json
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,17 +19,11 @@ from api.identifiers import id_of
 from api.signing import Signer
 from api.wire import item_of, row_of
 from botocore.credentials import Credentials
-from classify.errors import PermanentError, Reason
-from classify.events import Upload
-from classify.images import Photo
-from classify.rows import answered_row, deleted_row, rejected_row
-from classify.wire import Answer, Prediction
 
+from rigs.rows import NOW
 from tests.unit.template.cloudformation import ROOT, of_type, parse, template
 
 Json = dict[str, Any]
-NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-TOP = (("Pug", 0.7), ("Boxer", 0.2), ("Beagle", 0.1))
 
 
 def page_template() -> Json:
@@ -66,44 +59,6 @@ class Answered:
     headers: dict[str, str]
     body: Any
     cookies: list[str]
-
-
-def make_row(
-    key: str = "uploads/rex.jpg",
-    breed: str | None = "Pug",
-    confidence: float = 0.7,
-    at: datetime = NOW - timedelta(hours=1),
-    sequencer: str = "0A",
-    sample: bool | None = False,
-    model_version: str = "sha256:abc",
-) -> Json:
-    """As the classify function writes it. `sample` None: as chance has it."""
-    upload = Upload("photos", key, sequencer, version_id="v1", etag="e", size_bytes=9)
-    top = ((breed or "Pug", confidence), *TOP[1:])
-    prediction = Prediction(breed, confidence, top, dog_probability=0.9)
-    answer = Answer((prediction,), model_version, "AllTraffic")
-    row = answered_row(upload, Photo(b"", 640, 480), prediction, answer, at)
-    if sample is None:
-        return row
-    for name in ("sample", "sample_key", "sample_order"):
-        row.pop(name, None)
-    month = row["month_shard"][:7]
-    row["confidence_key"] = f"open#{month}#sample" if sample else f"open#{row['month_shard']}"
-    if sample:
-        order = f"{zlib.crc32(key.encode()):016x}"
-        row |= {"sample": True, "sample_key": f"open#{month}", "sample_order": order}
-    return row
-
-
-def make_rejected(
-    key: str = "uploads/words.txt", at: datetime = NOW, sequencer: str = "0A"
-) -> Json:
-    upload = Upload("photos", key, sequencer, size_bytes=9)
-    return rejected_row(upload, PermanentError(Reason.NOT_AN_IMAGE, "This is text."), at)
-
-
-def make_deleted(key: str = "uploads/rex.jpg", sequencer: str = "0B") -> Json:
-    return deleted_row(Upload("photos", key, sequencer, removed=True), NOW)
 
 
 @functools.cache

@@ -1,0 +1,1 @@
+"""`make page`: the private page over a local cloud with photos in it."""
