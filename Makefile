@@ -102,6 +102,10 @@ page: setup $(STARTER)
 	@$(PROJECT)/python -m local.page --model $(call path,$(or $(MODEL),$(STARTER))) --runtime $(FUNCTION_RUNTIME) $(if $(PORT),--port $(call quote,$(PORT)))
 endif
 
+.PHONY: export
+export: $(VENV)/export/.stamp ## Rows and reviews as Parquet and CSV, from AWS or the local cloud (STACK=name OUT=folder)
+	@$(VENV)/export/bin/python -m page.export --stack $(call quote,$(STACK)) --out $(call path,$(or $(OUT),.local/export))
+
 .PHONY: openapi
 openapi: $(VENV)/project/.stamp ## Write the API's description as the JSON that its zip holds, from openapi.yaml
 	@cd functions/api/api && $(CURDIR)/$(PROJECT)/python -c 'import json, yaml; print(json.dumps(yaml.safe_load(open("openapi.yaml", encoding="utf-8")), indent=1, ensure_ascii=False))' > openapi.json
@@ -203,7 +207,7 @@ $(WEIGHTS): | $(VENV)/weights/.stamp
 ## --- tests -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(STARTER) lint ## Lint, types, and all tests
+test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(VENV)/export/.stamp $(VENV)/schemathesis/.stamp $(STARTER) lint ## Lint, types, and all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud
 
 # Two streams side by side, because much of a test against the cloud is waiting.
@@ -214,7 +218,7 @@ test-code:
 
 .PHONY: test-cloud
 test-cloud:
-	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/jobs tests/integration/template tests/e2e
+	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/page tests/integration/jobs tests/integration/template tests/e2e
 
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests
@@ -235,7 +239,7 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory pipeline outage image dog_threshold cost $(JOB_BENCHMARKS)
+BENCHMARKS := function_import shrink batch_memory pipeline page_reads outage image dog_threshold cost $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe
 
 .PHONY: figures

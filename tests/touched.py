@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
     "photo_reader/": ("tests/integration/photo_reader", "tests/integration/serving"),
     "serving/": ("tests/integration/serving",),
-    "functions/": ("tests/integration/function",),
+    "functions/classify/": ("tests/integration/function",),
+    "functions/api/": ("tests/integration/page",),
+    "page/": ("tests/integration/page", "tests/integration/template"),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),
 }
