@@ -25,7 +25,8 @@ def main() -> int:
 def page() -> str:
     """The whole page."""
     parts = (
-        _opening(), _path(), _outage(), *endpoint.sections(), _training(), _threshold(), _mutants(),
+        _opening(), _path(), _outage(), _page_of_a_list(), *endpoint.sections(), _training(),
+        _threshold(), _mutants(),
     )  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -146,6 +147,36 @@ def _outage() -> Iterator[str]:
         ),
         rows(),
     )
+
+
+def _page_of_a_list() -> Iterator[str]:
+    measured = read("page_reads")
+    lists = measured["lists"]
+    most = max(one["most_reads"] for one in lists.values())
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name, one in lists.items():
+            last = one["at"]["1000"]["reads"]
+            yield (
+                name,
+                str(one["at"]["1"]["reads"]),
+                str(one["at"]["10"]["reads"]),
+                f"{last}" if one["pages"] >= 1000 else f"{last} (page {one['pages']})",
+                str(one["mean_rows"]),
+                str(one["median_own_ms"]),
+            )
+
+    yield "## A page of a list"
+    yield ""
+    yield paragraph(
+        f"Items that DynamoDB reads for a page of {measured['limit']} of the API, in a table of "
+        f"{measured['rows']:,} rows (`make benchmark NAME=page_reads`): at most {most}, whatever "
+        "is filtered and how. What an index does not filter is read and left out, so a page may "
+        "show fewer rows and lead on. The milliseconds are the function's own, without DynamoDB's."
+    )
+    yield ""
+    head = ("list, order", "page 1", "page 10", "page 1000 or last", "rows a page", "own ms")
+    yield from table(head, rows())
 
 
 def _training() -> Iterator[str]:
