@@ -23,6 +23,7 @@ JOB := $(VENV)/job/bin
 TOOLS := $(VENV)/tools/bin
 TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)".*/\1/p' pyproject.toml)
 STARTER := .local/starter/model.tar.gz
+SKIPPED := .local/skipped.txt
 ifneq ($(origin MODEL),command line)
 MODEL :=
 endif
@@ -169,7 +170,10 @@ $(WEIGHTS): | $(VENV)/weights/.stamp
 
 .PHONY: test
 test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(STARTER) lint ## Lint, types, and all tests
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud
+	@rm -f $(SKIPPED)
+	@export SKIPPED_TESTS=$(SKIPPED); \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud; status=$$?; \
+	$(PROJECT)/python -m tests.skipped $(SKIPPED); exit $$status
 
 # Two streams side by side, because much of a test against the cloud is waiting.
 .PHONY: test-code
