@@ -67,7 +67,7 @@ lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environ
 
 .PHONY: demo
 demo: setup $(STARTER) ## Deploy everything on this machine, classify photos, show the rows (PHOTOS=dir OUT=rows.json)
-	@$(PROJECT)/python -m local.demo --model $(call path,$(or $(MODEL),$(STARTER))) --runtime $(FUNCTION_RUNTIME) $(if $(PHOTOS),--photos $(call path,$(PHOTOS))) $(if $(OUT),--out $(call path,$(OUT)))
+	@$(PROJECT)/python -m tours.demo --model $(call path,$(or $(MODEL),$(STARTER))) --runtime $(FUNCTION_RUNTIME) $(if $(PHOTOS),--photos $(call path,$(PHOTOS))) $(if $(OUT),--out $(call path,$(OUT)))
 
 .PHONY: model
 model: $(STARTER) ## Build the starter model package: 118 breeds, no training
@@ -156,7 +156,7 @@ image: $(VENV)/sdk/.stamp ## Build the slim serving image and push it to your EC
 
 .PHONY: loop
 loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json CONFIG=file)
-	@$(PROJECT)/python -m local.loop $(if $(DATA),--data $(call path,$(DATA))) $(if $(OUT),--out $(call path,$(OUT))) \
+	@$(PROJECT)/python -m tours.loop $(if $(DATA),--data $(call path,$(DATA))) $(if $(OUT),--out $(call path,$(OUT))) \
 	  $(if $(CONFIG),--config $(call path,$(CONFIG))) $(SETTINGS)
 
 WEIGHTS := .local/weights/resnet50_v1.safetensors

@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import ROOT, machine, write
-from local.demo import photos as demo_photos
-from local.demo.stack import LOCAL_CONCURRENCY, PREFIX, deploy
-from local.demo.steps import Steps
 from local.launch import Cloud
 from rigs.photos import DOGS
+from tours.demo import photos as demo_photos
+from tours.stack import LOCAL_CONCURRENCY, PREFIX, deploy
+from tours.steps import Steps
 
 MODEL = ROOT / ".local" / "starter" / "model.tar.gz"
 UPLOADERS = 8

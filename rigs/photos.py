@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from local.demo import photos as demo_photos
+from tours.demo import photos as demo_photos
 
 ROOT = Path(__file__).resolve().parents[1]
 DOGS = Path(os.environ.get("DOGS_DATA") or ROOT.parent / "shared" / "dogs")

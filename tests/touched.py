@@ -15,6 +15,7 @@ TESTS = {
     "functions/": ("tests/integration/function",),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),
+    "tours/": ("tests/e2e/test_demo.py", "tests/e2e/test_loop.py"),
 }
 
 

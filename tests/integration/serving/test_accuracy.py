@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.demo.photos import drawn
 from rigs.hosts import Container, uvicorn_host
 from rigs.photos import DOGS, breed_of
 from rigs.requests import batch
+from tours.demo.photos import drawn
 from training.network.breeds import breed_labels
 
 PHOTOS_A_BREED = 2
