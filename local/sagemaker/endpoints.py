@@ -16,9 +16,9 @@ from typing import Any
 from local.arns import region_of, sagemaker_arn
 from local.errors import AwsError
 from local.sagemaker import fleet as fleets
+from local.sagemaker.container import ProcessFailedError
 from local.sagemaker.fleet import Fleet, Plan
 from local.sagemaker.package import PackageError
-from local.sagemaker.process import ProcessFailedError
 from local.settings import Settings
 from local.store import Record, Store
 

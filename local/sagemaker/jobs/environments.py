@@ -21,8 +21,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from local.sagemaker.jobs.errors import JobError
-from local.sagemaker.process import last_line
+from local.sagemaker.container import last_line
+from local.sagemaker.jobs.failure import JobError
 from local.settings import container_environment, proxies
 
 _READY = "ready"
