@@ -84,7 +84,7 @@ def prepare(settings: Settings, plan: Plan, home: Path, gave_up: Callable[[str],
     """Fetch and unpack what the plan names, unless `home` has it already.
 
     `gave_up` is called with the last words of a process that cannot be kept alive.
-    Raises PackageError, AwsError.
+    Raises ModelDataError, AwsError.
     """
     variants, shippers = [], []
     for description in plan.config["ProductionVariants"]:

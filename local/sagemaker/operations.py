@@ -10,7 +10,7 @@ from local.errors import AwsError
 from local.sagemaker import package
 from local.sagemaker.endpoints import IN_PROGRESS, Endpoints
 from local.sagemaker.listing import page
-from local.sagemaker.package import PackageError
+from local.sagemaker.package import ModelDataError
 from local.settings import Settings
 from local.store import Record, Store
 
@@ -30,7 +30,7 @@ class HostingOperations:
         if url is not None:
             try:
                 package.check_exists(self._settings.url, url)
-            except PackageError as error:
+            except ModelDataError as error:
                 raise AwsError("ValidationException", str(error)) from error
         model_arn = self._add(
             self._store["models"], "model", params["ModelName"], {**params, "ModelArn": None}

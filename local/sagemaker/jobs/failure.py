@@ -13,7 +13,7 @@ from local.sagemaker.container import last_line
 from local.sagemaker.jobs.files import JobFiles
 
 
-class JobError(Exception):
+class JobFailedError(Exception):
     """The job cannot go on. The message is its FailureReason, as AWS words it."""
 
 

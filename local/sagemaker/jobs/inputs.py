@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from local.sagemaker.jobs.failure import JobError
+from local.sagemaker.jobs.failure import JobFailedError
 from local.sagemaker.jobs.s3 import (
     S3_ERRORS,
     TRANSFER_THREADS,
@@ -99,14 +99,14 @@ def _pristine(kept: Path, size: int) -> bool:
 
 
 def download_channel(client: Any, cache: ObjectCache, url: str, folder: Path, region: str) -> None:
-    """Everything below an S3 prefix, in parallel. Raises JobError."""
+    """Everything below an S3 prefix, in parallel. Raises JobFailedError."""
     bucket, prefix = split_prefix(url)
     try:
         found = objects(client, bucket, prefix)
     except S3_ERRORS as error:
-        raise JobError(f"ClientError: Data download failed: {url}: {error}") from error
+        raise JobFailedError(f"ClientError: Data download failed: {url}: {error}") from error
     if not found:
-        raise JobError(
+        raise JobFailedError(
             f'ClientError: No S3 objects found under S3 URL "{url}" given in input data source. '
             f"Please ensure that the bucket exists in the selected region ({region}) and that "
             "objects exist under that S3 prefix."
@@ -122,18 +122,19 @@ def download_channel(client: Any, cache: ObjectCache, url: str, folder: Path, re
                 pass
         except S3_ERRORS as error:
             pool.shutdown(cancel_futures=True)
-            raise JobError(f"ClientError: Data download failed: {url}: {error}") from error
+            raise JobFailedError(f"ClientError: Data download failed: {url}: {error}") from error
 
 
 def local_name(key: str, prefix: str) -> PurePosixPath:
     """Where an object lands in its channel's folder.
 
     Below a folder's prefix, the rest of the key; for a prefix that is the key itself or ends inside
-    a name, what follows the prefix's last slash. Raises JobError for a key that leads elsewhere.
+    a name, what follows the prefix's last slash. Raises JobFailedError for a key that leads
+    elsewhere.
     """
     rest = key[len(prefix) :]
     inside = prefix.endswith("/") or not prefix or rest.startswith("/")
     name = PurePosixPath(rest.lstrip("/") if inside else key[prefix.rfind("/") + 1 :])
     if ".." in name.parts or name.is_absolute() or not name.parts:
-        raise JobError(f"ClientError: Data download failed: the key {key!r} is no file name.")
+        raise JobFailedError(f"ClientError: Data download failed: the key {key!r} is no file name.")
     return name

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from local.sagemaker.jobs.failure import JobError
+from local.sagemaker.jobs.failure import JobFailedError
 from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.record import output_prefix
 from local.sagemaker.jobs.s3 import (
@@ -34,7 +34,7 @@ _PROFILER_REPORT = "profiler-report"
 
 
 def upload(client: Any, record: Record, files: JobFiles, with_model: bool) -> None:
-    """Everything but an empty folder. Raises JobError."""
+    """Everything but an empty folder. Raises JobFailedError."""
     prefix = output_prefix(record)
     try:
         if with_model:
@@ -45,16 +45,16 @@ def upload(client: Any, record: Record, files: JobFiles, with_model: bool) -> No
         for status in sorted(files.rules.glob("*.json")):
             upload_files(client, [status], files.rules, f"{prefix}/rule-output/{status.stem}")
     except S3_ERRORS as error:
-        raise JobError(f"ClientError: Artifact upload failed: {error}") from error
+        raise JobFailedError(f"ClientError: Artifact upload failed: {error}") from error
 
 
 def check_bucket(client: Any, record: Record) -> None:
-    """Raise JobError where the output could not be uploaded: better known before the training."""
+    """Raise JobFailedError where the output could not be uploaded: before the training."""
     url = record["OutputDataConfig"]["S3OutputPath"]
     try:
         client.head_bucket(Bucket=split_prefix(url)[0])
     except S3_ERRORS as error:
-        raise JobError(f"ClientError: Artifact upload failed: {url}: {error}") from error
+        raise JobFailedError(f"ClientError: Artifact upload failed: {url}: {error}") from error
 
 
 def _folders(record: Record, files: JobFiles) -> list[tuple[Path, str]]:
@@ -132,14 +132,14 @@ class CheckpointSync:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Download what the prefix holds, then follow the folder. Raises JobError."""
+        """Download what the prefix holds, then follow the folder. Raises JobFailedError."""
         if not self._url:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._download()
         except S3_ERRORS as error:
-            raise JobError(
+            raise JobFailedError(
                 f"ClientError: Checkpoint download failed: {self._url}: {error}"
             ) from error
         self._stop.clear()
@@ -147,7 +147,7 @@ class CheckpointSync:
         self._thread.start()
 
     def stop(self) -> None:
-        """After a last look at the folder. Raises JobError."""
+        """After a last look at the folder. Raises JobFailedError."""
         if self._thread is None:
             return
         self._stop.set()
@@ -156,7 +156,7 @@ class CheckpointSync:
         try:
             self._upload_changed()
         except S3_ERRORS as error:
-            raise JobError(
+            raise JobFailedError(
                 f"ClientError: Checkpoint upload failed: {self._url}: {error}"
             ) from error
 
@@ -173,7 +173,7 @@ class CheckpointSync:
         for wanted in objects(self._client, bucket, prefix):
             target = self._folder / wanted.key[len(prefix) :]
             if not target.resolve().is_relative_to(self._folder.resolve()):
-                raise JobError(f"ClientError: the checkpoint {wanted.key!r} is no file name.")
+                raise JobFailedError(f"ClientError: the checkpoint {wanted.key!r} is no file name.")
             target.parent.mkdir(parents=True, exist_ok=True)
             download(self._client, bucket, wanted, target)
             self._seen[target] = _state(target)

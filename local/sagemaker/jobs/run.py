@@ -13,7 +13,7 @@ from local.clients import aws_client
 from local.sagemaker.container import ContainerProcess, ProcessFailedError
 from local.sagemaker.jobs import inputs, outputs, start
 from local.sagemaker.jobs.environments import Environments
-from local.sagemaker.jobs.failure import JobError, failure_reason
+from local.sagemaker.jobs.failure import JobFailedError, failure_reason
 from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache
 from local.sagemaker.jobs.observed import MetricReader, definitions, read_statuses
@@ -79,7 +79,7 @@ class JobRun:
         shipper.start()
         try:
             ending, reason = self._work()
-        except JobError as error:
+        except JobFailedError as error:
             ending, reason = "Failed", str(error)
         finally:
             if not self._closed:  # at the end of the cloud CloudWatch Logs is gone already
@@ -98,7 +98,7 @@ class JobRun:
         self._cache.prune()
 
     def _work(self) -> tuple[str, str | None]:
-        """The last secondary status, and the reason if it is Failed. Raises JobError."""
+        """The last secondary status, and the reason if it is Failed. Raises JobFailedError."""
         python = self._prepare()
         ending, reason = self._train(python)
         if not self._closed:
@@ -112,7 +112,7 @@ class JobRun:
         return LogShipper(self._settings.url, self._region, LOG_GROUP, stream, self.files.log_file)
 
     def _prepare(self) -> Path:
-        """Everything that the script needs; the interpreter to run it with. Raises JobError."""
+        """Everything the script needs; the interpreter to run it with. Raises JobFailedError."""
         self._journal.enter("Downloading", TrainingStartTime=time.time())
         outputs.check_bucket(self._s3, self._record)
         for channel in self._record.get("InputDataConfig", []):
@@ -128,7 +128,7 @@ class JobRun:
         )
 
     def _train(self, python: Path) -> tuple[str, str | None]:
-        """The last secondary status, and the reason if it is Failed. Raises JobError."""
+        """The last secondary status, and the reason if it is Failed. Raises JobFailedError."""
         while True:
             if self._stopping.is_set():  # while it downloaded
                 return "Stopped", None
@@ -156,7 +156,7 @@ class JobRun:
                 start.environment(self._settings, self._record, self.files, python, self._threads),
             )
         except ProcessFailedError as error:
-            raise JobError(f"InternalServerError: {error}") from error
+            raise JobFailedError(f"InternalServerError: {error}") from error
         interrupt_after_s = next(self._interruptions, None)
         try:
             while (code := process.wait(_POLL_S)) is None:

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from local.sagemaker import package
-from local.sagemaker.jobs.failure import JobError
+from local.sagemaker.jobs.failure import JobFailedError
 from local.sagemaker.jobs.files import JobFiles
-from local.sagemaker.package import PackageError
+from local.sagemaker.package import ModelDataError
 from local.settings import ACCESS_KEY, SECRET_KEY, Settings, container_environment
 from local.store import Record
 
@@ -122,7 +122,7 @@ def text(hyperparameters: dict[str, str], name: str) -> str:
 
 
 def install_code(cloud_url: str, hyperparameters: dict[str, str], files: JobFiles) -> None:
-    """Fetch and unpack the archive into the code folder. Raises JobError."""
+    """Fetch and unpack the archive into the code folder. Raises JobFailedError."""
     where = text(hyperparameters, ARCHIVE)
     fetched = files.home / "sourcedir.tar.gz"
     try:
@@ -132,15 +132,17 @@ def install_code(cloud_url: str, hyperparameters: dict[str, str], files: JobFile
         else:
             archive = files.data / PurePosixPath(where).relative_to(_CHANNELS)
         package.unpack(archive, files.code)
-    except PackageError as error:
-        raise JobError(f"ClientError: the source archive {where}: {error}") from error
+    except ModelDataError as error:
+        raise JobFailedError(f"ClientError: the source archive {where}: {error}") from error
     finally:
         fetched.unlink(missing_ok=True)
     program = text(hyperparameters, PROGRAM)
     if not (files.code / program).is_file():
-        raise JobError(f"ClientError: {program} ({PROGRAM}) is not in the source archive {where}.")
+        raise JobFailedError(
+            f"ClientError: {program} ({PROGRAM}) is not in the source archive {where}."
+        )
     if (files.code / "setup.py").exists():
-        raise JobError(
+        raise JobFailedError(
             "ClientError: the source archive has a setup.py, with which the toolkit would install "
             "it into the environment that the local jobs share. Leave it out."
         )

@@ -16,7 +16,7 @@ from local.errors import AwsError
 from local.sagemaker.jobs import start
 from local.sagemaker.jobs.checks import check_job
 from local.sagemaker.jobs.environments import Base, is_satisfied
-from local.sagemaker.jobs.failure import JobError, shortened
+from local.sagemaker.jobs.failure import JobFailedError, shortened
 from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache, local_name
 from local.sagemaker.jobs.outputs import pack
@@ -40,7 +40,7 @@ def test_object_lands_where_sagemaker_puts_it(prefix: str, key: str, name: str) 
 
 @pytest.mark.parametrize("key", ["data/../../x", "data/a/../../x"])
 def test_key_that_leads_out_of_the_channel_is_refused(key: str) -> None:
-    with pytest.raises(JobError, match="is no file name"):
+    with pytest.raises(JobFailedError, match="is no file name"):
         local_name(key, "data/")
 
 
@@ -181,7 +181,7 @@ def test_interpreter_says_what_it_has() -> None:
 
     assert is_satisfied("pytest", base)
     assert base.markers["python_version"] == f"3.{sys.version_info.minor}"
-    with pytest.raises(JobError, match="/nowhere/python does not work"):
+    with pytest.raises(JobFailedError, match="/nowhere/python does not work"):
         Base.inspect(Path("/nowhere/python"))
 
 
