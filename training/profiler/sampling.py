@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from training.profiler.clock import Clock
-from training.profiler.counters import Counters, ProcSource, PsutilSource, Source
+from training.profiler.counters import Counters, read
 
 INTERVAL_S = 0.5  # the interval of SageMaker's own system monitoring, unless asked otherwise
 NODE = "algo-1"
@@ -92,30 +92,15 @@ def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]
         yield "process", "job", "ProcessResidentBytes", now.job[1]
 
 
-def find_source(pid: int) -> Source | None:
-    """psutil, else /proc, else nothing; says on stderr when it is not psutil."""
-    try:
-        return PsutilSource(pid)
-    except ImportError as error:
-        reason = f"profiler: psutil cannot be imported ({error})"
-    try:
-        source = ProcSource(pid)
-    except FileNotFoundError:
-        print(f"{reason}; no system metrics. pip install psutil.", file=sys.stderr)
-        return None
-    print(f"{reason}; reading /proc instead.", file=sys.stderr)
-    return source
-
-
-def sample(source: Source, files: MinuteFiles, clock: Clock, parent: int) -> None:
+def sample(files: MinuteFiles, clock: Clock, parent: int) -> None:
     """Write a sample every INTERVAL_S until standard input closes or the parent is gone."""
-    before, before_s = source.read(), time.monotonic()
+    before, before_s = read(parent), time.monotonic()
     due_s = before_s + INTERVAL_S
     stopping = False
     while not stopping and os.getppid() == parent:
         wait_s = max(due_s - time.monotonic(), 0)
         stopping = bool(select.select([sys.stdin], [], [], wait_s)[0])
-        now, now_s = source.read(), time.monotonic()
+        now, now_s = read(parent), time.monotonic()
         if now_s - before_s > INTERVAL_S / 10:  # a shorter last interval is all rounding
             files.write(clock.now_s(), [*metrics(before, now, now_s - before_s)])
             before, before_s = now, now_s
@@ -130,13 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training process decides when to end
-    source = find_source(options.parent)
-    if source is None:
-        return 0
     try:
-        sample(source, MinuteFiles(options.folder), Clock(options.offset_ns), options.parent)
-    except OSError as error:
-        print(f"profiler: system metrics end here: {error}", file=sys.stderr)
+        sample(MinuteFiles(options.folder), Clock(options.offset_ns), options.parent)
+    except (ImportError, OSError) as error:  # psutil is not installed, or the disk is full
+        print(f"profiler: no system metrics from here on: {error}", file=sys.stderr)
         return 1
     return 0
 
