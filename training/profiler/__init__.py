@@ -27,8 +27,8 @@ metrics and framework timeline), so that its own readers read it back, and so th
 Nothing here imports torch at import time.
 """
 
-from training.profiler.facts import JobFacts
+from training.profiler.facts import JobFacts, Lever
 from training.profiler.session import Profiler
 from training.profiler.timings import Mode, Phase
 
-__all__ = ["JobFacts", "Mode", "Phase", "Profiler"]
+__all__ = ["JobFacts", "Lever", "Mode", "Phase", "Profiler"]

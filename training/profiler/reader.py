@@ -85,6 +85,8 @@ def read(folder: Path) -> Recording:
             flags=facts.get("flags", {}),
             failure=facts.get("failure"),
             workers=facts.get("workers"),
+            views=facts.get("views", 1),
+            hints=facts.get("hints", {}),
         ),
         start_s=min(times, default=0.0),
         end_s=max([*times, facts.get("end_s", 0.0)]),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from training.profiler.analysis import Analysis, Finding
+from training.profiler.analysis import Advice, Analysis, Finding
 from training.profiler.analysis.quantiles import Quantiles, mean
 from training.profiler.analysis.steps import step_durations
 from training.profiler.report.charts import legend, stacked_bar, stacked_columns
@@ -112,7 +112,7 @@ def time_section(analysis: Analysis) -> Markup:
 
 def _advice(analysis: Analysis) -> Markup:
     if not analysis.advice:
-        text = "Nothing that a flag could change takes more than 5 % of the time."
+        text = "Nothing that the job could change takes more than 5 % of the time."
         return element("p", text, cls="soft")
     total_s = analysis.recording.seconds
     cards = [
@@ -122,13 +122,29 @@ def _advice(analysis: Analysis) -> Markup:
             element("p", a.text),
             element(
                 "div",
-                element("code", a.flag) if a.flag else "",
+                _hint(analysis, a),
                 element("span", f"up to {duration(a.seconds)}, {percent(a.seconds, total_s)}"),
             ),
         )
         for a in analysis.advice[:_TOP_ADVICE]
     ]
     return element("ul", cards, cls="advice")
+
+
+def further_advice(analysis: Analysis) -> Markup:
+    """The recommendations that did not fit on top."""
+    rest = analysis.advice[_TOP_ADVICE:]
+    if not rest:
+        return Markup("")
+    items = [
+        element("li", element("b", a.title + ". "), a.text + " ", _hint(analysis, a)) for a in rest
+    ]
+    return element("section", element("h2", "Further recommendations"), element("ul", items))
+
+
+def _hint(analysis: Analysis, advice: Advice) -> Markup:
+    hint = analysis.recording.job.hints.get(advice.lever) if advice.lever else None
+    return element("code", hint) if hint else Markup("")
 
 
 def rules_section(analysis: Analysis) -> Markup:
