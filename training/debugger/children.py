@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.debugger import Earlier
+from training.debugger.interface import Earlier
 from training.debugger.runner import FINISH
 from training.debugger.status import FINAL, Evaluation, read, read_seen
 

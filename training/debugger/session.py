@@ -11,9 +11,9 @@ import torch
 import torch.distributed
 from torch import nn
 
-from training.debugger import RULES, Earlier, Mode
 from training.debugger.children import RulesProcess, Writer
 from training.debugger.hook_config import HookConfig, read
+from training.debugger.interface import RULES, Earlier, Mode
 from training.debugger.recorder import Recorder
 from training.debugger.status import SEEN, Evaluation
 from training.debugger.trial_files import write_collections

@@ -16,7 +16,6 @@ from training.fit.batches import Batch, FeatureBatches
 from training.fit.checkpoint import EpochRecord, Run
 from training.fit.interruption import INTERRUPTED
 from training.fit.loop import (
-    BACKBONE_RATE,
     Job,
     arithmetic,
     count_hits,
@@ -83,7 +82,6 @@ def test_backbone_moves_at_a_tenth_of_the_heads_rate_and_frozen_layers_not_at_al
 
     assert set_rate(optimizer, 0.02) == 0.02
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.02, 0.002])
-    assert BACKBONE_RATE == 0.1
     assert groups[0]["params"] == [*network.head.parameters()]
     assert groups[1]["params"] == [*backbone[1].parameters()]
     assert len(parameter_groups(Network(None, build_head((WIDTH, 3)), 0.0))) == 1
