@@ -31,7 +31,7 @@ OPTIONS = Options(epochs=3, batch_size=8, lr=0.1, weight_decay=0.01, patience=99
 
 
 class Watched(FeatureBatches):
-    """Notes what the optimiser is set to before each batch but the first."""
+    """Notes the learning rate before each batch but the first."""
 
     optimizer: torch.optim.Optimizer
 
@@ -59,7 +59,7 @@ def test_rate_falls_along_half_a_cosine_over_all_steps(
     source, made = Watched(), torch.optim.SGD
 
     def build(groups: object, **options: object) -> torch.optim.SGD:
-        assert options == {"lr": OPTIONS.lr, "momentum": 0.9, "nesterov": True}
+        assert options == {"momentum": 0.9, "nesterov": True}
         source.optimizer = made(groups, **options)  # type: ignore[arg-type]
         return source.optimizer
 
