@@ -1,11 +1,11 @@
-"""What the training script knows of its own job and the profiler cannot see."""
+"""What the training script knows about its job and the profiler cannot see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 UNKNOWN = "unknown"
-# What a job can usually change about its time or memory.
+# What can usually be changed about a job's time or memory.
 Lever = Literal[
     "reused features",
     "frozen backbone",
@@ -45,6 +45,6 @@ class JobFacts:
         return self.hints.get(lever, "") is not None
 
     def hint(self, *levers: Lever) -> str:
-        """The job's hints for `levers` in brackets, to follow a word; "" where it has none."""
+        """The job's hints for `levers` in brackets, to insert in a sentence; "" without any."""
         known = [text for lever in levers if (text := self.hints.get(lever))]
         return f" ({'; '.join(known)})" if known else ""

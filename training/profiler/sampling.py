@@ -3,12 +3,12 @@
     system/incremental/<YYYYmmddHH>/<epoch of the full minute>.algo-1.json
     {"Type":"cpu","Name":"cpu0","Dimension":"CPUUtilization","Value":4.76,"NodeId":"algo-1",...}
 
-A thread would wait for the interpreter lock that the training loop holds, and the loop for it; a
-process costs the loop nothing but its share of a core. It ends when its standard input closes or
-when its parent is another one than at the start: the training process cannot leave it behind.
+A thread would compete with the training loop for the interpreter lock; a process costs the loop
+only its share of a core. It ends when its standard input closes or when it has another parent than
+at the start, so it never outlives the training process.
 
-Types, names and dimensions are those of AWS's files. One type is ours, "process": what the job's
-own processes use, because a laptop's (and a shared host's) machine-wide figures tell of others too.
+Types, names and dimensions are those of AWS's files. One type is ours, "process": the use of the
+job's own processes, because the figures of a laptop or a shared host include other programs.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Metric = tuple[str, str, str, float]  # type, name, dimension, value
 
 
 class MinuteFiles:
-    """Appends JSON lines to the file of the minute in which they were taken."""
+    """Appends JSON lines to the file of their minute."""
 
     def __init__(self, folder: Path) -> None:
         """Write under `folder`/system/incremental."""
@@ -63,7 +63,7 @@ class MinuteFiles:
 
 
 def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]:
-    """What happened between two readings that lie `seconds` apart.
+    """The metrics of the `seconds` between two readings.
 
     Utilisation is the busy share of a core's time in percent, without waiting for I/O, which has
     its own dimension (both are shares of the same time and add up to 100 at most).
@@ -81,11 +81,11 @@ def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]
         ("network", "ReceiveBytesPerSecond", "Algorithm", "received_bytes"),
         ("network", "TransmitBytesPerSecond", "Algorithm", "sent_bytes"),
     ):
-        # A counter that went back (a disk or a card was taken away) tells nothing of this interval.
+        # A counter that fell (a disk or a network card was removed) has no rate in this interval.
         change = max(getattr(now, field) - getattr(before, field), 0)
         yield type_, name, dimension, change / seconds
     if before.job and now.job:
-        # Children that ended take their seconds with them.
+        # The seconds of children that have ended are no longer counted.
         used = max(now.job[0] - before.job[0], 0) / (seconds * max(len(now.cores), 1))
         yield "process", "job", "ProcessUtilization", min(100 * used, 100)
         yield "process", "job", "ProcessResidentPercent", 100 * now.job[1] / now.memory_bytes
@@ -93,7 +93,7 @@ def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]
 
 
 def sample(files: MinuteFiles, clock: Clock, parent: int) -> None:
-    """Write a sample every INTERVAL_S until standard input closes or the parent is gone."""
+    """Write a sample every INTERVAL_S until standard input closes or the parent has ended."""
     before, before_s = read(parent), time.monotonic()
     due_s = before_s + INTERVAL_S
     stopping = False
@@ -104,7 +104,7 @@ def sample(files: MinuteFiles, clock: Clock, parent: int) -> None:
         if now_s - before_s > INTERVAL_S / 10:  # a shorter last interval is all rounding
             files.write(clock.now_s(), [*metrics(before, now, now_s - before_s)])
             before, before_s = now, now_s
-        due_s = max(due_s + INTERVAL_S, now_s)  # keep the beat; do not make up for a stall
+        due_s = max(due_s + INTERVAL_S, now_s)  # keep the interval; do not catch up after a stall
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

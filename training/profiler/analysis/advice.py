@@ -1,4 +1,4 @@
-"""The recommendations of a report: what would save most time, and how this job changes it."""
+"""The recommendations of a report: what would save most time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Order statistics of what was measured, without numpy: reports are made where it is missing."""
+"""Order statistics without numpy: reports are also made where it is missing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Quantiles:
 
 def percentiles(values: Sequence[float]) -> list[float]:
     """The 1st to 99th percentile of at least one value, interpolated as numpy does."""
-    if len(values) == 1:  # which statistics.quantiles takes from Python 3.13 on
+    if len(values) == 1:  # statistics.quantiles accepts that from Python 3.13 on
         return [*values] * 99
     return quantiles(values, n=100, method="inclusive")
 

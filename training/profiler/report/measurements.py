@@ -1,4 +1,4 @@
-"""The report's lower part: what was measured of the steps, the data and the operators."""
+"""The report's lower part: measurements of the steps, the data and the operators."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The report's upper part: the job, whose time it was, what to change, what the rules found."""
+"""The report's upper part: the job, where the time went, what to change, and the rules."""
 
 import json
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def _figures(analysis: Analysis) -> dict[str, str]:
 
 
 def time_section(analysis: Analysis) -> Markup:
-    """Whose time it was, in one picture, and the recommendations."""
+    """Where the time went, in one picture, and the recommendations."""
     timeline = analysis.timeline
     recording = analysis.recording
     parts = {share.category: share.seconds for share in timeline.shares}
@@ -75,7 +75,7 @@ def time_section(analysis: Analysis) -> Markup:
         text = "Nothing was recorded: the job ended before its first phase, step or sample."
         return element("section", element("h2", "Where the time went"), element("p", text))
     largest = sorted(parts, key=lambda name: parts[name], reverse=True)[:2]
-    told = " and ".join(f"{percent(parts[name], total_s)} {name}" for name in largest)
+    summary = " and ".join(f"{percent(parts[name], total_s)} {name}" for name in largest)
     edges = [
         recording.start_s + recording.seconds * number / _SLICES for number in range(_SLICES + 1)
     ]
@@ -89,8 +89,8 @@ def time_section(analysis: Analysis) -> Markup:
     return element(
         "section",
         element("h2", "Where the time went"),
-        element("p", f"Of {duration(total_s)}: {told}."),
-        stacked_bar(parts, COLOURS, f"Time shares: {told}"),
+        element("p", f"Of {duration(total_s)}: {summary}."),
+        stacked_bar(parts, COLOURS, f"Time shares: {summary}"),
         legend(values, COLOURS),
         element("h3", "Moment by moment"),
         stacked_columns(

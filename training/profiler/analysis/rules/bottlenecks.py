@@ -1,4 +1,4 @@
-"""Rules that ask what the model waits for: processors, disks, the data loader.
+"""Rules about what the model waits for: processors, disks, the data loader.
 
 Definitions and default parameters follow "List of Debugger built-in profiler rules" (SageMaker
 Developer Guide). Those rules ask whether a GPU waits. Where a job has no GPU the CPU does the

@@ -1,4 +1,4 @@
-"""What a rule found, and how a rule looks at a job."""
+"""Findings, and how a rule makes one of a job."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from typing import Any, Literal
 from training.profiler.analysis.timeline import Timeline
 from training.profiler.recording import Sample
 
-# "not evaluated": the job has nothing that the rule could look at. It is not a pass.
+# "not evaluated": the job has no data that the rule could judge. It is not a pass.
 State = Literal["triggered", "quiet", "not evaluated", "statistics"]
 Rule = Callable[[Timeline], "Finding"]
 # SageMaker scans what was recorded once a minute, and counts the scans that triggered.
 SCAN_INTERVAL_S = 60.0
-# SageMaker's rules wait for 1,000 datapoints (8 minutes) before they look; jobs on a laptop and on
-# cached features are over by then. Ours wait for 10 seconds.
+# SageMaker's rules need 1,000 datapoints (8 minutes); jobs on a laptop or on cached features are
+# over by then. Ours need 10 seconds.
 PATIENCE = 20
 
 
@@ -25,8 +25,8 @@ class Verdict:
     Attributes:
         triggered: Scans (of a minute) in which the rule held; 0 or 1 for rules of the whole job.
         violations: Datapoints that broke the rule's threshold.
-        datapoints: Datapoints that were looked at.
-        reason: One sentence: what was found, or why nothing was looked at.
+        datapoints: Datapoints that were evaluated.
+        reason: One sentence: what was found, or why nothing was evaluated.
         recommendation: What to change when the rule triggers, with the job's hints.
     """
 

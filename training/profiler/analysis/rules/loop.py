@@ -1,4 +1,4 @@
-"""Rules over the training loop's own timings, and the two that only give statistics.
+"""Rules about the training loop's own timings, and the two that only give statistics.
 
 Definitions and default parameters follow "List of Debugger built-in profiler rules" (SageMaker
 Developer Guide); each docstring says what we decided.

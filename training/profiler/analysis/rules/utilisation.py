@@ -1,4 +1,4 @@
-"""Rules that ask whether the machine is used well: batch size, balance, GPU, memory.
+"""Rules about how well the machine is used: batch size, balance, GPU, memory.
 
 Definitions and default parameters follow "List of Debugger built-in profiler rules" (SageMaker
 Developer Guide); each docstring says what we decided for machines without a GPU.
@@ -73,7 +73,7 @@ def load_balancing(
     SageMaker: the histograms of utilisation of two GPUs lie more than `threshold` apart (by which
     measure is not public). Ours: the same over GPUs where there are several, else over CPU cores,
     in the training loop, by the earth mover's distance: 0 when they are used alike, 1 when one is
-    idle while the other is fully used. Unlike a distance bin by bin it takes 79 % and 81 % as near.
+    idle while the other is fully used. Unlike a distance by bins it treats 79 % and 81 % as close.
     """
     gpus = any(len(sample.gpu) > 1 for sample in timeline.loop_samples)
     samples = [s for s in timeline.loop_samples if len(s.gpu if gpus else s.cpu) > 1]
