@@ -33,8 +33,8 @@ class Clock:
 def process_start_us(clock: Clock) -> int:
     """When this process was started, epoch us: imports are a part of a job's initialisation.
 
-    From field 22 of /proc/self/stat, in clock ticks since boot (proc(5)); psutil's create_time may be
-    a second off, because it adds a boot time in whole seconds. Without /proc it is now.
+    From field 22 of /proc/self/stat, in clock ticks since boot (proc(5)); psutil's create_time can
+    be a second off, because it adds a boot time in whole seconds. Without /proc it is now.
     """
     now_us = clock.epoch_us(time.perf_counter_ns())
     try:
