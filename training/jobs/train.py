@@ -15,10 +15,10 @@ from typing import Any
 
 from rich.table import Table
 
-from training.debugger.managed import request_members
 from training.jobs import artefacts, features, follow
 from training.jobs.definition import JobDefinition, job_name, training_request
 from training.jobs.errors import CommandError, UsageError
+from training.jobs.managed_rules import request_members
 from training.jobs.run import Launch
 
 RESULT = "train.json"
