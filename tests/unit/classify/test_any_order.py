@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from classify import clients, handler
+from classify.deadline import Deadline
 from classify.errors import ObjectGoneError, PhotoDeletedError, RetryableError
 from classify.events import Upload
 from classify.ports import Ports
 from classify.rows import Known, Row, Written, thumbnail_key, thumbnails_of
+from classify.wire import Answer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -89,9 +91,14 @@ class FakeCloud:
         wired = clients.wire(handler.SETTINGS, None, None, endpoint, FakeQueue)
         invoke = wired.predict
 
-        def predict(*arguments: object) -> object:
+        def predict(
+            jpegs: Sequence[bytes],
+            attempts: int,
+            deadline: Deadline,
+            on_call: Callable[[float], None],
+        ) -> Answer:
             self._pause()
-            return invoke(*arguments)  # type: ignore[arg-type]
+            return invoke(jpegs, attempts, deadline, on_call)
 
         return replace(
             wired,

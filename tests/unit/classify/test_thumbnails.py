@@ -96,8 +96,9 @@ def told_all() -> Image.Exif:
     ],
 )
 def test_thumbnail_tells_neither_place_nor_owner(format_: str, options: Json) -> None:
-    exif = {} if format_ in ("GIF", "TIFF") else {"exif": told_all()}
-    photo = picture(format_, **exif, **options)
+    if format_ not in ("GIF", "TIFF"):
+        options = options | {"exif": told_all()}
+    photo = picture(format_, **options)
     assert PLACE.encode() in photo
     jpeg = shrink(photo, MAX_PIXELS).jpeg
     # No APP1 (EXIF, XMP), no APP2 (profiles), no APP13 (IPTC), no comment; nothing of the text.
@@ -203,8 +204,12 @@ def test_thumbnails_are_waited_for_no_longer_than_others_need_the_time(
             return prediction()
 
         world.endpoint.reply = run_out
-        context = Context(lambda clock=clock: round(1000 * clock["s"]))
-        assert world.deliver(message(world.upload(f"uploads/{left_s}.jpg")), context=context) == []
+
+        def remaining_ms(clock: Json = clock) -> int:
+            return int(1000 * clock["s"])
+
+        sent = message(world.upload(f"uploads/{left_s}.jpg"))
+        assert world.deliver(sent, context=Context(remaining_ms)) == []
         assert waited[0] == expected_s
 
 
