@@ -345,6 +345,17 @@ def test_try_that_ended_before_its_version_was_deleted_for_ever_leaves_nothing(
     assert list(world.thumbnails()) == [world.row()["thumbnail"]]
 
 
+def test_try_that_ended_before_the_row_outlived_its_version_leaves_nothing(world: World) -> None:
+    old = world.upload()
+    world.deliver(message(old))
+    new = world.upload()
+    orphan(world, new["s3"]["object"]["sequencer"])
+    # GIVEN the removal of the new version, which leaves the old one's row, is told of first
+    world.deliver(message(world.remove(version_id=version_of(new))))
+    assert world.deliver(message(new, receive_count=2)) == []
+    assert list(world.thumbnails()) == [world.row()["thumbnail"]]
+
+
 def test_tries_of_an_older_version_leave_nothing_beside_the_newest(world: World) -> None:
     old = world.upload()
     orphan(world, old["s3"]["object"]["sequencer"])
