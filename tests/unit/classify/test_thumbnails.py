@@ -427,12 +427,17 @@ class Rig:
 
 
 def test_thumbnail_later_than_its_row_is_kept_while_the_row_stands() -> None:
-    rig = Rig(lambda keys: {key: Known("A" * 32) for key in keys})
+    named = thumbnail_key(KEY, "A" * 32)
+    rig = Rig(lambda keys: {key: Known("A" * 32, thumbnail=named) for key in keys})
     assert rig.row_stands_before_its_thumbnail() == {}
     assert rig.deleted == []
 
 
-@pytest.mark.parametrize("now", [{KEY: Known("B" * 32)}, {}], ids=["replaced", "gone"])
+@pytest.mark.parametrize(
+    "now",
+    [{KEY: Known("B" * 32, thumbnail="thumbnails/b.jpg")}, {KEY: Known("A" * 32)}, {}],
+    ids=["replaced", "deleted by another delivery", "gone"],
+)
 def test_thumbnail_later_than_its_row_is_deleted_when_the_row_was_replaced_meanwhile(
     now: dict[str, Known],
 ) -> None:
