@@ -11,13 +11,15 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session
 
-from classify import core, endpoint, queue, store, table
+from classify import endpoint, queue, store, table
+from classify.ports import Ports
 from classify.settings import Settings
+from classify.writes import WRITE_RESERVE_S
 
 ENDPOINT_CONNECT_TIMEOUT_S = 2.0
 
 
-def connect(settings: Settings) -> core.Ports:
+def connect(settings: Settings) -> Ports:
     """Builds the clients that every batch needs: about 0.2 s, so once, at import."""
     session = Session()
     s3 = _client(session, "s3", connect_timeout_s=2, read_timeout_s=10, attempts=3)
@@ -35,21 +37,28 @@ def connect(settings: Settings) -> core.Ports:
     return wire(settings, s3, dynamodb, runtime, sqs)
 
 
-def wire(
-    settings: Settings, s3: Any, dynamodb: Any, runtime: Any, sqs: Callable[[], Any]
-) -> core.Ports:
+def wire(settings: Settings, s3: Any, dynamodb: Any, runtime: Any, sqs: Callable[[], Any]) -> Ports:
     """The ports over given clients, the queue's made at its first use: what tests replace."""
     attempt_s = ENDPOINT_CONNECT_TIMEOUT_S + settings.endpoint_timeout_s
-    worst_case_s = attempt_s + core.WRITE_RESERVE_S
+    worst_case_s = attempt_s + WRITE_RESERVE_S
     name = settings.predictions_table
-    return core.Ports(
+    return Ports(
         known_rows=lambda keys: table.known_rows(dynamodb, name, keys),
         read_object=lambda upload: store.read_object(s3, upload, settings.max_object_bytes),
+        current_version=lambda removal: store.current_version(s3, removal),
         predict=lambda jpegs, attempts, deadline, on_call: endpoint.predict(
             runtime, settings.endpoint_name, jpegs, attempts, deadline, worst_case_s, on_call
         ),
         put_row=lambda row: table.put_row(dynamodb, name, row),
         put_restored_row=lambda row: table.put_restored_row(dynamodb, name, row),
+        keep_row=lambda key, known, sequencer: table.keep_row(
+            dynamodb, name, key, known, sequencer
+        ),
+        put_thumbnail=lambda upload, jpeg: store.put_thumbnail(s3, upload, jpeg),
+        delete_thumbnail=lambda bucket, key: store.delete_thumbnail(s3, bucket, key),
+        delete_older_thumbnails=lambda upload, sequencer: store.delete_older_thumbnails(
+            s3, upload, sequencer
+        ),
         now=lambda: datetime.now(UTC),
         endpoint_worst_case_s=worst_case_s,
         acknowledge=lambda receipts: queue.acknowledge(sqs(), settings.queue_url, receipts),

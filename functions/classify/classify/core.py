@@ -5,61 +5,45 @@ one conditional row a photo -> what failed before, one by one: read, one attempt
 makes the endpoint hang, or ends this process, takes along what it came with twice at most; from its
 third receive it is alone, and whoever came with it has a row by then or gets a turn of its own.
 
+After a removal S3 is asked what stands under the key now: nothing, the version that the row speaks
+of, or another one, which is answered. So whichever event is the last one, its row is right.
+
 Everything a photo can end as is an Outcome; only OutcomeKind.RETRY sends its message back to the
 queue.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from classify.deadline import Deadline
 from classify.errors import (
     EndpointUnavailableError,
     ObjectGoneError,
     PermanentError,
+    PhotoDeletedError,
     Reason,
     RetryableError,
+    RowStandsError,
 )
 from classify.events import SEQUENCER_DIGITS, Upload
 from classify.images import Photo, shrink
 from classify.outcomes import Outcome, OutcomeKind, Report
-from classify.rows import Known, Row, answered_row, rejected_row, with_expiry
+from classify.ports import Ports
+from classify.rows import Known, answered_row, rejected_row
+from classify.thumbnails import Thumbnails
 from classify.turns import Chain, in_turn
 from classify.wire import Answer, Prediction, Refusal, split
+from classify.writes import Writes
 
 # Each reader may hold one original (MAX_OBJECT_BYTES) and one light decode; one vCPU gains nothing
 # from more.
 READERS = 4
-WRITERS = 8
-# Kept for the rows when an endpoint call starts: one PutItem's worst case.
-WRITE_RESERVE_S = 6.0
 ATTEMPTS_TOGETHER, ATTEMPTS_ALONE = 2, 1
-# Kept for returning the answer to Lambda.
-EXIT_RESERVE_S = 0.5
 # Older than every upload: the row of a restored version whose upload has left none.
 OLDEST = "0" * SEQUENCER_DIGITS
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The outside world. Its callables raise only the errors of classify.errors."""
-
-    known_rows: Callable[[Sequence[str]], Mapping[str, Known]]
-    read_object: Callable[[Upload], bytes]
-    # Photos, attempts, deadline, and who is told the milliseconds of every call that was made.
-    predict: Callable[[Sequence[bytes], int, Deadline, Callable[[float], None]], Answer]
-    put_row: Callable[[Row], bool]
-    put_restored_row: Callable[[Row], bool]
-    now: Callable[[], datetime]
-    # What must be left for one endpoint call to start: its time-outs and WRITE_RESERVE_S.
-    endpoint_worst_case_s: float
-    # By receipt handle: delete messages, and make them wait so many seconds.
-    acknowledge: Callable[[Sequence[str]], None]
-    give_back: Callable[[Mapping[str, int]], None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +71,7 @@ def classify_batch(
 
 
 class _Batch:
-    """The state of one run: what is settled, and the rows on their way."""
+    """The state of one run: what is settled, and what is on its way."""
 
     def __init__(
         self,
@@ -100,14 +84,14 @@ class _Batch:
         self._ports = ports
         self._deadline = deadline
         self._max_pixels = max_pixels
-        self._retention_days = retention_days
         self._before_risk = before_risk
         self._report = Report()
-        # Restored upload -> the version to read and the sequencer of its row.
-        self._restored: dict[Upload, Upload] = {}
+        self._known: Mapping[str, Known] = {}
+        # Restored or removed upload -> the version to read and the sequencer of its row.
+        self._sources: dict[Upload, Upload] = {}
         self._unavailable: EndpointUnavailableError | None = None
-        self._writes: dict[Future[bool], tuple[Upload, OutcomeKind, BaseException | None]] = {}
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+        self._thumbnails = Thumbnails(ports, deadline)
+        self._writes = Writes(ports, deadline, retention_days, self._thumbnails)
 
     def run(self, uploads: Sequence[Upload]) -> Report:
         try:
@@ -118,8 +102,11 @@ class _Batch:
             for chain in suspects:
                 self._before_risk(self._report)
                 self._work_through([chain], alone=True)
+            with self._timed("thumbnails"):
+                self._report.thumbnails_left = self._thumbnails.finish()
         finally:
-            self._writers.shutdown(wait=False, cancel_futures=True)
+            self._writes.close()
+            self._thumbnails.close()
         return self._report
 
     @contextmanager
@@ -136,22 +123,27 @@ class _Batch:
 
     def _look_up(self, uploads: Sequence[Upload]) -> list[Upload]:
         keys = list(dict.fromkeys(upload.key for upload in uploads))
-        known = self._ports.known_rows(keys) if keys else {}
+        self._known = self._ports.known_rows(keys) if keys else {}
         pending = []
         for upload in uploads:
-            if self._is_pending(upload, known.get(upload.key, Known())):
+            known = self._known_of(upload)
+            if self._is_pending(upload, known):
                 pending.append(upload)
             else:
                 self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
+                self._thumbnails.row_was_there(upload, known)
         return pending
+
+    def _known_of(self, upload: Upload) -> Known:
+        return self._known.get(upload.key, Known())
 
     def _is_pending(self, upload: Upload, known: Known) -> bool:
         if not upload.restored:
-            return upload.sequencer > known.sequencer
+            return upload.sequencer > max(known.sequencer, known.seen_sequencer)
         # A restored version is answered where its own row says ARCHIVED, and never in the place of
         # another version. Events without a version are told apart by the ETag.
         version = upload.version_id or known.version_id
-        self._restored[upload] = replace(
+        self._sources[upload] = replace(
             upload, version_id=version, sequencer=known.sequencer or OLDEST
         )
         same = version == known.version_id and upload.etag in ("", known.etag)
@@ -169,17 +161,22 @@ class _Batch:
         if newest is OutcomeKind.OBJECT_GONE:
             return len(chain) > 1
         for upload in chain[:-1]:
-            if newest is OutcomeKind.RETRY:
+            # A removal may leave the very row that a restored version is to replace.
+            if newest is OutcomeKind.RETRY or (upload.restored and chain[-1].removed):
                 error = RetryableError("waits for a newer version of the same key")
                 self._settle(upload, OutcomeKind.RETRY, error)
             else:
                 self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
+                self._thumbnails.discard(self._source(upload))
         return False
 
     def _work(self, uploads: Sequence[Upload], alone: bool) -> None:
         """Read, ask, write; every upload is settled afterwards."""
         with self._timed("read"):
             reads = self._read(uploads, alone)
+        for each in reads:
+            if each.upload.receive_count == 1:
+                self._thumbnails.write(self._source(each.upload), each.photo.jpeg)
         with self._timed("predict"):
             for run in split([each.photo.jpeg for each in reads]):
                 self._predict(
@@ -187,7 +184,8 @@ class _Batch:
                     ATTEMPTS_ALONE if alone else ATTEMPTS_TOGETHER,
                 )
         with self._timed("write"):
-            self._finish_writes()
+            for upload, outcome in self._writes.finish():
+                self._report.outcomes[upload] = outcome
 
     def _read(self, uploads: Sequence[Upload], alone: bool) -> list[_Read]:
         """What can be read before the endpoint's time begins; a hanging reader is left behind."""
@@ -213,21 +211,39 @@ class _Batch:
         return max(0.0, left_s / 2 if alone else left_s)
 
     def _read_one(self, upload: Upload, until: float) -> Photo:
+        self._deadline.require(self._ports.endpoint_worst_case_s, "reading and classifying a photo")
+        if upload.removed:
+            self._sources[upload] = self._what_stands(upload)
         if self._unavailable:
             raise self._unavailable
-        self._deadline.require(self._ports.endpoint_worst_case_s, "reading and classifying a photo")
-        source = self._restored.get(upload, upload)
+        source = self._source(upload)
         # Nothing else refers to the original: its bytes are freed when shrink returns. Which is in
         # time: left behind, it would keep the guarded process from the next invocation's photos.
         return shrink(self._ports.read_object(source), self._max_pixels, until - time.monotonic())
 
+    def _source(self, upload: Upload) -> Upload:
+        return self._sources.get(upload, upload)
+
+    def _what_stands(self, removal: Upload) -> Upload:
+        """The version to answer. Raises PhotoDeletedError, RowStandsError."""
+        current, known = self._ports.current_version(removal), self._known_of(removal)
+        if not known.deleted and known.version_id == current.version_id:
+            raise RowStandsError(f"the row is of version {known.version_id}")
+        return current
+
     def _settle_fault(self, upload: Upload, error: BaseException) -> None:
         """Any other error than ours is a bug or a broken machine: the queue keeps the message."""
         if isinstance(error, PermanentError):
-            row = rejected_row(self._restored.get(upload, upload), error, self._ports.now())
-            self._write(upload, row, OutcomeKind.REJECTED, error)
+            source = self._source(upload)
+            row = rejected_row(source, error, self._ports.now())
+            self._writes.put(upload, source, row, Outcome(OutcomeKind.REJECTED, error))
+        elif isinstance(error, PhotoDeletedError):
+            self._writes.put_deleted(upload)
+        elif isinstance(error, RowStandsError):
+            self._writes.keep(upload, self._known_of(upload))
         elif isinstance(error, ObjectGoneError):
             self._settle(upload, OutcomeKind.OBJECT_GONE, error)
+            self._thumbnails.discard(self._source(upload))
         else:
             self._settle(upload, OutcomeKind.RETRY, error)
 
@@ -261,31 +277,10 @@ class _Batch:
             fault = PermanentError(Reason.MODEL_REFUSED, f"{item.code}: {item.message}")
             self._settle_fault(read.upload, fault)
             return
-        source = self._restored.get(read.upload, read.upload)
+        source = self._source(read.upload)
+        if read.upload.receive_count > 1:
+            # Not before there is an answer: an outage would write it at every try.
+            self._thumbnails.write(source, read.photo.jpeg)
         row = answered_row(source, read.photo, item, answer, self._ports.now())
         kind = OutcomeKind.NO_DOG if item.breed is None else OutcomeKind.CLASSIFIED
-        self._write(read.upload, row, kind)
-
-    def _write(
-        self, upload: Upload, row: Row, kind: OutcomeKind, error: BaseException | None = None
-    ) -> None:
-        """Starts at once: a row that is on its way is not lost with what comes after it."""
-        row = with_expiry(row, self._ports.now(), self._retention_days)
-        put = self._ports.put_restored_row if upload.restored else self._ports.put_row
-        self._writes[self._writers.submit(put, row)] = (upload, kind, error)
-
-    def _finish_writes(self) -> None:
-        left_s = self._deadline.remaining_s() - EXIT_RESERVE_S
-        wait(self._writes, timeout=max(0.0, min(left_s, WRITE_RESERVE_S)))
-        for future, (upload, kind, error) in self._writes.items():
-            if not future.done():
-                fault: BaseException | None = RetryableError("writing the row took too long")
-            else:
-                fault = future.exception()
-            if fault:
-                self._settle(upload, OutcomeKind.RETRY, fault)
-            elif future.result():
-                self._settle(upload, kind, error)
-            else:
-                self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
-        self._writes.clear()
+        self._writes.put(read.upload, source, row, Outcome(kind))

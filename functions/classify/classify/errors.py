@@ -36,6 +36,14 @@ class ObjectGoneError(Exception):
     """The object (version) was deleted before it was read: nothing is left to say about it."""
 
 
+class PhotoDeletedError(Exception):
+    """Nothing is left under this key: no version, or a delete marker above all of them."""
+
+
+class RowStandsError(Exception):
+    """The row speaks of the version that is the current one: there is nothing to answer."""
+
+
 class RetryableError(Exception):
     """Trying again later may help.
 

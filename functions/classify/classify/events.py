@@ -5,6 +5,11 @@ that create and delete: the one that tells of a version restored from an archive
 that says nothing about the version's age. Keys arrive URL-encoded as in a form (space is `+`).
 Source: Amazon S3 User Guide, "Event message structure" (versions 2.x, which differ in fields not
 read here, so the version is not looked at).
+
+Removals come in two kinds. ObjectRemoved:DeleteMarkerCreated has the marker's version.
+ObjectRemoved:Delete has the version that is gone for ever, which may be a marker too: then the
+photo is back. What a lifecycle rule deletes is told by events of other names (LifecycleExpiration),
+which nobody asks for here: the template's rules delete no photo.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,13 +24,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQS
 SEQUENCER_DIGITS = 32
 TEST_EVENT = "s3:TestEvent"
 RESTORED = "ObjectRestore:Completed"
+CREATED, REMOVED = "ObjectCreated:", "ObjectRemoved:"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One object version that was created, or `restored` from an archive: then without sequencer.
+    """One object version that was created, or `removed`, or `restored` from an archive.
 
-    Two deliveries of the same event are equal.
+    A restored one has no sequencer. Two deliveries of the same event are equal.
     """
 
     bucket: str
@@ -34,9 +40,10 @@ class Upload:
     version_id: str | None = None
     etag: str = ""
     restored: bool = False
+    removed: bool = False
     # Not part of the identity: what S3 says beside it must not make a duplicate look new.
     size_bytes: int | None = field(default=None, compare=False)
-    created_at: datetime | None = field(default=None, compare=False)
+    happened_at: datetime | None = field(default=None, compare=False)
     # How often SQS has handed out its message, this time included.
     receive_count: int = field(default=1, compare=False)
 
@@ -102,7 +109,7 @@ def _read_body(record: SQSRecord, receive_count: int) -> Iterator[Upload | None]
 def _read_upload(record: S3EventRecord, receive_count: int) -> Upload | None:
     event = record.event_name.removeprefix("s3:")
     restored = event == RESTORED
-    if not restored and not event.startswith("ObjectCreated:"):
+    if not restored and not event.startswith((CREATED, REMOVED)):
         return None
     described = record.s3.get_object
     # Powertools hands the key out still encoded here; it is decoded once, in this line.
@@ -118,8 +125,9 @@ def _read_upload(record: S3EventRecord, receive_count: int) -> Upload | None:
         version_id=described.version_id,
         etag=described.get("eTag") or "",
         restored=restored,
+        removed=event.startswith(REMOVED),
         size_bytes=described.get("size"),
-        created_at=_parse_time(record.get("eventTime")),
+        happened_at=_parse_time(record.get("eventTime")),
         receive_count=receive_count,
     )
 

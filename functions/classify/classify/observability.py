@@ -22,6 +22,7 @@ UPLOADS_ANSWERED = "UploadsAnswered"
 CLASSIFIED = "Classified"
 NO_DOG = "NoDog"
 REJECTED = "Rejected"
+DELETED = "Deleted"
 ALREADY_ANSWERED = "AlreadyAnswered"
 OBJECT_GONE = "ObjectGone"
 IGNORED = "Ignored"
@@ -30,6 +31,7 @@ RETRIES_REPORTED = "RetriesReported"
 REPEATED_RETRIES = "RepeatedRetries"
 ENDPOINT_CALLS = "EndpointCalls"
 ENDPOINT_MILLISECONDS = "EndpointMilliseconds"
+THUMBNAILS_LEFT_BEHIND = "ThumbnailsLeftBehind"
 
 # By classify.waits that is 5 + 10 + 20 + 40 s after the first try: a throttled moment is over by
 # then, an outage is not.
@@ -39,6 +41,7 @@ _METRIC_OF = {
     OutcomeKind.CLASSIFIED: CLASSIFIED,
     OutcomeKind.NO_DOG: NO_DOG,
     OutcomeKind.REJECTED: REJECTED,
+    OutcomeKind.DELETED: DELETED,
     OutcomeKind.ALREADY_ANSWERED: ALREADY_ANSWERED,
     OutcomeKind.OBJECT_GONE: OBJECT_GONE,
 }
@@ -66,6 +69,7 @@ def count_batch(messages: Sequence[Message], report: Report, failed: Sequence[Me
     _count(ENDPOINT_CALLS, len(report.endpoint_ms))
     for milliseconds in report.endpoint_ms:
         _metrics.add_metric(ENDPOINT_MILLISECONDS, MetricUnit.Milliseconds, milliseconds)
+    _count(THUMBNAILS_LEFT_BEHIND, len(report.thumbnails_left))
 
 
 def count_acknowledged(messages: Sequence[Message], report: Report) -> None:
@@ -130,6 +134,8 @@ def log_batch(messages: Iterable[Message], report: Report, failed: Sequence[Mess
             logger.warning(
                 "Photo goes back to the queue", exc_info=None if known else outcome.error, **details
             )
+    for thumbnail, why in report.thumbnails_left.items():
+        logger.warning("Thumbnail left behind", thumbnail=thumbnail, error=why)
     logger.info(
         "Batch done",
         outcomes=Counter(outcome.kind for outcome in report.outcomes.values()),

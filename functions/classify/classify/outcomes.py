@@ -10,6 +10,7 @@ class OutcomeKind(StrEnum):
     CLASSIFIED = "CLASSIFIED"
     NO_DOG = "NO_DOG"
     REJECTED = "REJECTED"
+    DELETED = "DELETED"
     ALREADY_ANSWERED = "ALREADY_ANSWERED"
     OBJECT_GONE = "OBJECT_GONE"
     RETRY = "RETRY"
@@ -25,8 +26,12 @@ class Outcome:
 
 @dataclass
 class Report:
-    """How each upload ended, and where the time went (stage -> milliseconds)."""
+    """How each upload ended, and where the time went (stage -> milliseconds).
+
+    `thumbnails_left`: those that were not written, or not deleted, and why.
+    """
 
     outcomes: dict[Upload, Outcome] = field(default_factory=dict)
     stage_ms: dict[str, float] = field(default_factory=dict)
     endpoint_ms: list[float] = field(default_factory=list)
+    thumbnails_left: dict[str, str] = field(default_factory=dict)

@@ -3,9 +3,10 @@
 `now` is in UTC everywhere here.
 """
 
+import hashlib
 import zlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,13 @@ from classify.events import Upload
 from classify.images import Photo
 from classify.wire import Answer, Prediction
 
-# Readers of the indexes by-day and rejected ask this many partitions a day; see the template.
-DAY_SHARDS = 8
+# Readers of a list ask this many partitions a month; see the template's indexes.
+MONTH_SHARDS = 4
+# One photo in so many is in the random sample, by which accuracy is told.
+SAMPLED_ONE_IN = 20
 MAX_MESSAGE_CHARS = 500
+# Below a prefix that triggers nothing.
+THUMBNAILS = "thumbnails/"
 
 Row = dict[str, Any]
 
@@ -28,7 +33,19 @@ class Known:
     sequencer: str = ""
     version_id: str = ""
     etag: str = ""
+    thumbnail: str = ""
+    # The newest event that left the row as it is.
+    seen_sequencer: str = ""
     archived: bool = False
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """Whether a row was taken; `other` is the one that it replaced, or that stands in its way."""
+
+    done: bool
+    other: Known = Known()
 
 
 def answered_row(
@@ -48,7 +65,17 @@ def answered_row(
         row["dog_probability"] = _decimal(prediction.dog_probability)
     if answer.variant:
         row["variant"] = answer.variant
-    return row
+    if prediction.breed is None:
+        row["status_month"] = f"NO_DOG#{row['month_shard']}"
+    sampled = _is_sampled(upload)
+    if sampled:
+        row["sample"] = True
+    shard = f"{now:%Y-%m}#sample" if sampled else row["month_shard"]
+    # A review turns "open" into "done".
+    return row | {
+        "confidence_key": f"open#{shard}",
+        "thumbnail": thumbnail_key(upload.key, upload.sequencer),
+    }
 
 
 def rejected_row(upload: Upload, fault: PermanentError, now: datetime) -> Row:
@@ -59,9 +86,31 @@ def rejected_row(upload: Upload, fault: PermanentError, now: datetime) -> Row:
     return row | {
         "status": "REJECTED",
         "reason": {"code": str(fault.code), "message": message},
-        # The key of a sparse index: only rejected rows have it.
-        "rejected_on": row["day_shard"],
+        "status_month": f"REJECTED#{row['month_shard']}",
     }
+
+
+def deleted_row(removal: Upload, now: datetime) -> Row:
+    """Without any index's key: it is in no list."""
+    row: Row = {
+        "image_key": removal.key,
+        "sequencer": removal.sequencer,
+        "status": "DELETED",
+        "deleted_at": _text(removal.happened_at or now),
+    }
+    if removal.version_id:
+        row["version_id"] = removal.version_id
+    return row
+
+
+def thumbnails_of(image_key: str) -> str:
+    """The prefix of all thumbnails of a key. Hashed: a key may be as long as S3 allows."""
+    return f"{THUMBNAILS}{hashlib.sha256(image_key.encode()).hexdigest()[:32]}/"
+
+
+def thumbnail_key(image_key: str, sequencer: str) -> str:
+    """In the order of sequencers, as text."""
+    return f"{thumbnails_of(image_key)}{sequencer}.jpg"
 
 
 def with_expiry(row: Row, now: datetime, retention_days: int) -> Row:
@@ -75,8 +124,8 @@ def _common(upload: Upload, now: datetime) -> Row:
     row: Row = {
         "image_key": upload.key,
         "sequencer": upload.sequencer,
-        "classified_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
-        "day_shard": f"{now:%Y-%m-%d}#{zlib.crc32(upload.key.encode()) % DAY_SHARDS}",
+        "classified_at": _text(now),
+        "month_shard": f"{now:%Y-%m}#{zlib.crc32(upload.key.encode()) % MONTH_SHARDS}",
     }
     if upload.version_id:
         row["version_id"] = upload.version_id
@@ -84,10 +133,20 @@ def _common(upload: Upload, now: datetime) -> Row:
         row["etag"] = upload.etag
     if upload.size_bytes is not None:
         row["size_bytes"] = upload.size_bytes
-    if upload.created_at:
+    if upload.happened_at:
         # From the moment S3 had the object to the answer: waiting in the queue included.
-        row["latency_ms"] = max(0, round((now - upload.created_at) / timedelta(milliseconds=1)))
+        row["latency_ms"] = max(0, round((now - upload.happened_at) / timedelta(milliseconds=1)))
     return row
+
+
+def _is_sampled(upload: Upload) -> bool:
+    """By chance, but the same for every delivery; of another hash than the shards."""
+    digest = hashlib.sha256(f"{upload.sequencer} {upload.key}".encode()).digest()
+    return int.from_bytes(digest[:8]) % SAMPLED_ONE_IN == 0
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _decimal(value: float) -> Decimal:

@@ -1,18 +1,28 @@
-"""Reads uploads from S3, at most as many bytes as are allowed."""
+"""The bucket: uploads, read up to as many bytes as are allowed, and their thumbnails."""
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from classify.errors import ObjectGoneError, PermanentError, Reason, RetryableError
+from classify.errors import (
+    ObjectGoneError,
+    PermanentError,
+    PhotoDeletedError,
+    Reason,
+    RetryableError,
+)
 from classify.events import Upload
+from classify.rows import thumbnail_key, thumbnails_of
 
 # NoSuchBucket is not among them: that is a fault of the set-up. 405 is what a delete marker
 # answers. S3 says 403 instead of 404 to a role without s3:ListBucket, so the template must grant it
 # on the bucket.
 _GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}
+# Nobody's but the browser's, and no longer than a day: the photo may be deleted.
+_THUMBNAIL_CACHE = "private, max-age=86400, immutable"
 
 
 def read_object(s3: Any, upload: Upload, max_bytes: int) -> bytes:
@@ -35,6 +45,66 @@ def read_object(s3: Any, upload: Upload, max_bytes: int) -> bytes:
         # A cut connection must not look like a cut-off photo.
         raise RetryableError(f"S3 sent {len(data)} of {length} bytes")
     return data
+
+
+def current_version(s3: Any, removal: Upload) -> Upload:
+    """What stands under the key since something of it was removed. Raises PhotoDeletedError.
+
+    Listed, and not asked for: HEAD does not tell a photo that is gone from a bucket that is, and
+    refuses what is encrypted with the uploader's key. Raises RetryableError.
+    """
+    with _retryable("S3 did not list the versions"):
+        # Of a key's versions and markers the newest comes first, and the key before longer ones.
+        listed = s3.list_object_versions(Bucket=removal.bucket, Prefix=removal.key, MaxKeys=1)
+    for version in listed.get("Versions", ()):
+        if version["Key"] == removal.key:
+            return replace(
+                removal,
+                version_id=version["VersionId"],
+                etag=version["ETag"].strip('"'),
+                size_bytes=version["Size"],
+            )
+    raise PhotoDeletedError(f"no photo stands under {removal.key}")
+
+
+def put_thumbnail(s3: Any, upload: Upload, jpeg: bytes) -> None:
+    """Raises RetryableError."""
+    with _retryable("S3 did not take the thumbnail"):
+        s3.put_object(
+            Bucket=upload.bucket,
+            Key=thumbnail_key(upload.key, upload.sequencer),
+            Body=jpeg,
+            ContentType="image/jpeg",
+            CacheControl=_THUMBNAIL_CACHE,
+        )
+
+
+def delete_thumbnail(s3: Any, bucket: str, thumbnail: str) -> None:
+    """Done also when there is none. Raises RetryableError."""
+    with _retryable("S3 did not delete the thumbnail"):
+        s3.delete_object(Bucket=bucket, Key=thumbnail)
+
+
+def delete_older_thumbnails(s3: Any, upload: Upload, sequencer: str) -> None:
+    """Every thumbnail of the upload's key from before `sequencer`, whoever left it there.
+
+    Raises RetryableError.
+    """
+    prefix = thumbnails_of(upload.key)
+    with _retryable("S3 did not list the thumbnails"):
+        # One is usual, and a crash leaves one more: a page holds a thousand.
+        listed = s3.list_objects_v2(Bucket=upload.bucket, Prefix=prefix)
+    for each in listed.get("Contents", ()):
+        if each["Key"] < thumbnail_key(upload.key, sequencer):
+            delete_thumbnail(s3, upload.bucket, each["Key"])
+
+
+@contextmanager
+def _retryable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise RetryableError(f"{what}: {error}") from error
 
 
 def _translate(error: ClientError) -> ObjectGoneError | PermanentError | RetryableError:

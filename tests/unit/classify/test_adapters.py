@@ -4,6 +4,7 @@ import io
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,10 +21,11 @@ from classify.errors import (
     EndpointUnavailableError,
     ObjectGoneError,
     PermanentError,
+    PhotoDeletedError,
     RetryableError,
 )
 from classify.events import Upload
-from classify.rows import Known
+from classify.rows import Known, Written, thumbnail_key, thumbnails_of
 
 from tests.unit.classify.world import Json, answer, client_error, prediction
 
@@ -203,6 +205,74 @@ def test_rows_of_more_keys_than_a_call_takes_are_all_known() -> None:
     assert table.known_rows(dynamodb, "rows", keys) == {keys[0]: Known("A"), keys[100]: Known("B")}
 
 
+def test_what_is_known_of_a_row_is_all_that_its_successor_needs() -> None:
+    found = item("a", "A") | {
+        "version_id": {"S": "v"},
+        "etag": {"S": "e"},
+        "thumbnail": {"S": "thumbnails/a"},
+        "seen_sequencer": {"S": "B"},
+        "status": {"S": "DELETED"},
+        "reason": {"M": {"code": {"S": "ARCHIVED"}}},
+    }
+    dynamodb = Spy({"Responses": {"rows": [found]}})
+    (known,) = table.known_rows(dynamodb, "rows", ["a"]).values()
+    assert known == Known("A", "v", "e", "thumbnails/a", "B", archived=True, deleted=True)
+    (asked,) = dynamodb.asked
+    read = asked["RequestItems"]["rows"]["ProjectionExpression"]
+    names = asked["RequestItems"]["rows"]["ExpressionAttributeNames"]
+    for short, name in names.items():
+        read = read.replace(short, name)
+    assert set(read.split(", ")) == {"image_key", "reason.code", *found} - {"reason"}
+
+
+ROW = {"image_key": "a", "sequencer": "C"}
+
+
+def test_row_that_is_taken_tells_of_the_one_that_it_replaces() -> None:
+    old = item("a", "B") | {"thumbnail": {"S": "thumbnails/a"}}
+    done = table.put_row(Spy({"Attributes": old}), "rows", ROW)
+    assert done == Written(True, Known("B", thumbnail="thumbnails/a"))
+    assert table.put_row(Spy({}), "rows", ROW) == Written(True, Known())
+
+
+@pytest.mark.parametrize("put", [table.put_row, table.put_restored_row])
+def test_row_that_is_not_taken_tells_of_the_one_that_stands(put: Callable[..., Written]) -> None:
+    refused = client_error("ConditionalCheckFailedException")
+    refused.response["Item"] = item("a", "D")
+    dynamodb = Spy(refused)
+    assert put(dynamodb, "rows", ROW) == Written(False, Known("D"))
+    (asked,) = dynamodb.asked
+    assert asked["ReturnValues"] == asked["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+
+
+@pytest.mark.parametrize("error", [UNREACHABLE, client_error("Denied")], ids=str)
+def test_table_that_cannot_be_written_is_retryable_in_its_words(
+    error: BotoCoreError | ClientError,
+) -> None:
+    with pytest.raises(RetryableError, match=re.escape(str(error))):
+        table.put_row(Spy(error), "rows", ROW)
+    with pytest.raises(RetryableError, match=re.escape(str(error))):
+        table.keep_row(Spy(error), "rows", "a", Known("B"), "C")
+
+
+def test_row_that_is_kept_must_be_the_one_that_was_found() -> None:
+    dynamodb = Spy({})
+    table.keep_row(dynamodb, "rows", "a", Known("B"), "C")
+    (asked,) = dynamodb.asked
+    assert asked["Key"] == {"image_key": {"S": "a"}}
+    assert asked["ExpressionAttributeValues"] == {":new": {"S": "C"}, ":known": {"S": "B"}}
+    changed = Spy(client_error("ConditionalCheckFailedException"))
+    with pytest.raises(RetryableError, match="the row has changed meanwhile"):
+        table.keep_row(changed, "rows", "a", Known("B"), "C")
+
+
+def test_yes_and_no_are_no_numbers() -> None:
+    dynamodb = Spy({})
+    table.put_row(dynamodb, "rows", ROW | {"sample": True, "count": 1})
+    (asked,) = dynamodb.asked
+    assert (asked["Item"]["sample"], asked["Item"]["count"]) == ({"BOOL": True}, {"N": "1"})
+
+
 def test_keys_left_unread_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _s: None)
     left = {"rows": {"Keys": [{"image_key": {"S": "b"}}]}}
@@ -241,6 +311,58 @@ def test_row_that_is_not_there_was_never_archived() -> None:
 
 
 # --------------------------------------------------------------------------------------- store
+
+
+def version(key: str, version_id: str) -> Json:
+    return {"Key": key, "VersionId": version_id, "ETag": '"e"', "Size": 9, "IsLatest": True}
+
+
+def test_current_version_is_the_newest_entry_of_the_key() -> None:
+    s3 = Spy({"Versions": [version(UPLOAD.key, "v2")]})
+    found = store.current_version(s3, UPLOAD)
+    assert found == replace(UPLOAD, version_id="v2", etag="e")
+    assert found.size_bytes == 9
+    assert s3.asked == [{"Bucket": "uploads-bucket", "Prefix": "uploads/a.jpg", "MaxKeys": 1}]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {},
+        {"DeleteMarkers": [{"Key": UPLOAD.key, "VersionId": "m", "IsLatest": True}]},
+        {"Versions": [version(f"{UPLOAD.key}.bak", "v")]},
+    ],
+    ids=["nothing", "a marker", "a longer key"],
+)
+def test_key_under_which_no_photo_stands_is_a_deleted_photo(listed: Json) -> None:
+    with pytest.raises(PhotoDeletedError, match=re.escape(UPLOAD.key)):
+        store.current_version(Spy(listed), UPLOAD)
+
+
+@pytest.mark.parametrize("error", [UNREACHABLE, client_error("SlowDown")], ids=str)
+def test_bucket_that_does_not_do_it_is_retryable_in_its_words(
+    error: BotoCoreError | ClientError,
+) -> None:
+    calls: list[Callable[[Spy], object]] = [
+        lambda s3: store.current_version(s3, UPLOAD),
+        lambda s3: store.put_thumbnail(s3, UPLOAD, b"jpeg"),
+        lambda s3: store.delete_thumbnail(s3, "uploads-bucket", "thumbnails/a"),
+        lambda s3: store.delete_older_thumbnails(s3, UPLOAD, "A"),
+    ]
+    for call in calls:
+        with pytest.raises(RetryableError, match=re.escape(str(error))):
+            call(Spy(error))
+
+
+def test_older_thumbnails_are_those_before_the_sequencer() -> None:
+    keys = [thumbnail_key(UPLOAD.key, sequencer) for sequencer in ("A", "B", "C")]
+    s3 = Spy({"Contents": [{"Key": key} for key in keys]}, {})
+    store.delete_older_thumbnails(s3, UPLOAD, "B")
+    assert s3.asked == [
+        {"Bucket": "uploads-bucket", "Prefix": thumbnails_of(UPLOAD.key)},
+        {"Bucket": "uploads-bucket", "Key": keys[0]},
+    ]
+    store.delete_older_thumbnails(Spy({}), UPLOAD, "B")
 
 
 @pytest.mark.parametrize(

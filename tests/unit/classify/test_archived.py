@@ -140,7 +140,7 @@ def test_restored_photo_is_answered_in_the_place_of_its_rejection(world: World) 
     row = world.row()
     assert row["status"] == "CLASSIFIED"
     assert (row["sequencer"], row["version_id"]) == (before["sequencer"], before["version_id"])
-    assert not {"reason", "rejected_on"} & row.keys()
+    assert not {"reason", "status_month"} & row.keys()
 
 
 def test_event_of_a_restored_photo_that_comes_again_costs_nothing(world: World) -> None:

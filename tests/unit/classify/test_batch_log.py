@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from classify import core
+from classify import core, writes
 
 from tests.unit.classify.world import World, client_error, message, messages, no_dog, prediction
 
@@ -25,7 +25,7 @@ def test_outcomes_are_counted_by_the_names_that_rows_have(world: World, logs: io
     world.deliver(*messages([*sent, text, gone]))
     (done,) = lines(logs, "Batch done")
     assert done["outcomes"] == {"CLASSIFIED": 1, "NO_DOG": 1, "REJECTED": 1, "OBJECT_GONE": 1}
-    assert set(done["stage_ms"]) == {"lookup", "read", "predict", "write"}
+    assert set(done["stage_ms"]) == {"lookup", "read", "predict", "write", "thumbnails"}
     assert len(done["endpoint_ms"]) == 1
 
 
@@ -93,7 +93,7 @@ def test_suspect_may_take_half_of_the_time_that_is_left_for_reading(
     left_s = 60 - world.ports().endpoint_worst_case_s
     world.deliver(message(world.upload(), receive_count=1))
     world.deliver(message(world.upload("uploads/b.jpg"), receive_count=3))
-    readings = [timeout for timeout in waited if timeout > core.WRITE_RESERVE_S]
+    readings = [timeout for timeout in waited if timeout > writes.WRITE_RESERVE_S]
     assert readings == [left_s, left_s / 2]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.session import Session
-from classify import clients, core, handler
+from classify import clients, core, handler, writes
 from classify.deadline import Deadline
 
 from tests.unit.classify.world import Context, FakeEndpoint, FakeQueue, Json
@@ -85,4 +85,4 @@ def test_two_attempts_and_their_rows_fit_into_the_functions_time() -> None:
     attempt_s = handler.PORTS.endpoint_worst_case_s
     assert core.ATTEMPTS_TOGETHER * attempt_s < 60
     # One attempt's time-outs, and what is kept for the rows after it.
-    assert attempt_s == 2 + 20 + core.WRITE_RESERVE_S
+    assert attempt_s == 2 + 20 + writes.WRITE_RESERVE_S

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from classify import handler
 from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
-from classify.core import WRITE_RESERVE_S
 from classify.deadline import Deadline
 from classify.errors import RetryableError
 from classify.events import Upload
 from classify.images import Photo
+from classify.rows import Written
+from classify.writes import WRITE_RESERVE_S
 
 from tests.unit.classify.world import Context, Json, World, message, messages, prediction
 
@@ -155,7 +156,7 @@ def test_hanging_write_is_reported_and_the_others_are_acknowledged(
     put, hang, written = handler.PORTS.put_row, threading.Event(), threading.Semaphore(0)
     clock = Clock()
 
-    def one_hangs(row: Json) -> bool:
+    def one_hangs(row: Json) -> Written:
         if row["image_key"] == "uploads/1.jpg":
             hang.wait(timeout=30)
         done = put(row)
@@ -193,6 +194,6 @@ def test_rows_are_waited_for_until_half_a_second_is_left(
         return wait(futures, timeout=timeout)
 
     monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, read_object=slow_read))
-    monkeypatch.setattr("classify.core.wait", spy)
+    monkeypatch.setattr("classify.writes.wait", spy)
     assert world.deliver(message(world.upload(data=b"text")), context=Context(clock)) == []
     assert waited[-1] == 1.5

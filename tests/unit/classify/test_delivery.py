@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import random
+import re
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -55,7 +56,11 @@ def test_photo_of_a_dog_becomes_a_complete_row(world: World) -> None:
     row = world.row("uploads/my dog.jpg")
     assert row.pop("classified_at").endswith("Z")
     assert row.pop("latency_ms") > 0
-    assert row.pop("day_shard")[:11].endswith("#")
+    assert re.fullmatch(r"\d{4}-\d\d#[0-3]", row["month_shard"])
+    assert row.pop("confidence_key").startswith(f"open#{row.pop('month_shard')[:7]}#")
+    row.pop("sample", None)
+    (thumbnail,) = world.thumbnails()
+    assert row.pop("thumbnail") == thumbnail
     assert row == {
         "image_key": "uploads/my dog.jpg",
         "status": "CLASSIFIED",
@@ -84,6 +89,7 @@ def test_photo_without_a_dog_has_no_breed_but_its_confidence(world: World) -> No
     assert (row["status"], row["confidence"]) == ("NO_DOG", Decimal("0.75"))
     assert "breed" not in row
     assert row["top"]
+    assert row["status_month"] == f"NO_DOG#{row['month_shard']}"
 
 
 def test_model_without_a_dog_score_leaves_the_attribute_out(world: World) -> None:
@@ -98,8 +104,9 @@ def test_text_named_jpg_is_rejected_with_its_reason(world: World) -> None:
     assert world.deliver(message(world.upload(data=b"hello, not a dog"))) == []
     row = world.row()
     assert (row["status"], row["reason"]["code"]) == ("REJECTED", "NOT_AN_IMAGE")
-    assert row["rejected_on"] == row["day_shard"]
+    assert row["status_month"] == f"REJECTED#{row['month_shard']}"
     assert not {"breed", "confidence", "top", "model_version", "variant"} & row.keys()
+    assert not {"confidence_key", "thumbnail", "sample"} & row.keys()
     assert world.endpoint.calls == []
 
 
@@ -326,6 +333,7 @@ def test_every_sample_event_is_understood(world: World) -> None:
         "test_event": 0,
         "awkward_keys": 8,
         "restored": 1,
+        "removed": 0,
     }
     assert expected.keys() == {path.stem for path in EVENTS.glob("*.json")}
     for name, photos in expected.items():
@@ -380,6 +388,9 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
     world.endpoint.reply = lambda _index: no_dog()
     world.deliver(message(world.upload("uploads/c.jpg"), record("uploads/folder/", "2", None)))
     world.deliver(message(body="?", receive_count=5))
+    world.s3.faults["put_object"] = [throttled("PutObject")]
+    sent = message(record("uploads/c.jpg", "3", None))
+    world.deliver(sent, message(world.remove("uploads/a.jpg")))
     # THEN every name is used and no other one
     out = capsys.readouterr().out
     assert (
@@ -390,6 +401,7 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
             "Classified",
             "NoDog",
             "Rejected",
+            "Deleted",
             "AlreadyAnswered",
             "ObjectGone",
             "Ignored",
@@ -397,6 +409,7 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
             "RepeatedRetries",
             "EndpointCalls",
             "EndpointMilliseconds",
+            "ThumbnailsLeftBehind",
         }
     )
     blobs = [json.loads(line) for line in out.splitlines()]

@@ -7,7 +7,7 @@ from classify.events import Message, Upload, padded_sequencer, read_messages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.classify.world import Json, message, record
+from tests.unit.classify.world import Json, message, record, removed
 
 HEX = "0123456789ABCDEF"
 keys = st.text(min_size=1, max_size=200).filter(lambda key: not key.endswith("/"))
@@ -71,8 +71,8 @@ def test_several_records_in_one_message_are_several_uploads() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "ObjectRemoved:Delete",
-        "ObjectRemoved:DeleteMarkerCreated",
+        "LifecycleExpiration:Delete",
+        "LifecycleExpiration:DeleteMarkerCreated",
         "ObjectTagging:Put",
         "ObjectRestore:Post",
         "ObjectRestore:Delete",
@@ -88,6 +88,31 @@ def test_other_event_types_are_ignored(name: str) -> None:
 )
 def test_every_way_to_create_an_object_is_an_upload(name: str) -> None:
     assert len(read_one(record("a.jpg", "1", "v1") | {"eventName": name}).uploads) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "s3:ObjectRemoved:Delete"],
+)
+def test_every_way_to_remove_an_object_is_a_removal_with_its_place_in_the_order(name: str) -> None:
+    sent = removed("a.jpg", "AB", "v1", for_ever=name.endswith(":Delete")) | {"eventName": name}
+    (upload,) = read_one(sent).uploads
+    assert (upload.removed, upload.restored, upload.version_id) == (True, False, "v1")
+    assert upload.sequencer == padded_sequencer("AB")
+    assert upload.size_bytes is None
+
+
+def test_removal_without_a_sequencer_is_a_fault() -> None:
+    sent = removed("a.jpg", "AB", "v1", for_ever=True)
+    del sent["s3"]["object"]["sequencer"]
+    assert read_one(sent).fault
+
+
+def test_upload_is_no_removal_and_a_removal_no_other_delivery_of_it() -> None:
+    up = read_one(record("a.jpg", "AB", "v1")).uploads[0]
+    gone = read_one(record("a.jpg", "AB", "v1") | {"eventName": "ObjectRemoved:Delete"}).uploads[0]
+    assert not up.removed
+    assert up != gone
 
 
 @pytest.mark.parametrize("name", ["ObjectRestore:Completed", "s3:ObjectRestore:Completed"])
@@ -163,7 +188,7 @@ def test_event_that_is_not_from_sqs_raises(event: Json) -> None:
 @pytest.mark.parametrize("time", [None, "", "yesterday", "2026-11-20T09:15:01"])
 def test_unreadable_time_costs_the_latency_only(time: str | None) -> None:
     upload = read_one(record("a.jpg", "1", None) | {"eventTime": time}).uploads[0]
-    assert upload.created_at is None
+    assert upload.happened_at is None
 
 
 def test_same_event_twice_is_the_same_upload() -> None:

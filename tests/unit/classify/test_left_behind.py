@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from classify import handler
 from classify.events import Upload
+from classify.rows import Written
 
 from tests.unit.classify.world import (
     Context,
@@ -21,7 +22,11 @@ def threads_left() -> list[str]:
     """Of readers and writers, once they had a moment to end."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        left = [t.name for t in threading.enumerate() if t.name.startswith(("read", "write"))]
+        left = [
+            t.name
+            for t in threading.enumerate()
+            if t.name.startswith(("read", "write", "thumbnail"))
+        ]
         if not left:
             break
         time.sleep(0.01)
@@ -72,11 +77,11 @@ def test_rows_that_are_not_on_their_way_when_time_is_up_are_never_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN ten rows, eight writers, and a table that hangs for all of them
-    monkeypatch.setattr("classify.core.WRITE_RESERVE_S", 0.5)
+    monkeypatch.setattr("classify.writes.WRITE_RESERVE_S", 0.5)
     hang, put = threading.Event(), handler.PORTS.put_row
     begun: list[str] = []
 
-    def hanging(row: Json) -> bool:
+    def hanging(row: Json) -> Written:
         begun.append(row["image_key"])
         hang.wait(timeout=30)
         return put(row)

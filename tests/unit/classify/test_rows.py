@@ -1,8 +1,9 @@
 """What rows hold, and who wins when two writers meet at one."""
 
+import re
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,15 @@ from classify import handler, table
 from classify.errors import PermanentError, Reason
 from classify.events import Upload
 from classify.images import Photo
-from classify.rows import Known, answered_row, rejected_row, with_expiry
+from classify.rows import (
+    Known,
+    answered_row,
+    deleted_row,
+    rejected_row,
+    thumbnail_key,
+    thumbnails_of,
+    with_expiry,
+)
 from classify.wire import Answer, Prediction
 
 from tests.unit.classify.world import BUCKET, TABLE, Json, World, message, messages
@@ -33,19 +42,79 @@ def test_row_expires_so_many_days_after_its_answer_to_the_second() -> None:
     assert with_expiry({"a": 1}, NOW, retention_days=0) == {"a": 1}
 
 
-def test_keys_of_a_day_spread_over_all_eight_shards_and_each_keeps_its_own() -> None:
+def answered(breed: str | None = "Pug", now: datetime = NOW, **changes: object) -> Json:
+    prediction = Prediction(breed, 0.5, ())
+    return answered_row(upload(**changes), Photo(b"", 1, 1), prediction, ANSWER, now)
+
+
+def test_keys_of_a_month_spread_over_all_four_shards_and_each_keeps_its_own() -> None:
     rows = [rejected_row(upload(key=f"uploads/{n}.jpg"), REFUSED, NOW) for n in range(400)]
-    shards = Counter(row["day_shard"] for row in rows)
-    assert set(shards) == {f"2026-11-25#{shard}" for shard in range(8)}
-    assert min(shards.values()) > 400 / 8 / 2
-    again = rejected_row(upload(key="uploads/7.jpg"), REFUSED, NOW + timedelta(days=1))
-    assert again["day_shard"] == rows[7]["day_shard"].replace("-25#", "-26#")
-    assert all(row["rejected_on"] == row["day_shard"] for row in rows)
+    shards = Counter(row["month_shard"] for row in rows)
+    assert set(shards) == {f"2026-11#{shard}" for shard in range(4)}
+    assert min(shards.values()) > 400 / 4 / 2
+    again = rejected_row(upload(key="uploads/7.jpg"), REFUSED, NOW + timedelta(days=6))
+    assert again["month_shard"] == rows[7]["month_shard"].replace("-11#", "-12#")
 
 
-def test_answered_row_is_in_no_index_of_the_rejected() -> None:
-    row = answered_row(upload(), Photo(b"", 1, 1), Prediction(None, 0.5, ()), ANSWER, NOW)
-    assert "rejected_on" not in row
+def test_list_by_status_holds_the_rejected_and_those_without_a_dog() -> None:
+    shard = answered()["month_shard"]
+    assert rejected_row(upload(), REFUSED, NOW)["status_month"] == f"REJECTED#{shard}"
+    assert answered(None)["status_month"] == f"NO_DOG#{shard}"
+    assert "status_month" not in answered("Pug")
+
+
+def test_one_photo_in_twenty_is_in_the_random_sample_whatever_its_shard() -> None:
+    rows = [answered(key=f"uploads/{n}.jpg") for n in range(4000)]
+    sample = [row for row in rows if row.get("sample")]
+    assert 150 < len(sample) < 250
+    assert all(row["sample"] is True for row in sample)
+    assert {row["confidence_key"] for row in sample} == {"open#2026-11#sample"}
+    assert set(Counter(row["month_shard"] for row in sample)) == {f"2026-11#{n}" for n in range(4)}
+    for row in rows:
+        assert row.get("sample") or row["confidence_key"] == f"open#{row['month_shard']}"
+
+
+def test_sample_is_drawn_anew_for_every_version_and_not_for_another_delivery() -> None:
+    def drawn() -> list[bool]:
+        return ["sample" in answered(sequencer=f"{n:032X}") for n in range(1000)]
+
+    assert 25 < sum(drawn()) < 80
+    assert drawn() == drawn()
+
+
+def test_only_answered_rows_wait_for_a_review_and_have_a_thumbnail() -> None:
+    for row in (answered("Pug"), answered(None)):
+        assert {"confidence_key", "thumbnail"} <= row.keys()
+    row = rejected_row(upload(), REFUSED, NOW)
+    assert not {"confidence_key", "thumbnail", "sample"} & row.keys()
+
+
+def test_thumbnails_of_a_key_lie_together_in_the_order_of_events() -> None:
+    first, second = thumbnail_key("uploads/ä b.jpg", "0A"), thumbnail_key("uploads/ä b.jpg", "0B")
+    assert re.fullmatch(r"thumbnails/[0-9a-f]{32}/0A\.jpg", first)
+    assert first < second
+    assert first.startswith(thumbnails_of("uploads/ä b.jpg"))
+    assert not first.startswith(thumbnails_of("uploads/a b.jpg"))
+    assert answered()["thumbnail"] == thumbnail_key("uploads/a.jpg", "A" * 32)
+
+
+def test_deleted_row_says_when_and_is_in_no_list() -> None:
+    removal = upload(removed=True, version_id="marker", happened_at=NOW - timedelta(seconds=1))
+    assert deleted_row(removal, NOW) == {
+        "image_key": "uploads/a.jpg",
+        "sequencer": "A" * 32,
+        "status": "DELETED",
+        "deleted_at": "2026-11-25T23:30:14.250000Z",
+        "version_id": "marker",
+    }
+    bare = deleted_row(upload(removed=True), NOW)
+    assert bare["deleted_at"] == "2026-11-25T23:30:15.250000Z"
+    assert "version_id" not in bare
+
+
+def test_time_of_another_zone_is_told_in_utc() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=2)))
+    assert deleted_row(upload(happened_at=there), NOW)["deleted_at"].startswith("2026-11-25T23:30")
 
 
 def test_time_of_the_answer_is_told_to_the_microsecond_so_that_it_sorts() -> None:
@@ -57,8 +126,8 @@ def test_clock_of_the_function_is_utc() -> None:
 
 
 def test_latency_is_milliseconds_from_the_upload_and_never_negative() -> None:
-    early = upload(created_at=NOW - timedelta(seconds=1.5))
-    late = upload(created_at=NOW + timedelta(seconds=9))
+    early = upload(happened_at=NOW - timedelta(seconds=1.5))
+    late = upload(happened_at=NOW + timedelta(seconds=9))
     assert rejected_row(early, REFUSED, NOW)["latency_ms"] == 1500
     assert rejected_row(late, REFUSED, NOW)["latency_ms"] == 0
     assert "latency_ms" not in rejected_row(upload(), REFUSED, NOW)
@@ -91,7 +160,7 @@ def test_shares_have_six_digits() -> None:
 
 def put(world: World, sequencer: str, note: str) -> bool:
     row = {"image_key": "uploads/a.jpg", "sequencer": sequencer, "note": note}
-    return table.put_row(world.dynamodb, TABLE, row)
+    return table.put_row(world.dynamodb, TABLE, row).done
 
 
 def test_only_a_newer_sequencer_replaces_a_row(world: World) -> None:
@@ -132,7 +201,6 @@ def test_keys_that_come_twice_are_asked_for_once(world: World) -> None:
     # DynamoDB refuses a request that names a key twice.
     sent = [world.upload("uploads/a.jpg"), world.upload("uploads/a.jpg")]
     assert world.deliver(*messages(sent)) == []
-    assert world.dynamodb.calls.count("batch_get_item") == 1
 
 
 def test_pauses_between_rounds_of_a_busy_table_grow(

@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from classify import handler
 from classify.errors import RetryableError
 from classify.events import Upload
+from classify.rows import Written
 from classify.waits import wait_s
 from hypothesis import given
 from hypothesis import strategies as st
@@ -441,11 +442,11 @@ def test_suspect_that_is_read_for_ever_leaves_half_of_the_time_to_the_others(
 def test_write_that_hangs_takes_no_time_from_the_next_suspect(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("classify.core.WRITE_RESERVE_S", 0.2)
+    monkeypatch.setattr("classify.writes.WRITE_RESERVE_S", 0.2)
     put, hang = handler.PORTS.put_row, threading.Event()
     hung: list[Json] = []
 
-    def first_hangs(row: Json) -> bool:
+    def first_hangs(row: Json) -> Written:
         if not hung:
             hung.append(row)
             hang.wait(timeout=30)
@@ -516,7 +517,8 @@ def test_endpoint_away_as_a_whole_is_asked_no_more_in_this_invocation(
     assert len(world.deliver(*sent)) == 5
     # The fresh ones twice, nobody else: not even read.
     assert world.endpoint.calls == [2, 2]
-    assert world.s3.calls == ["get_object"] * 2
+    assert world.s3.calls.count("get_object") == 2
+    assert len(world.s3.calls) == 2 + len(world.thumbnails())
     # AND all five wait for their next try
     assert len(world.queue.waits) == 5
 

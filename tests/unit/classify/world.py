@@ -14,8 +14,8 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 from classify import clients, handler
-from classify.core import Ports
-from classify.rows import Known
+from classify.ports import Ports
+from classify.rows import Known, Written
 from classify.settings import Settings
 from PIL import Image
 
@@ -177,6 +177,19 @@ class World:
         stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         return record(key, f"{next(self.sequence):018X}", stored["VersionId"], len(body))
 
+    def remove(self, key: str = "uploads/rex.jpg", version_id: str | None = None) -> Json:
+        """Deletes the object, or one version of it for ever, and gives the S3 record of it."""
+        version = {"VersionId": version_id} if version_id else {}
+        done = self.s3.delete_object(Bucket=BUCKET, Key=key, **version)
+        sequencer = f"{next(self.sequence):018X}"
+        return removed(key, sequencer, done["VersionId"], for_ever=version_id is not None)
+
+    def thumbnails(self) -> dict[str, Json]:
+        """Those that are there, by key, as S3 gives them out."""
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="thumbnails/").get("Contents", ())
+        keys = [each["Key"] for each in listed]
+        return {key: self.s3.get_object(Bucket=BUCKET, Key=key) for key in keys}
+
     def deliver(self, *messages: Json, context: Context | None = None) -> list[str]:
         return deliver(messages, context)
 
@@ -207,14 +220,17 @@ class Memory:
             },
             read_object=lambda upload: self.objects[upload.key, upload.version_id],
             put_row=self._put,
+            put_thumbnail=lambda _upload, _jpeg: None,
+            delete_thumbnail=lambda _bucket, _key: None,
         )
 
-    def _put(self, row: Json) -> bool:
+    def _put(self, row: Json) -> Written:
         # The table's condition. One thread at a time runs this much: the GIL is not given up here.
-        if row["sequencer"] <= self.rows.get(row["image_key"], {}).get("sequencer", ""):
-            return False
+        standing = self.rows.get(row["image_key"], {}).get("sequencer", "")
+        if row["sequencer"] <= standing:
+            return Written(False, Known(standing))
         self.rows[row["image_key"]] = row
-        return True
+        return Written(True)
 
 
 def deliver(batch: Sequence[Json], context: Context | None = None) -> list[str]:
@@ -240,6 +256,22 @@ def record(key: str, sequencer: str, version_id: str | None, size: int = 1000) -
         "eventName": "ObjectCreated:Put",
         "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": BUCKET}, "object": described},
     }
+
+
+def removed(key: str, sequencer: str, version_id: str | None, for_ever: bool) -> Json:
+    """As S3 tells of a removal: without a size, and of a marker with the ETag of nothing."""
+    sent = record(key, sequencer, version_id)
+    described = sent["s3"]["object"]
+    del described["size"]
+    if for_ever:
+        del described["eTag"]
+    name = "Delete" if for_ever else "DeleteMarkerCreated"
+    return sent | {"eventName": f"ObjectRemoved:{name}"}
+
+
+def version_of(sent: Json) -> str:
+    version: str = sent["s3"]["object"]["versionId"]
+    return version
 
 
 def message(

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from classify.errors import PermanentError
 from classify.errors import Reason as RowReason
 from classify.events import Upload
 from classify.images import Photo
-from classify.rows import answered_row, rejected_row, with_expiry
+from classify.rows import answered_row, deleted_row, rejected_row, with_expiry
 from classify.wire import read_answer, request_body
 
 from serving.images import ImageError
@@ -46,8 +47,30 @@ def test_answered_rows_are_what_the_schema_says(
     body = json.dumps(answer(prediction(label, dog))).encode()
     read = read_answer(body, 1, "AllTraffic")
     (one,) = read.predictions
-    row = answered_row(UPLOAD, Photo(b"", 640, 480), one, read, NOW)  # type: ignore[arg-type]
+    for upload in (replace(UPLOAD, sequencer=f"{n:032X}") for n in range(40)):  # in the sample too
+        row = answered_row(upload, Photo(b"", 640, 480), one, read, NOW)  # type: ignore[arg-type]
+        check("row", with_expiry(row, NOW, days))
+
+
+@pytest.mark.parametrize("days", [0, 30])
+@pytest.mark.parametrize("version_id", ["marker", None])
+def test_deleted_rows_are_what_the_schema_says(version_id: str | None, days: int) -> None:
+    removal = replace(UPLOAD, removed=True, version_id=version_id)
+    row = deleted_row(removal, NOW)
     check("row", with_expiry(row, NOW, days))
+    with pytest.raises(AssertionError):
+        check("row", row | {"month_shard": "2026-11#0"})
+
+
+def test_reviewed_rows_and_rows_that_outlived_an_event_are_what_the_schema_says() -> None:
+    read = read_answer(json.dumps(answer(prediction("Pug"))).encode(), 1, "")
+    (one,) = read.predictions
+    row = answered_row(UPLOAD, Photo(b"", 640, 480), one, read, NOW)  # type: ignore[arg-type]
+    review = {"id": "1", "verdict": "WRONG_BREED", "breed": "Boxer", "by": "ada", "at": "now"}
+    said = {"review": review, "reviewed_in": "2026-11", "reviewed_at": row["classified_at"]}
+    check("row", row | said | {"confidence_key": "done#2026-11#0", "seen_sequencer": "FF"})
+    with pytest.raises(AssertionError):
+        check("row", row | {"review": review | {"verdict": "PERHAPS"}})
 
 
 @pytest.mark.parametrize("code", RowReason)
@@ -64,7 +87,8 @@ def test_schema_of_rows_knows_every_reason_and_no_other() -> None:
     "wrong",
     [
         {"confidence": 1.5}, {"top": []}, {"breed": ""}, {"status": "UNKNOWN"}, {"surprise": 1},
-        {"classified_at": "2026-11-25 12:00"}, {"day_shard": "2026-11-25#8"}, {"width": 0},
+        {"classified_at": "2026-11-25 12:00"}, {"month_shard": "2026-11#4"},
+        {"confidence_key": "open"}, {"thumbnail": "uploads/a.jpg"}, {"width": 0},
     ],
     ids=str,
 )  # fmt: skip

@@ -147,6 +147,7 @@ def test_function_reads_uploads_of_our_bucket_only(region: str) -> None:
     (policy,) = deployment.properties("ClassifyRole")["Policies"]
     resources = {s["Sid"]: s["Resource"] for s in policy["PolicyDocument"]["Statement"]}
     assert resources["ReadPhotos"] == f"arn:aws:s3:::{name}/uploads/*"
+    assert resources["KeepThumbnails"] == f"arn:aws:s3:::{name}/thumbnails/*"
     assert resources["TellGoneFromForbidden"] == f"arn:aws:s3:::{name}"
 
 
@@ -164,10 +165,13 @@ def test_function_may_do_what_it_calls_and_no_more() -> None:
         "sqs:ChangeMessageVisibility",
         "s3:GetObject",
         "s3:GetObjectVersion",
+        "s3:PutObject",
+        "s3:DeleteObject",
         "s3:ListBucket",
         "s3:ListBucketVersions",
         "dynamodb:BatchGetItem",
         "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
         "sagemaker:InvokeEndpoint",
         "logs:CreateLogStream",
         "logs:PutLogEvents",

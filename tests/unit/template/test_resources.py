@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from classify.clients import ENDPOINT_CONNECT_TIMEOUT_S
-from classify.core import ATTEMPTS_TOGETHER, WRITE_RESERVE_S
+from classify.core import ATTEMPTS_TOGETHER
 from classify.waits import wait_s
+from classify.writes import WRITE_RESERVE_S
 
 from tests.aws_model import problems
 from tests.unit.template.cloudformation import ROOT, listed, of_type, references, template, walk
@@ -144,10 +145,28 @@ def test_bucket_is_private_versioned_and_never_deletes_a_photo() -> None:
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    keys = {key for mapping in walk(bucket["LifecycleConfiguration"]) for key in mapping}
-    assert not {key for key in keys if "Expiration" in key}
+    rules = Deployment(RetentionDays="30").properties("UploadBucket")["LifecycleConfiguration"]
+    for rule in rules["Rules"]:
+        assert rule["Status"] == "Enabled"
+        deletes = {key for mapping in walk(rule) for key in mapping if "Expir" in key}
+        assert not deletes or rule["Prefix"] == "thumbnails/"
+    keys = {key for mapping in walk(rules) for key in mapping}
     assert "AbortIncompleteMultipartUpload" in keys
     assert "NoncurrentVersionTransitions" in keys
+
+
+@pytest.mark.parametrize("days", ["0", "30"])
+def test_thumbnails_go_with_their_rows_and_deleted_ones_after_a_day(days: str) -> None:
+    bucket = Deployment(RetentionDays=days).properties("UploadBucket")
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    deleted = rules.pop("forget-deleted-thumbnails")
+    assert deleted["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert deleted["ExpiredObjectDeleteMarker"] is True
+    expiring = rules.pop("expire-thumbnails-with-their-rows", None)
+    assert (expiring is None) == (days == "0")
+    if expiring:
+        assert str(expiring["ExpirationInDays"]) == days
+    assert all("Prefix" not in rule for rule in rules.values())
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1", "cn-northwest-1"])
@@ -172,7 +191,7 @@ def test_longest_stack_name_that_is_promised_fits_the_bucket_s_name() -> None:
     assert len(name) - len("stack") + int(promised[1]) == 63
 
 
-def test_bucket_tells_the_queue_of_uploads_and_restored_photos_once_the_queue_lets_it() -> None:
+def test_bucket_tells_the_queue_what_happens_to_photos_once_the_queue_lets_it() -> None:
     bucket = resource("UploadBucket")
     assert "UploadQueuePolicy" in bucket["DependsOn"]
     assert bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"] == [
@@ -181,7 +200,8 @@ def test_bucket_tells_the_queue_of_uploads_and_restored_photos_once_the_queue_le
             "Queue": {"Fn::GetAtt": ["UploadQueue", "Arn"]},
             "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "uploads/"}]}},
         }
-        for event in ("s3:ObjectCreated:*", "s3:ObjectRestore:Completed")
+        # Nothing outside uploads/: no thumbnail comes back as a photo.
+        for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectRestore:Completed")
     ]
 
 
@@ -191,7 +211,7 @@ def test_users_data_outlives_the_stack(name: str) -> None:
     assert resource(name)["UpdateReplacePolicy"] == "Retain"
 
 
-def test_table_has_its_key_and_its_three_indexes() -> None:
+def test_table_has_its_key_and_its_indexes() -> None:
     table = properties("PredictionsTable")
 
     def key(schema: list[dict[str, str]]) -> list[str]:
@@ -200,9 +220,17 @@ def test_table_has_its_key_and_its_three_indexes() -> None:
     assert key(table["KeySchema"]) == ["image_key HASH"]
     assert {i["IndexName"]: key(i["KeySchema"]) for i in table["GlobalSecondaryIndexes"]} == {
         "by-breed": ["breed HASH", "classified_at RANGE"],
-        "by-day": ["day_shard HASH", "classified_at RANGE"],
-        "rejected": ["rejected_on HASH", "classified_at RANGE"],
+        "by-month": ["month_shard HASH", "classified_at RANGE"],
+        "by-status": ["status_month HASH", "classified_at RANGE"],
+        "by-confidence": ["confidence_key HASH", "confidence RANGE"],
+        "reviewed": ["reviewed_in HASH", "reviewed_at RANGE"],
     }
+    types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
+    assert [name for name, type_ in types.items() if type_ != "S"] == ["confidence"]
+    assert types["confidence"] == "N"
+    assert all(
+        i["Projection"] == {"ProjectionType": "ALL"} for i in table["GlobalSecondaryIndexes"]
+    )
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
@@ -213,7 +241,7 @@ def test_queue_feeds_the_function_in_batches_that_can_fail_in_part() -> None:
     assert event == {
         "Queue": {"Fn::GetAtt": ["UploadQueue", "Arn"]},
         "BatchSize": 10,
-        "MaximumBatchingWindowInSeconds": 1,
+        "MaximumBatchingWindowInSeconds": 0,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaxConcurrency"}},
     }
