@@ -86,6 +86,7 @@ def _opening() -> Iterator[str]:
 
 def _path() -> Iterator[str]:
     path, imported, memory = read("pipeline"), read("function_import"), read("batch_memory")
+    windows, thumbnails = read("lone_photo")["windows"], read("thumbnails")
     rows = [
         (
             f"upload to row, {path['photos']} {path['source']}s in a burst, median of "
@@ -95,6 +96,19 @@ def _path() -> Iterator[str]:
         ),
         *((f"... share of the function's time: {stage}", percent(share), "")
           for stage, share in path["stage_share"].items()),
+        *((f"a lone photo, upload to row, event source with a {window}",
+           f"{one['median_lone_photo_s']:.2f} s", "`lone_photo`")
+          for window, one in windows.items()),
+        *((f"a flood, event source with a {window}",
+           f"{one['median_flood_photos_a_second']:.0f} photos a second", "")
+          for window, one in windows.items()),
+        *((f"with thumbnails, against without: {words}",
+           f"{thumbnails[name]['median_ratio']:.2f} x", command)
+          for words, name, command in (
+            ("photos a second", "photos_a_second", "`thumbnails`"),
+            ("the function's CPU time", "function_cpu_ms_a_photo", ""),
+            ("the local cloud's CPU time", "cloud_cpu_ms_a_photo", ""),
+          )),
         (
             "import of the function, against boto3 and the same clients",
             f"{imported['ratio']:.2f} x",

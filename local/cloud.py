@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 from local import seams
-from local.autoscaling.operations import Operations as AutoScalingOperations
+from local.autoscaling.operations import AutoScalingOperations
 from local.children import end_descendants
 from local.clients import aws_client
 from local.cloudformation import autoscaling as autoscaling_types
@@ -29,31 +29,24 @@ from local.cloudformation.numbers import OPERATIONS, with_numbers
 from local.deployer import Deployer
 from local.errors import StartError
 from local.gateway import Gateway
-from local.sagemaker import tags
-from local.sagemaker.endpoints import Endpoints
-from local.sagemaker.jobs import jobs as training
-from local.sagemaker.jobs.jobs import TrainingJobs
-from local.sagemaker.jobs.operations import Operations as TrainingOperations
-from local.sagemaker.operations import Operations as SageMakerOperations
-from local.sagemaker.runtime import Runtime
-from local.sagemaker.tuning import run as tuning
-from local.sagemaker.tuning.jobs import TuningJobs
-from local.sagemaker.tuning.operations import Operations as TuningOperations
+from local.sagemaker.service import SageMaker
 from local.settings import HOST, Settings
 from local.sqs.dead_letters import DeadLetters
 from local.sqs.move_tasks import MoveTasks
 from local.state_dir import StateLock, check_readable
 from local.store import Store
-from local.wire import JsonApi
+from local.wire import JsonApi, operations
 
 logger = logging.getLogger(__name__)
 
 # A long poll (SQS waits 20 s) must not hold up a stop.
 _SHUTDOWN_GRACE_S = 3
+# A terminal that closes sends SIGHUP, to the cloud alone: what it started has other process groups.
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(settings: Settings, started: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `started` is called once requests are answered.
+    """Serve until SIGINT, SIGTERM or SIGHUP; `started` is called once requests are answered.
 
     Raises StartError.
     """
@@ -95,23 +88,13 @@ def listen(port: int) -> socket.socket:
 def _serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
     ministack = seams.asgi_app()
     handlers = seams.resource_handlers()
-    store = Store(settings.sagemaker_dir / "state.json", "models", "endpoint_configs", "endpoints")
+    sagemaker = SageMaker(settings)
     scaling_store = Store(settings.state_dir / "autoscaling.json", "targets", "policies")
-    endpoints = Endpoints(settings, store)
-    job_store = Store(
-        settings.sagemaker_dir / "jobs.json", training.TABLE, tuning.TABLE, tags.TABLE
+    autoscaling = JsonApi(
+        "application-autoscaling",
+        operations("application-autoscaling", AutoScalingOperations(scaling_store)),
     )
-    jobs = TrainingJobs(settings, job_store)
-    tuning_jobs = TuningJobs(job_store, jobs)
-    sagemaker = JsonApi(
-        "sagemaker",
-        SageMakerOperations(settings, store, endpoints).table()
-        | TrainingOperations(settings, job_store, jobs).table()
-        | TuningOperations(settings, job_store, tuning_jobs).table()
-        | tags.Operations(job_store).table(),
-    )
-    autoscaling = JsonApi("application-autoscaling", AutoScalingOperations(scaling_store).table())
-    handlers |= sagemaker_types.handlers(sagemaker, endpoints)
+    handlers |= sagemaker_types.handlers(sagemaker)
     handlers |= autoscaling_types.handlers(autoscaling)
     for resource_type, operation in OPERATIONS.items():
         handlers[resource_type] = with_numbers(handlers[resource_type], operation)
@@ -130,16 +113,14 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
 
     deployer = Deployer(ministack)
     moves = MoveTasks(sqs_client)
-    sqs = JsonApi("sqs", moves.table() | DeadLetters(sqs_client).table())
-    json_apis = {"SageMaker": sagemaker, "AnyScaleFrontendService": autoscaling}
+    sqs = JsonApi("sqs", operations("sqs", moves, DeadLetters(sqs_client)))
+    json_apis = {"SageMaker": sagemaker.api, "AnyScaleFrontendService": autoscaling}
     json_apis |= {f"AmazonSQS.{operation}": sqs for operation in sqs.operations}
-    gateway = Gateway(ministack, deployer, json_apis, Runtime(store, endpoints))
+    gateway = Gateway(ministack, deployer, json_apis, sagemaker)
     deployer.start()
 
     def ready() -> None:
-        endpoints.restore()
-        jobs.restore()
-        tuning_jobs.restore()
+        sagemaker.restore()
         started()
 
     server = _Server(gateway, ready)
@@ -147,9 +128,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
         asyncio.run(server.serve(sockets=[listener]))
     finally:
         moves.close()
-        tuning_jobs.close()
-        jobs.close()
-        endpoints.close()
+        sagemaker.close()
         deployer.close()
     if not server.started:
         raise StartError(f"ministack did not come up. The reason is in {settings.log_file}.")
@@ -183,10 +162,10 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """uvicorn would raise the signal again afterwards, and so skip our own shutdown."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)  # the clean-up is bounded: nothing to interrupt
 

@@ -22,7 +22,7 @@ from local.deployer import Deployer
 from local.door import refusal
 from local.errors import AwsError
 from local.refusals import explaining, unknown
-from local.sagemaker.runtime import Runtime, too_large
+from local.sagemaker.service import SageMaker
 from local.settings import REGION
 from local.wire import JsonApi, Response, error_response
 
@@ -95,7 +95,7 @@ class Gateway:
         ministack: AsgiApp,
         deployer: Deployer,
         json_apis: dict[str, JsonApi],
-        runtime: Runtime,
+        sagemaker: SageMaker,
     ) -> None:
         """`json_apis` maps an X-Amz-Target, whole ("AmazonSQS.StartMessageMoveTask") or up to its
         dot ("SageMaker"), to who answers it.
@@ -103,7 +103,7 @@ class Gateway:
         self._ministack = ministack
         self._deployer = deployer
         self._json_apis = json_apis
-        self._runtime = runtime
+        self._sagemaker = sagemaker
         self._invoke_pool = ThreadPoolExecutor(_INVOKE_THREADS, "invoke")
         self._control_pool = ThreadPoolExecutor(_CONTROL_THREADS, "control")
 
@@ -152,17 +152,17 @@ class Gateway:
         try:
             body = await read_body(receive, _MAX_CONTROL_BODY)
         except BodyTooLargeError:
-            return error_response(too_large(_MAX_CONTROL_BODY))
+            return error_response(_too_large(_MAX_CONTROL_BODY))
         return await _in_pool(self._control_pool, api.handle, target, body)
 
     async def _invoke(self, endpoint_name: str, request: Request, receive: Receive) -> Response:
-        limit = self._runtime.max_body_bytes(endpoint_name)
+        limit = self._sagemaker.runtime.max_body_bytes(endpoint_name)
         try:
             body = await read_body(receive, limit)
         except BodyTooLargeError:
-            return error_response(too_large(limit))
+            return error_response(_too_large(limit))
         return await _in_pool(
-            self._invoke_pool, self._runtime.invoke, endpoint_name, request.headers, body
+            self._invoke_pool, self._sagemaker.runtime.invoke, endpoint_name, request.headers, body
         )
 
 
@@ -216,3 +216,7 @@ async def _send(response: Response, send: Send) -> None:
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": encoded})
     await send({"type": "http.response.body", "body": response.body})
+
+
+def _too_large(limit: int) -> AwsError:
+    return AwsError("ValidationError", f"Body must be at most {limit} bytes long.", status=413)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
+from local.children import descendants
 from local.environment import variables
 from local.settings import HOST
 
@@ -108,8 +110,12 @@ class Cloud:
         try:
             process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            below = descendants(process.pid)  # with groups of their own
+            process.kill()
             process.wait()
+            for pid in below:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     @property
     def pid(self) -> int | None:

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 import botocore.session
+from botocore import xform_name
 from botocore.model import (
     ListShape,
     MapShape,
@@ -49,6 +50,19 @@ class Response:
 @functools.cache
 def service_model(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
+
+
+def operations(service: str, *owners: object) -> dict[str, Operation]:
+    """The owners' methods that are called as the service's operations are: create_model is
+    CreateModel.
+    """
+    names = {xform_name(name): name for name in service_model(service).operation_names}
+    return {
+        names[method]: getattr(owner, method)
+        for owner in owners
+        for method in vars(type(owner))
+        if method in names
+    }
 
 
 class JsonApi:

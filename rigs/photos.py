@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
-import random
 from pathlib import Path
 
-from PIL import Image
-
-from local.demo import photos as demo_photos
+from tours.demo import photos as demo_photos
 
 ROOT = Path(__file__).resolve().parents[1]
 DOGS = Path(os.environ.get("DOGS_DATA") or ROOT.parent / "shared" / "dogs")
@@ -34,18 +30,7 @@ def pictures(folder: Path, count: int) -> list[bytes]:
     real = [path.read_bytes() for path in dog_photos(count)]
     if len(real) == count:
         return real
-    drawn = [path.read_bytes() for path in demo_photos.drawn(folder, count).files]
-    return [tinted(content, seed) for seed, content in enumerate(drawn)]
-
-
-def tinted(content: bytes, seed: int) -> bytes:
-    """The picture with a seeded tint, so that no two are the same."""
-    picture = Image.open(io.BytesIO(content)).convert("RGB")
-    rng = random.Random(seed)
-    veil = Image.new("RGB", picture.size, tuple(rng.randrange(256) for _ in range(3)))
-    out = io.BytesIO()
-    Image.blend(picture, veil, 0.2).save(out, "JPEG", quality=90)
-    return out.getvalue()
+    return [path.read_bytes() for path in demo_photos.drawn(folder, count).files]
 
 
 def breed_of(path: Path) -> str:

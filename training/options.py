@@ -11,6 +11,7 @@ from serving.settings import FloatPrecision
 from training.debugger import RULES
 from training.errors import JobError
 from training.network.backbones import REGISTRY
+from training.profiler import Lever
 
 # Widths of the hidden layers between the features and the classes.
 HEADS: dict[str, tuple[int, ...]] = {"linear": (), "three-layer": (2048, 516)}
@@ -52,6 +53,21 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """Under the names of the command line."""
         return {name.replace("_", "-"): value for name, value in asdict(self).items()}
+
+
+def hints(options: Options) -> dict[Lever, str | None]:
+    """The hyperparameters behind the profiler's recommendations; None where this job has none."""
+    return {
+        "reused features": "--features-only true, then its output as channel features",
+        "frozen backbone": None if options.frozen else "--unfreeze head",
+        "network": None if options.frozen else "--backbone, --precision bf16",
+        "batch size": f"--batch-size, now {options.batch_size}",
+        "views": f"--views, now {options.views}" if options.views > 1 else None,
+        "epochs": "--epochs, --patience",
+        "loader workers": None,
+        "debugger hook": "--debug false",
+        "profiler": "--profile false",
+    }
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ from training.fit.loop import Job, fit, precision
 from training.metric_lines import final_lines
 from training.network.backbones import Pretrained, load_pretrained
 from training.network.heads import anchors, build_network, dog_score, start_from_imagenet
-from training.options import HEADS, Folders, Options, job_name, parse
+from training.options import HEADS, Folders, Options, hints, job_name, parse
 from training.package.export import Trained, export
 from training.package.wheels import travelling_wheels
 from training.profiler import JobFacts, Profiler
@@ -76,10 +76,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Exception: {error}", file=sys.stderr, flush=True)
         return 1
     finally:
-        name = job_name() or options.model_name
-        profiler.close(folders.output, JobFacts(name, options.to_json(), failure))
+        profiler.close(folders.output, job_facts(options, failure))
         workers.leave()
     return 0
+
+
+def job_facts(options: Options, failure: str | None) -> JobFacts:
+    """What the profiler's report shows of the job, and needs for its recommendations."""
+    return JobFacts(
+        name=job_name() or options.model_name,
+        flags=options.to_json(),
+        failure=failure,
+        views=options.views if options.frozen else 1,
+        hints=hints(options),
+    )
 
 
 def run_job(job: Job) -> None:

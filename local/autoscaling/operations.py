@@ -10,27 +10,16 @@ from local.arns import request_region
 from local.errors import AwsError
 from local.settings import ACCOUNT_ID
 from local.store import Record, Store
-from local.wire import Operation
 
 _TARGET_KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 _POLICY_KEY = ("PolicyName", *_TARGET_KEY)
 
 
-class Operations:
+class AutoScalingOperations:
     """Each public method is one operation: validated parameters in, its answer's members out."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def table(self) -> dict[str, Operation]:
-        return {
-            "RegisterScalableTarget": self.register_scalable_target,
-            "DescribeScalableTargets": self.describe_scalable_targets,
-            "DeregisterScalableTarget": self.deregister_scalable_target,
-            "PutScalingPolicy": self.put_scaling_policy,
-            "DescribeScalingPolicies": self.describe_scaling_policies,
-            "DeleteScalingPolicy": self.delete_scaling_policy,
-        }
 
     def register_scalable_target(self, params: dict[str, Any]) -> dict[str, Any]:
         key = _key(params, _TARGET_KEY)

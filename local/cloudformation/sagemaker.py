@@ -6,7 +6,7 @@ from typing import Any
 
 from local.cloudformation.names import only, physical_name, refuse_custom_named
 from local.errors import AwsError
-from local.sagemaker.endpoints import Endpoints
+from local.sagemaker.service import SageMaker
 from local.wire import JsonApi, coerced
 
 Properties = dict[str, Any]
@@ -48,15 +48,15 @@ class EndpointResource:
     replacement.
     """
 
-    def __init__(self, api: JsonApi, endpoints: Endpoints) -> None:
-        self._api = api
-        self._endpoints = endpoints
+    def __init__(self, sagemaker: SageMaker) -> None:
+        self._api = sagemaker.api
+        self._sagemaker = sagemaker
 
     def create(self, logical_id: str, properties: Properties, stack: str) -> Provisioned:
         name = properties.get("EndpointName") or physical_name(stack, logical_id)
         params = only(properties, "EndpointConfigName", "Tags") | {"EndpointName": name}
         endpoint_arn = _call(self._api, "CreateEndpoint", params)["EndpointArn"]
-        record = self._endpoints.wait_settled(endpoint_arn, _SETTLE_TIMEOUT_S)
+        record = self._sagemaker.wait_settled(endpoint_arn, _SETTLE_TIMEOUT_S)
         if record is None or record["EndpointStatus"] != "InService":
             reason = record["FailureReason"] if record else "it was deleted"
             # CloudFormation knows no physical id of what never came up, so nobody else would delete
@@ -76,23 +76,23 @@ class EndpointResource:
         if old.get("EndpointConfigName") != new.get("EndpointConfigName"):
             params = {"EndpointName": name, "EndpointConfigName": new["EndpointConfigName"]}
             _call(self._api, "UpdateEndpoint", params)
-            record = self._endpoints.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
+            record = self._sagemaker.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
             if record is None or record["EndpointConfigName"] != new["EndpointConfigName"]:
                 reason = record["FailureReason"] if record else "it was deleted"
                 raise ValueError(f"Endpoint {name} failed: {reason}")
         return physical_id, {"EndpointName": name, "EndpointArn": physical_id}
 
     def delete(self, physical_id: str, properties: Properties) -> None:
-        self._endpoints.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
+        self._sagemaker.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
         _delete(self._api, "Endpoint", physical_id)
-        self._endpoints.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
+        self._sagemaker.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
 
 
-def handlers(api: JsonApi, endpoints: Endpoints) -> dict[str, dict[str, Any]]:
+def handlers(sagemaker: SageMaker) -> dict[str, dict[str, Any]]:
     return {
-        "AWS::SageMaker::Model": _handler(Named(api, "Model")),
-        "AWS::SageMaker::EndpointConfig": _handler(Named(api, "EndpointConfig")),
-        "AWS::SageMaker::Endpoint": _handler(EndpointResource(api, endpoints)),
+        "AWS::SageMaker::Model": _handler(Named(sagemaker.api, "Model")),
+        "AWS::SageMaker::EndpointConfig": _handler(Named(sagemaker.api, "EndpointConfig")),
+        "AWS::SageMaker::Endpoint": _handler(EndpointResource(sagemaker)),
     }
 
 

@@ -16,9 +16,9 @@ from typing import Any
 from local.arns import region_of, sagemaker_arn
 from local.errors import AwsError
 from local.sagemaker import fleet as fleets
+from local.sagemaker.container import ProcessFailedError
 from local.sagemaker.fleet import Fleet, Plan
-from local.sagemaker.package import PackageError
-from local.sagemaker.process import ProcessFailedError
+from local.sagemaker.package import ModelDataError
 from local.settings import Settings
 from local.store import Record, Store
 
@@ -28,7 +28,7 @@ IN_PROGRESS = {"Creating", "Updating", "Deleting"}
 _REASON_CHARS = 1024
 _OUR_ERROR = "The local cloud failed, its log says how: {!r}"
 # What an endpoint can fail of by itself; its words are the reason. Anything else is our own fault.
-_START_ERRORS = (PackageError, ProcessFailedError, AwsError, OSError)
+_START_ERRORS = (ModelDataError, ProcessFailedError, AwsError, OSError)
 
 
 class Endpoints:

@@ -4,22 +4,18 @@ process, a variant.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.children import command_line, recorded_pid
 from local.errors import AwsError
 from local.sagemaker import package
+from local.sagemaker.container import ContainerFiles, ProcessFailedError
 from local.sagemaker.log_shipper import LogShipper
-from local.sagemaker.process import DEFAULT_START_TIMEOUT_S, Layout, ProcessFailedError
-from local.sagemaker.variant import Variant
+from local.sagemaker.variant import DEFAULT_START_TIMEOUT_S, Variant
 from local.settings import Settings
 from local.store import Record
 
@@ -67,7 +63,7 @@ class Fleet:
                 raise ProcessFailedError(
                     f"The primary container for production variant {variant.name} did not pass the "
                     "ping health check: "
-                    f"{error} (log: {variant.layout.log_file})"
+                    f"{error} (log: {variant.files.log_file})"
                 ) from error
             except BaseException:
                 self.stop()
@@ -88,18 +84,19 @@ def prepare(settings: Settings, plan: Plan, home: Path, gave_up: Callable[[str],
     """Fetch and unpack what the plan names, unless `home` has it already.
 
     `gave_up` is called with the last words of a process that cannot be kept alive.
-    Raises PackageError, AwsError.
+    Raises ModelDataError, AwsError.
     """
     variants, shippers = [], []
     for description in plan.config["ProductionVariants"]:
-        layout = Layout(home / description["VariantName"], description["VariantName"])
+        name = description["VariantName"]
+        files = ContainerFiles(home / name)
         model = plan.models[description["ModelName"]]
-        _end_leftover(layout)
-        _install(settings, model, layout)
-        variants.append(_variant(settings, description, model, layout, gave_up))
+        files.end_leftover()
+        _install(settings, model, files)
+        variants.append(_variant(settings, description, model, files, gave_up))
         group = f"/aws/sagemaker/Endpoints/{plan.endpoint_name}"
-        stream = f"{layout.variant}/i-local"
-        shippers.append(LogShipper(settings.url, plan.region, group, stream, layout.log_file))
+        stream = f"{name}/i-local"
+        shippers.append(LogShipper(settings.url, plan.region, group, stream, files.log_file))
     return Fleet(variants, shippers)
 
 
@@ -107,16 +104,16 @@ def _variant(
     settings: Settings,
     description: dict[str, Any],
     model: Record,
-    layout: Layout,
+    files: ContainerFiles,
     gave_up: Callable[[str], None],
 ) -> Variant:
     start_timeout_s = description.get(
         "ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_START_TIMEOUT_S
     )
     return Variant(
-        name=layout.variant,
+        name=description["VariantName"],
         weight=float(description.get("InitialVariantWeight", 1.0)),
-        layout=layout,
+        files=files,
         python=settings.serving_python,
         variables=dict(package.primary_container(model).get("Environment") or {}),
         start_timeout_s=float(start_timeout_s),
@@ -124,33 +121,20 @@ def _variant(
     )
 
 
-def _install(settings: Settings, model: dict[str, Any], layout: Layout) -> None:
-    if layout.model_dir.exists():
+def _install(settings: Settings, model: dict[str, Any], files: ContainerFiles) -> None:
+    if files.model.exists():
         return
-    layout.model_dir.parent.mkdir(parents=True, exist_ok=True)
+    files.model.parent.mkdir(parents=True, exist_ok=True)
     url = package.model_data_url(model)
     if url is None:
-        layout.model_dir.mkdir()
+        files.model.mkdir()
         return
-    archive = layout.home / "model.tar.gz"
+    archive = files.home / "model.tar.gz"
     try:
         package.fetch(settings.url, url, archive)
-        package.unpack(archive, layout.model_dir)
+        package.unpack(archive, files.model)
     finally:
         archive.unlink(missing_ok=True)
-
-
-def _end_leftover(layout: Layout) -> None:
-    """End the process of an earlier cloud that was killed before it could stop its children.
-
-    Its number may be another program's by now, so it must still name this folder on its command
-    line.
-    """
-    recorded = recorded_pid(layout.pid_file)
-    layout.pid_file.unlink(missing_ok=True)
-    if recorded is not None and str(layout.model_dir) in command_line(recorded):
-        with suppress(ProcessLookupError):
-            os.kill(recorded, signal.SIGKILL)
 
 
 def remove(home: Path) -> None:

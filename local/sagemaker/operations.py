@@ -10,36 +10,18 @@ from local.errors import AwsError
 from local.sagemaker import package
 from local.sagemaker.endpoints import IN_PROGRESS, Endpoints
 from local.sagemaker.listing import page
-from local.sagemaker.package import PackageError
+from local.sagemaker.package import ModelDataError
 from local.settings import Settings
 from local.store import Record, Store
-from local.wire import Operation
 
 
-class Operations:
+class HostingOperations:
     """Each public method is one operation: validated parameters in, its answer's members out."""
 
     def __init__(self, settings: Settings, store: Store, endpoints: Endpoints) -> None:
         self._settings = settings
         self._store = store
         self._endpoints = endpoints
-
-    def table(self) -> dict[str, Operation]:
-        return {
-            "CreateModel": self.create_model,
-            "DescribeModel": self.describe_model,
-            "ListModels": self.list_models,
-            "DeleteModel": self.delete_model,
-            "CreateEndpointConfig": self.create_endpoint_config,
-            "DescribeEndpointConfig": self.describe_endpoint_config,
-            "ListEndpointConfigs": self.list_endpoint_configs,
-            "DeleteEndpointConfig": self.delete_endpoint_config,
-            "CreateEndpoint": self.create_endpoint,
-            "UpdateEndpoint": self.update_endpoint,
-            "DescribeEndpoint": self.describe_endpoint,
-            "ListEndpoints": self.list_endpoints,
-            "DeleteEndpoint": self.delete_endpoint,
-        }
 
     # Models
 
@@ -48,7 +30,7 @@ class Operations:
         if url is not None:
             try:
                 package.check_exists(self._settings.url, url)
-            except PackageError as error:
+            except ModelDataError as error:
                 raise AwsError("ValidationException", str(error)) from error
         model_arn = self._add(
             self._store["models"], "model", params["ModelName"], {**params, "ModelArn": None}

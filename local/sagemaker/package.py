@@ -26,7 +26,7 @@ _BLOCK_BYTES = 1024 * 1024
 _DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError)
 
 
-class PackageError(Exception):
+class ModelDataError(Exception):
     """The archive cannot be used. The message becomes an endpoint's or a job's FailureReason."""
 
 
@@ -60,36 +60,36 @@ def primary_container(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_s3_url(url: str) -> tuple[str, str]:
-    """(bucket, key) of s3://bucket/key. Raises PackageError."""
+    """(bucket, key) of s3://bucket/key. Raises ModelDataError."""
     bucket, key = split_prefix(url)
     if not url.startswith("s3://") or not bucket or not key:
-        raise PackageError(f"{url} is not the URL of an object (s3://bucket/key).")
+        raise ModelDataError(f"{url} is not the URL of an object (s3://bucket/key).")
     return bucket, key
 
 
 def check_exists(cloud_url: str, url: str) -> None:
-    """Raise PackageError where there is no such object."""
+    """Raise ModelDataError where there is no such object."""
     bucket, key = split_s3_url(url)
     try:
         aws_client("s3", cloud_url).head_object(Bucket=bucket, Key=key)
     except (BotoCoreError, ClientError) as error:
-        raise PackageError(f"Could not find model data at {url}.") from error
+        raise ModelDataError(f"Could not find model data at {url}.") from error
 
 
 def fetch(cloud_url: str, url: str, archive: Path) -> None:
-    """Download the archive. Raises PackageError."""
+    """Download the archive. Raises ModelDataError."""
     bucket, key = split_s3_url(url)
     try:
         aws_client("s3", cloud_url).download_file(bucket, key, str(archive))
     except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
-        raise PackageError(f"Failed to download {url}: {error}") from error
+        raise ModelDataError(f"Failed to download {url}: {error}") from error
 
 
 def unpack(archive: Path, target: Path) -> None:
     """Unpack a .tar.gz into `target`, which appears whole or not at all.
 
     Links and names that lead out of the folder, devices, archives larger than a model can be
-    (tarfile's "data" filter, PEP 706) and damaged ones are refused. Raises PackageError.
+    (tarfile's "data" filter, PEP 706) and damaged ones are refused. Raises ModelDataError.
     """
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -101,7 +101,9 @@ def unpack(archive: Path, target: Path) -> None:
             _read_to_the_end(stream)
         partial.rename(target)
     except _DAMAGED as error:
-        raise PackageError(f"The archive cannot be unpacked (is it a .tar.gz?): {error}") from error
+        raise ModelDataError(
+            f"The archive cannot be unpacked (is it a .tar.gz?): {error}"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -111,7 +113,7 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> None:
     for number, member in enumerate(tar, start=1):
         total_bytes += member.size
         if number > MAX_FILES or total_bytes > MAX_UNPACKED_BYTES:
-            raise PackageError(
+            raise ModelDataError(
                 f"The archive holds more than {MAX_FILES} files or {MAX_UNPACKED_BYTES} bytes."
             )
         tar.extract(member, folder, filter="data")

@@ -98,10 +98,6 @@ class Runtime:
         return self._endpoints.fleet(record["EndpointArn"])
 
 
-def too_large(limit: int) -> AwsError:
-    return AwsError("ValidationError", f"Body must be at most {limit} bytes long.", status=413)
-
-
 def _ask(variant: Variant, headers: dict[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
     """Raises NotReadyError where the variant takes no request, AwsError for any other failure."""
     passed_on = {name: headers[name] for name in _HEADERS_IN if name in headers}
@@ -142,7 +138,7 @@ def _model_error(variant: Variant, status: int, words: str) -> AwsError:
     return AwsError(
         "ModelError",
         f'Received {side} error ({status}) from primary with message "{words}". '
-        f"See {variant.layout.log_file}",
+        f"See {variant.files.log_file}",
         status=424,
         extra={"OriginalStatusCode": status, "OriginalMessage": words, "LogStreamArn": ""},
     )

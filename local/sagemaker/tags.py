@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from local.store import Store
-from local.wire import Operation
 
 TABLE = "tags"
 
@@ -17,12 +16,9 @@ def put(store: Store, resource_arn: str, tags: list[dict[str, str]]) -> None:
         kept |= {tag["Key"]: tag["Value"] for tag in tags}
 
 
-class Operations:
+class TagOperations:
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def table(self) -> dict[str, Operation]:
-        return {"AddTags": self.add_tags, "ListTags": self.list_tags}
 
     def add_tags(self, params: dict[str, Any]) -> dict[str, Any]:
         put(self._store, params["ResourceArn"], params["Tags"])

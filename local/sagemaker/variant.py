@@ -7,6 +7,7 @@ Whatever the variant's instance count says, a laptop runs one process.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import urllib3
 
-from local.sagemaker.process import Layout, ProcessFailedError, ServingProcess
-from local.settings import HOST
+from local.children import listening_port
+from local.sagemaker.container import ContainerFiles, ContainerProcess, ProcessFailedError
+from local.settings import HOST, container_environment
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +28,58 @@ _STEADY_S = 60.0  # a process that lived this long starts the count again
 _DRAIN_S = 60.0
 _INVOKE_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 5.0
+# SageMaker's own default is minutes because it also starts an instance; a process here needs a
+# second or two.
+DEFAULT_START_TIMEOUT_S = 180.0
+_STOP_GRACE_S = 10.0
+_PING_TIMEOUT_S = 2.0
 
 
 class NotReadyError(Exception):
     """The process is down or not ready yet."""
+
+
+class ServingProcess(ContainerProcess):
+    """`python -m serving` on the container's model."""
+
+    def __init__(self, python: Path, files: ContainerFiles, variables: dict[str, str]) -> None:
+        self._port: int | None = None
+        environment = container_environment(os.environ) | variables
+        environment["PYTHONPATH"] = str(files.model / "code")
+        command = [str(python), "-m", "serving", "--model-dir", str(files.model), "--port", "0"]
+        super().__init__(command, files, environment)
+
+    @property
+    def port(self) -> int | None:
+        """Where it listens, which it chooses itself; None until it does."""
+        if self._port is None and self.alive:
+            self._port = listening_port(self.pid)
+        return self._port
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Poll /ping until it answers 200. Raises ProcessFailedError."""
+        deadline = time.monotonic() + timeout_s
+        with urllib3.PoolManager(retries=False, timeout=_PING_TIMEOUT_S) as http:
+            while time.monotonic() < deadline:
+                if not self.alive:
+                    raise ProcessFailedError(self.last_words())
+                if self.port is not None and self._ping(http):
+                    return
+                time.sleep(0.05)
+        raise ProcessFailedError(
+            f"no answer to /ping within {timeout_s:.0f} s. {self.last_words()}".strip()
+        )
+
+    def _ping(self, http: urllib3.PoolManager) -> bool:
+        try:
+            return http.request("GET", f"http://{HOST}:{self.port}/ping").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False  # busy loading, or ended
+
+    def stop(self) -> None:
+        """SIGTERM, which lets it finish what is in flight; SIGKILL after a grace period."""
+        self.end(_STOP_GRACE_S)
+        self.clear()
 
 
 class Variant:
@@ -39,7 +89,7 @@ class Variant:
         self,
         name: str,
         weight: float,
-        layout: Layout,
+        files: ContainerFiles,
         python: Path,
         variables: dict[str, str],
         start_timeout_s: float,
@@ -47,7 +97,7 @@ class Variant:
     ) -> None:
         self.name = name
         self.weight = weight
-        self.layout = layout
+        self.files = files
         self._python = python
         self._variables = variables
         self._start_timeout_s = start_timeout_s
@@ -108,7 +158,7 @@ class Variant:
                 self._changed.notify_all()
 
     def _spawn(self) -> ServingProcess:
-        process = ServingProcess(self._python, self.layout, self._variables)
+        process = ServingProcess(self._python, self.files, self._variables)
         with self._changed:
             self._process = process
         try:

@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from local.arns import request_region
 from local.errors import AwsError
-from local.wire import Operation
 
 _MOST_RESULTS = 1000
 _TOKEN_DIGITS = 9
@@ -43,9 +42,6 @@ class DeadLetters:
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
-
-    def table(self) -> dict[str, Operation]:
-        return {"ListDeadLetterSourceQueues": self.list_dead_letter_source_queues}
 
     def list_dead_letter_source_queues(self, params: dict[str, Any]) -> dict[str, Any]:
         sqs = self._client(request_region.get())

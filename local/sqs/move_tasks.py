@@ -26,7 +26,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.arns import region_of
 from local.errors import AwsError
 from local.sqs.dead_letters import source_queues
-from local.wire import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +82,7 @@ class MoveTasks:
         self._lock = threading.Lock()
         self._tasks: list[Task] = []
 
-    def table(self) -> dict[str, Operation]:
-        return {
-            "StartMessageMoveTask": self.start_task,
-            "ListMessageMoveTasks": self.list_tasks,
-            "CancelMessageMoveTask": self.cancel_task,
-        }
-
-    def start_task(self, params: dict[str, Any]) -> dict[str, Any]:
+    def start_message_move_task(self, params: dict[str, Any]) -> dict[str, Any]:
         source, destination = params["SourceArn"], params.get("DestinationArn")
         per_second = params.get("MaxNumberOfMessagesPerSecond")
         if per_second is not None and not 1 <= per_second <= _MOST_PER_SECOND:
@@ -118,7 +110,7 @@ class MoveTasks:
         threading.Thread(target=self._run, args=(task, sqs, url), daemon=True, name=name).start()
         return {"TaskHandle": task.handle}
 
-    def list_tasks(self, params: dict[str, Any]) -> dict[str, Any]:
+    def list_message_move_tasks(self, params: dict[str, Any]) -> dict[str, Any]:
         """The newest first; one, unless more are asked for."""
         most = params.get("MaxResults", 1)
         if not 1 <= most <= _MOST_RESULTS:
@@ -130,7 +122,7 @@ class MoveTasks:
         newest = self._of(params["SourceArn"])[::-1]
         return {"Results": [task.described() for task in newest[:most]]}
 
-    def cancel_task(self, params: dict[str, Any]) -> dict[str, Any]:
+    def cancel_message_move_task(self, params: dict[str, Any]) -> dict[str, Any]:
         try:
             facts = json.loads(base64.b64decode(params["TaskHandle"], validate=True))
             task_id, source = facts["taskId"], facts["sourceArn"]

@@ -14,10 +14,10 @@ from typing import Any
 from botocore.config import Config
 
 from local.children import listening_port
-from local.demo.stack import PREFIX, read_rows
 from local.launch import Cloud
 from tests.faults import Call, FaultProxy
 from tests.schemas import check
+from tours.stack import PREFIX, read_rows
 
 UPLOADERS = 8
 # Ten tries: 0.75 x (1 + 2 + 4 + 8 + 5 x 10) = 48 s at least, more than the local endpoint needs to

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from local.demo import photos as demo_photos
 from rigs.photos import ROOT, breed_of, dog_photos
+from tours.demo import photos as demo_photos
 
 DEMO_S = 420
 AWKWARD = "two words + plus % ünïcödé 犬.jpg"

@@ -17,11 +17,11 @@ from typing import Any
 
 from botocore.config import Config
 
-from local.demo.stack import LOCAL_PARAMETERS, PREFIX, STACK
 from local.launch import Cloud
 from rigs.photos import ROOT, pictures
 from serving.package import Manifest, write_archive
 from tests.integration.local.waiting import wait_until
+from tours.stack import LOCAL_PARAMETERS, PREFIX, STACK
 
 DEPLOY_S = 300
 CALLERS = 2

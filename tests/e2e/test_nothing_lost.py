@@ -27,13 +27,13 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from local.demo.stack import PREFIX, deploy
-from local.demo.steps import Steps
 from local.launch import Cloud, free_port
 from rigs import photos
 from rigs.load import Target, open_loop
 from tests.e2e.pipeline import ENDPOINT_TIMEOUT_S, QUIET_S, UPLOADERS, Pipeline, Upload, hasten
 from tests.faults import Call, Effect, Fault, FaultProxy, aws_error, kill_caller, s3_error
+from tours.stack import PREFIX, deploy
+from tours.steps import Steps
 
 SEED = 7
 UPLOADS = 500

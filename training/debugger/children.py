@@ -10,32 +10,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.debugger import Earlier
+from training.debugger.interface import Earlier
 from training.debugger.runner import FINISH
 from training.debugger.status import FINAL, Evaluation, read, read_seen
 
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package `training`
-STALL_S = 30.0  # a writer that takes nothing for so long is given up
+STALL_S = 30.0  # a writer that reads nothing for so long is given up
 PIPE_BYTES = 1 << 20
-LOOK_S = 0.02  # between two looks at how far the rules are
+POLL_S = 0.02  # how often the rules' progress is read
 
 
 def start(module: str, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start one of the debugger's modules, fed through a pipe, in the folder that it writes to.
+    """Start one of the debugger's modules in the folder that it writes to, with a pipe as stdin.
 
-    In a session of its own, so that Ctrl-C reaches the training process alone; it ends when its
-    stdin does, that is with the training process, however that ends. It works in its folder, not by
-    that folder's name: when the training is started again at once, the name is already another's.
+    It has its own session, so that Ctrl-C reaches the training process alone. It exits when its
+    stdin closes, that is when the training process ends, for whatever reason. Its working directory
+    stays the same folder when a restarted training renames it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",  # they do no parallel arithmetic; training has the processors
+        "OMP_NUM_THREADS": "1",  # leave the processors to the training
         "OPENBLAS_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-P", "-m", module, *arguments]  # -P: nothing is imported from there
+    command = [sys.executable, "-P", "-m", module, *arguments]  # -P: import nothing from `folder`
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, env=environment, start_new_session=True, cwd=folder
     )
@@ -55,10 +55,10 @@ class Writer:
             fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def send(self, frames: bytes) -> None:
-        """Hand frames over; waits while the pipe is full.
+        """Send frames; blocks while the pipe is full.
 
         Raises:
-            OSError: the writer died, or took nothing for STALL_S (TimeoutError).
+            OSError: the writer died, or read nothing for STALL_S (TimeoutError).
         """
         left = memoryview(frames)
         while left:
@@ -66,7 +66,7 @@ class Writer:
                 left = left[os.write(self.pipe, left) :]
             except BlockingIOError:
                 if not select.select([], [self.pipe], [], STALL_S)[1]:
-                    raise TimeoutError(f"the writer took nothing for {STALL_S:.0f} s") from None
+                    raise TimeoutError(f"the writer read nothing for {STALL_S:.0f} s") from None
 
     def close(self, timeout_s: float) -> None:
         """Wait until everything is on disk, at most `timeout_s`."""
@@ -90,8 +90,9 @@ class RulesProcess:
         self.process = start("training.debugger.runner", statuses, trial, arguments, before)
 
     def catch_up(self, step: int, rules: Sequence[str], timeout_s: float) -> bool:
-        """Wait until the process has shown `step` to every rule, or has nothing more to say about
-        `rules`; False if it takes longer than `timeout_s`.
+        """Wait until every rule has seen `step`, or each of `rules` has its final status.
+
+        Returns False after `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -99,11 +100,11 @@ class RulesProcess:
                 return True
             if all(self.state(rule) in FINAL for rule in rules):
                 return True
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         return False
 
     def issues(self) -> dict[str, str]:
-        """What was found so far, by rule."""
+        """The findings so far, by rule."""
         found = {rule: read(self.statuses, rule) or {} for rule in self.rules}
         return {
             rule: str(state["StatusDetails"])
@@ -116,7 +117,7 @@ class RulesProcess:
         return (read(self.statuses, rule) or {}).get("RuleEvaluationStatus")
 
     def finish(self, timeout_s: float) -> dict[str, str]:
-        """Wait for the verdicts on a trial that is complete, at most `timeout_s`.
+        """Wait for the verdicts on a complete trial, at most `timeout_s`.
 
         Returns:
             rule -> RuleEvaluationStatus, each of them final.
@@ -131,16 +132,16 @@ class RulesProcess:
         return {rule: str(self.state(rule)) for rule in self.rules}
 
 
-def close(process: "subprocess.Popen[bytes]", word: bytes, timeout_s: float) -> None:
-    """Say a last word, close the pipe, and wait; end a process that takes longer."""
+def close(process: "subprocess.Popen[bytes]", message: bytes, timeout_s: float) -> None:
+    """Send a last message, close the pipe, and wait; terminate a process that takes longer."""
     deadline = time.monotonic() + timeout_s
     assert process.stdin is not None  # noqa: S101  # `start` opens it
     try:
-        if word:
-            process.stdin.write(word)
+        if message:
+            process.stdin.write(message)
         process.stdin.close()
     except BrokenPipeError:
-        pass  # it has ended already; what it left tells why
+        pass  # it has exited already; its status files show why
     try:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:

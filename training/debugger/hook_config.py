@@ -2,11 +2,11 @@
 
 SageMaker writes /opt/ml/input/config/debughookconfig.json: DebugHookConfig and "LocalPath". Cases:
 
-- No file, or one with nothing but save intervals: the recorder of this package, whose summaries are
-  what our rules read, at those intervals (1 unless the file says otherwise).
-- A file that asks for collections, regular expressions, reductions or save_all: smdebug's own hook,
-  exactly as asked, because whoever asks (AWS's managed rules, a notebook) reads whole tensors. It
-  costs what it costs.
+- No file, or one with nothing but save intervals: this package's recorder, which saves the
+  summaries that our rules read, at those intervals (1 by default).
+- A file with collections, regular expressions, reductions or save_all: smdebug's own hook, exactly
+  as requested, because the reader (AWS's managed rules, a notebook) needs whole tensors. It is
+  slow.
 """
 
 import json
@@ -35,12 +35,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class HookConfig:
-    """`whole_tensors` is the request's content if smdebug's own hook is asked for, else None."""
+    """`whole_tensors` is the request's content if it needs smdebug's own hook, else None."""
 
     intervals: Mapping[str, Interval]
     whole_tensors: dict[str, Any] | None = None
 
-    def trapped(self) -> list[str]:
+    def overridden(self) -> list[str]:
         """Collections whose own save_interval overrides a smaller one of the hook, described.
 
         In smdebug a collection's interval beats the hook's. `rule_configs.vanishing_gradient()` and

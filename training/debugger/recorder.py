@@ -1,19 +1,19 @@
 """The hook: measure what the rules need at every step, at a few per cent of the step's time.
 
 Saving whole tensors costs a small head many times its step (gradients alone: a copy of the
-parameters a step, through protobuf in Python). The rules need a number a tensor, so this takes
-numbers. Per step of the model, in smdebug's names:
+parameters a step, through protobuf in Python). The rules need one number per tensor, so this
+records numbers. Per step of the model, under smdebug's names:
 
 - `<Loss>_output_0`: the loss (its mean, if it is not a scalar);
 - gradients: mean of the absolute values (`abs_mean` of `gradient/<Model>_<parameter>`), read when
-  an optimizer is about to use them, so after accumulation and clipping; of more than
-  GRADIENT_VALUES values, so many are taken, in evenly spaced slices;
+  an optimizer is about to use them, so after accumulation and clipping; of at most
+  GRADIENT_VALUES values of a tensor, in evenly spaced slices;
 - weights: L2 norm (`l2` of `<Model>_<parameter>`) before that update, every WEIGHTS_EVERY steps,
-  because no rule needs it sooner;
+  because no rule needs it more often;
 - ReLUs, in train mode: for each unit the share of its outputs that are not zero (`active` of
   `<Model>_<module>_relu_output_<call>`), as float32[units].
 
-Only in the first FIRST_STEPS train steps, because only PoorWeightInitialization asks:
+Only in the first FIRST_STEPS train steps, for PoorWeightInitialization:
 
 - variance of each ReLU's input (`variance` of `..._relu_input_<call>`);
 - distance from the 5th to the 95th percentile of each weight matrix' gradient (`spread` of
@@ -25,8 +25,8 @@ the weights after the update and in the loss of the next step. Activations are b
 the same reason: the first images of a batch up to ACTIVATION_VALUES values a ReLU and step
 (ResNet50's ReLU inputs at batch 32 are 1.23 GB a step).
 
-Tensors stay where they are until some FLUSH_STEPS steps or FLUSH_S seconds have gathered; one copy
-then takes all of them to the writer's pipe.
+Tensors stay on their device for FLUSH_STEPS steps or FLUSH_S seconds; one copy then brings all of
+them to the writer's pipe.
 """
 
 import sys
@@ -54,7 +54,7 @@ RELUS = (nn.ReLU, nn.ReLU6)
 
 @dataclass
 class Step:
-    """What was measured in one step: names and tensors, side by side."""
+    """The measurements of one step: names and tensors, side by side."""
 
     mode: str
     number: int
@@ -65,7 +65,7 @@ class Step:
     calls: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, value: torch.Tensor) -> None:
-        """Note one tensor."""
+        """Add one tensor."""
         self.names.append(name)
         self.values.append(value)
 
@@ -81,7 +81,7 @@ class Recorder:
         send: Callable[[bytes], None],
         done: Mapping[str, int] | None = None,
     ) -> None:
-        """`done` are the steps of each mode that earlier attempts at this run have done."""
+        """`done` counts the steps of each mode before the checkpoint that the run resumes from."""
         self.intervals, self.send = intervals, send
         self.prefix = type(model).__name__
         self.loss_name = f"{type(loss).__name__}_output_0"
@@ -99,7 +99,7 @@ class Recorder:
         self.current_mode = "train"
         self.mode_steps = {mode: (done or {}).get(mode, 0) - 1 for mode in intervals}
         self.number = sum((done or {}).values()) - 1
-        self.sent: int | None = None  # the last step that was handed over
+        self.sent: int | None = None  # the last step that was sent
         self.step: Step | None = None
         self.finished: list[Step] = []
         self.flushed_s = time.monotonic()
@@ -119,7 +119,7 @@ class Recorder:
         ]
 
     def collections(self) -> dict[str, dict[str, list[str]]]:
-        """smdebug's collections for what this records."""
+        """smdebug's collections of the recorded tensors."""
         biases = [name for name in self.parameters if name.endswith("bias")]
         return {
             "losses": {"tensor_names": [self.loss_name]},
@@ -131,7 +131,7 @@ class Recorder:
         }
 
     def mode(self, name: str) -> None:
-        """What the following forward passes are."""
+        """Set the mode of the following forward passes."""
         self.current_mode = name
 
     def sync(self) -> int | None:
@@ -142,7 +142,7 @@ class Recorder:
         return None if self.closed else self.sent
 
     def close(self) -> None:
-        """Take the hooks off and send what is left."""
+        """Remove the hooks and send the remaining steps."""
         if not self.closed:
             self._end()
             self.flush()
@@ -219,17 +219,17 @@ class Recorder:
         step = self.step
         if step is not None and step.mode == "train" and inputs[0].requires_grad:
             name = self._relu_name(step, module, "input")
-            value = some(inputs[0].detach()).float().var(correction=0)
+            value = first_items(inputs[0].detach()).float().var(correction=0)
             step.add(reduction("variance", name), value)
 
     @torch.no_grad()
     def _relu_output(self, module: nn.Module, inputs: object, output: torch.Tensor) -> None:
         step = self.step
-        # What no gradient reaches is frozen: it cannot die in this job.
+        # Without a gradient the unit is frozen: it cannot die in this job.
         if step is None or step.mode != "train" or not output.requires_grad:
             return
         name = self._relu_name(step, module, "output")
-        value = active(some(output.detach()))
+        value = active(first_items(output.detach()))
         if self.units.setdefault(name, value.numel()) == value.numel():
             step.add(reduction("active", name), value)
 
@@ -261,8 +261,8 @@ class Recorder:
         except OSError as error:
             self._unhook()
             print(
-                f"[debugger] the writer is gone ({error}): nothing more is recorded, training goes "
-                "on; see its own message above",
+                f"[debugger] the writer has failed ({error}): nothing more is recorded, training "
+                "continues; see its own message above",
                 file=sys.stderr,
                 flush=True,
             )
@@ -285,7 +285,7 @@ def joined(values: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat([value.reshape(-1).float() for value in values])
 
 
-def some(value: torch.Tensor) -> torch.Tensor:
+def first_items(value: torch.Tensor) -> torch.Tensor:
     """The first items of a batch, as many as ACTIVATION_VALUES allows, at least one."""
     if value.ndim == 0 or value.numel() <= ACTIVATION_VALUES:
         return value

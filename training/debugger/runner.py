@@ -3,12 +3,12 @@
     python -m training.debugger.runner TENSORS '{"Overfit": {"patience": 2}, ...}' \\
         '{"rounds": [], "issues": {}}'
 
-The last argument is what earlier attempts at this run have done: training.debugger.Earlier.
+The last argument is training.debugger.Earlier without its steps.
 
-Follows the trial in TENSORS, keeps `<rule>.json` up to date in the folder that it is started in and
-prints a line to the job's output when a status changes. Ends when the trial has ended and every
-rule has seen all of it. The training process holds the other end of stdin: when that closes,
-whatever the reason, no more steps can come, and this process finishes with what is there.
+Follows the trial in TENSORS, keeps `<rule>.json` up to date in its working directory and logs every
+change of a status. Ends when the trial has ended and every rule has seen all of it. The training
+process holds the other end of stdin: when that closes, for whatever reason, there will be no more
+steps, and this process finishes with those that there are.
 
 Exit codes: 0 done, 1 smdebug could not be imported, 2 used wrongly.
 """
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from training.debugger.smdebug_bridge import FollowedTrial
 
 POLL_S = 0.25
-FINISH = b"finish"  # the training process' word that every step has been written
-WORD_S = 5.0  # the trial's end is on disk a moment before the training process says so
+FINISH = b"finish"  # the training process' message that every step has been written
+FINISH_S = 5.0  # how long that message may arrive after the trial's end is on disk
 NICENESS = 5  # training goes first where both want the processor
 
 
 class RuleRun:
-    """One rule and where it stands."""
+    """One rule and its status."""
 
     def __init__(self, name: str, parameters: Mapping[str, Any], statuses: Path) -> None:
         self.name, self.parameters, self.statuses = name, parameters, statuses
@@ -51,8 +51,9 @@ class RuleRun:
     def create(
         self, rule_class: type["StepRule"], trial: "FollowedTrial", earlier: Mapping[str, Any]
     ) -> None:
-        """Build the rule and tell it of earlier attempts; one that cannot be built is an Error, and
-        no other's business.
+        """Build the rule and replay what happened before the checkpoint.
+
+        A rule that cannot be built gets the status Error; the others are not affected.
         """
         try:
             self.rule = rule_class(trial, **self.parameters)
@@ -63,11 +64,11 @@ class RuleRun:
                 if self.rule.earlier_round(step, train_loss, validation_loss):
                     self.set("IssuesFound", f"step {step}: {self.rule.details}", step)
                     return
-        except Exception as error:  # noqa: BLE001  # a rule's mistake must not stop the others
+        except Exception as error:  # noqa: BLE001  # one rule's bug must not stop the others
             self.fail(error, None)
 
     def invoke(self, step: int) -> None:
-        """Show the rule one step."""
+        """Evaluate the rule at one step."""
         from training.debugger.smdebug_bridge import NOT_RECORDED, RuleEvaluationConditionMet
 
         assert self.rule is not None  # noqa: S101  # create comes first
@@ -82,7 +83,7 @@ class RuleRun:
         self.steps += 1
 
     def end(self, last_step: int | None, complete: bool) -> None:
-        """Come to a verdict."""
+        """Set the final status."""
         if not self.running:
             return
         if not complete:
@@ -99,12 +100,12 @@ class RuleRun:
             self.set("NoIssuesFound", f"{self.steps} steps seen")
 
     def fail(self, error: Exception, step: int | None) -> None:
-        """Note that the rule itself broke."""
+        """Set the status Error: the rule itself failed."""
         where = "" if step is None else f"step {step}: "
         self.set("Error", f"{where}{type(error).__name__}: {error}", step)
 
     def set(self, status: RuleStatus, details: str, step: int | None = None) -> None:
-        """Write the status file and say what changed."""
+        """Write the status file and log a verdict."""
         self.status = status
         parameters = self.rule.parameters if self.rule else self.parameters
         points = tuple(self.rule.datapoints) if self.rule else ()
@@ -118,25 +119,25 @@ class Parent:
     """The training process, as seen through stdin."""
 
     def __init__(self) -> None:
-        self.said = b""
+        self.received = b""
         self.open = True
 
     def wait(self, seconds: float) -> None:
-        """Wait for a word, at most `seconds`; after its end there is nothing to wait for."""
+        """Wait for a message, at most `seconds`; returns at once when stdin has closed."""
         if self.open and select.select([0], [], [], seconds)[0]:
-            word = os.read(0, 1024)
-            self.said += word
-            self.open = bool(word)
+            message = os.read(0, 1024)
+            self.received += message
+            self.open = bool(message)
 
     @property
     def gone(self) -> bool:
-        """Whether no more steps will come."""
+        """Whether there will be no more steps."""
         return not self.open or self.finished
 
     @property
     def finished(self) -> bool:
-        """Whether it ended in an orderly way."""
-        return FINISH in self.said
+        """Whether it ended in order."""
+        return FINISH in self.received
 
 
 def main() -> int:
@@ -148,14 +149,14 @@ def main() -> int:
     tensors, statuses = Path(sys.argv[1]), Path()
     rules: dict[str, dict[str, Any]] = json.loads(sys.argv[2])
     runs = [RuleRun(name, parameters, statuses) for name, parameters in rules.items()]
-    # smdebug looks for torch.distributed and can do without: two seconds of processor time less.
+    # smdebug imports torch if it can, and works without: two seconds of CPU time less.
     sys.modules["torch"] = None  # type: ignore[assignment]
     try:
         from training.debugger.rules import CLASSES
         from training.debugger.smdebug_bridge import FollowedTrial
     except Exception as error:  # noqa: BLE001  # smdebug raises all kinds where it does not fit
         reason = f"smdebug cannot be imported ({type(error).__name__}: {error})"
-        print(f"[debugger] {reason}; training goes on without rules", file=sys.stderr, flush=True)
+        print(f"[debugger] {reason}; training continues without rules", file=sys.stderr, flush=True)
         for run in runs:
             Evaluation(run.name, "Error", reason, run.parameters).write(statuses)
         return 1
@@ -176,7 +177,7 @@ def main() -> int:
 def follow(
     trial: "FollowedTrial", tensors: Path, parent: Parent, runs: list[RuleRun]
 ) -> int | None:
-    """Show every rule every step until the trial ends; returns the last step."""
+    """Evaluate every rule at every step until the trial ends; returns the last step."""
     last = None
     ended = False
     while not ended:
@@ -186,7 +187,7 @@ def follow(
         for step in steps:
             parent.wait(0)
             if parent.gone and not parent.finished:
-                return last  # it died: nobody waits for a verdict
+                return last  # it died: nobody waits for the verdict
             for run in runs:
                 if run.running:
                     run.invoke(step)
@@ -196,7 +197,7 @@ def follow(
             write_seen(runs[0].statuses, steps[-1])
         if not ended:
             parent.wait(POLL_S)
-    parent.wait(WORD_S)
+    parent.wait(FINISH_S)
     return last
 
 

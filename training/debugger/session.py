@@ -11,9 +11,9 @@ import torch
 import torch.distributed
 from torch import nn
 
-from training.debugger import RULES, Earlier, Mode
 from training.debugger.children import RulesProcess, Writer
 from training.debugger.hook_config import HookConfig, read
+from training.debugger.interface import RULES, Earlier, Mode
 from training.debugger.recorder import Recorder
 from training.debugger.status import SEEN, Evaluation
 from training.debugger.trial_files import write_collections
@@ -54,18 +54,18 @@ class NoDebugger:
         return {}
 
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
-        """What the rules came to: nothing, or Error where they could not run."""
+        """The rules' statuses: none, or Error where they could not run."""
         return self.statuses
 
 
 class ActiveDebugger:
-    """A hook that records, and rules that look."""
+    """A hook that records, and a process that evaluates the rules."""
 
     def __init__(
         self, hook: Hook, writer: Writer | None, rules: RulesProcess, stop_on: tuple[str, ...]
     ) -> None:
         self.hook, self.writer, self.rules, self.stop_on = hook, writer, rules, stop_on
-        self.slow = False  # the rules could not keep up: nobody waits for them any more
+        self.slow = False  # the rules could not keep up: training no longer waits for them
         self.statuses: dict[str, str] | None = None
 
     @property
@@ -74,7 +74,7 @@ class ActiveDebugger:
         return self.statuses is None and not self.hook.closed
 
     def mode(self, name: Mode) -> None:
-        """Say what the following forward passes are."""
+        """Set the mode of the following forward passes."""
         self.hook.mode(name)
 
     def should_stop(self) -> str | None:
@@ -85,18 +85,18 @@ class ActiveDebugger:
         if step is not None and not self.slow:
             self.slow = not self.rules.catch_up(step, self.stop_on, CATCH_UP_S)
             if self.slow:
-                say(f"the rules are more than {CATCH_UP_S:.0f} s behind; training waits no more")
+                log(f"the rules are {CATCH_UP_S:.0f} s behind; training no longer waits for them")
         for rule in self.stop_on:
             if self.rules.state(rule) == "IssuesFound":
                 return rule
         return None
 
     def issues(self) -> dict[str, str]:
-        """What the rules have found so far, by rule."""
+        """The rules' findings so far, by rule."""
         return self.rules.issues()
 
     def close(self, report_dir: Path | None = None) -> dict[str, str]:
-        """Take the hook off, wait for the rules, copy their files."""
+        """Remove the hook, wait for the rules, copy their files."""
         if self.statuses is None:
             self.hook.close()
             if self.writer is not None:
@@ -129,13 +129,13 @@ def start(
     set_aside(tensors)
     reason = refusal(model)
     if reason:
-        say(f"{reason}; training goes on without the debugger")
+        log(f"{reason}; training continues without the debugger")
         for name, parameters in rules.items():
             Evaluation(name, "Error", reason, parameters).write(statuses)
         return NoDebugger(dict.fromkeys(rules, "Error"))
     config = read(base_dir / "input" / "config" / "debughookconfig.json")
-    for trap in config.trapped():
-        say(f"the request saves {trap}; a rule sees only those steps")
+    for interval in config.overridden():
+        log(f"the request saves {interval}; a rule sees only those steps")
     process = RulesProcess(tensors, statuses, rules, earlier)
     hook, writer = hooks(config, tensors, model, loss, earlier.steps)
     return ActiveDebugger(hook, writer, process, stop_on)
@@ -157,9 +157,9 @@ def hooks(
     loss: nn.Module,
     done: Mapping[str, int],
 ) -> tuple[Hook, Writer | None]:
-    """The hook that the request asks for, and the writer that it needs."""
+    """The hook that the request describes, and the writer that it needs."""
     if config.whole_tensors is not None:
-        # Only here, because this imports smdebug, which takes a second.
+        # Imported only here, because smdebug takes a second to import.
         from training.debugger.smdebug_bridge import WholeTensorHook
 
         return WholeTensorHook(config.whole_tensors, tensors, model, loss), None
@@ -170,8 +170,9 @@ def hooks(
 
 
 def set_aside(folder: Path) -> None:
-    """Rename a folder that an earlier attempt left: a trial must start in an empty one, and nobody
-    may take its verdicts for this one's.
+    """Rename the folder of an earlier attempt.
+
+    A trial must start in an empty one, and old verdicts must not be read as this run's.
     """
     number = 1
     while folder.with_name(f"{folder.name}-{number}").exists():
@@ -180,6 +181,6 @@ def set_aside(folder: Path) -> None:
         folder.rename(folder.with_name(f"{folder.name}-{number}"))
 
 
-def say(message: str) -> None:
-    """One line on stderr."""
+def log(message: str) -> None:
+    """Print one line on stderr."""
     print(f"[debugger] {message}", file=sys.stderr, flush=True)

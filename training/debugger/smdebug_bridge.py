@@ -1,9 +1,8 @@
 """The only module that imports smdebug (1.0.34, frozen upstream): its rules, its trials, its hook.
 
-smdebug needs requests, pandas, psutil and, for distutils, which Python 3.12 took out, setuptools:
-it declares none of them. And numpy < 2.3.
-Where it does not import, `import training.debugger.smdebug_bridge` raises whatever smdebug raised,
-and only the rules' process and whoever asked for whole tensors come to know.
+smdebug needs requests, pandas, psutil and, for distutils, which Python 3.12 removed, setuptools: it
+declares none of them. It also needs numpy < 2.3. Where it does not import, importing this module
+raises the same error, in the rules' process or where a request needs whole tensors.
 """
 
 import json
@@ -92,8 +91,8 @@ class StepIndexReader(LocalIndexReader):
 class FollowedTrial(LocalTrial):
     """smdebug's local trial, read once from start to end while it is written.
 
-    smdebug refreshes a trial whenever it is asked anything. This one is refreshed by `new_steps`
-    alone, and forgets the steps that every rule has seen, so that a long training fits into memory.
+    smdebug refreshes a trial at every query. This one is refreshed by `new_steps` alone, and drops
+    the steps that every rule has seen, so that a long training fits into memory.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -136,7 +135,7 @@ class FollowedTrial(LocalTrial):
         return names
 
     def forget(self, steps: Iterable[int]) -> None:
-        """Drop what is known of these global steps."""
+        """Drop these global steps."""
         for step in steps:
             mode, mode_step = self._global_to_mode.pop(step)
             self.workers_for_global_step.pop(step, None)
@@ -148,21 +147,22 @@ class FollowedTrial(LocalTrial):
 class WholeTensorHook:
     """smdebug's own hook, configured by the request's DebugHookConfig, with the recorder's methods.
 
-    It fails with torch.compile and torch.jit.script. A bfloat16 tensor, which numpy has not, is
+    It fails with torch.compile and torch.jit.script; numpy has no bfloat16: such a tensor is
     recorded as float32.
     """
 
     def __init__(self, config: dict[str, Any], folder: Path, model: Any, loss: Any) -> None:
-        # They import torch's half of smdebug, which the rules' process does not need.
+        # The rules' process needs neither torch nor this half of smdebug.
         import torch
         from smdebug.pytorch import Hook
 
         class BfloatHook(Hook):
             @staticmethod
             def _make_numpy_array(tensor: Any) -> npt.NDArray[Any]:
-                brain = isinstance(tensor, torch.Tensor) and tensor.dtype == torch.bfloat16
-                made: npt.NDArray[Any] = Hook._make_numpy_array(tensor.float() if brain else tensor)
-                return made
+                if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.bfloat16:
+                    tensor = tensor.float()
+                array: npt.NDArray[Any] = Hook._make_numpy_array(tensor)
+                return array
 
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({**config, "LocalPath": str(folder)}, file)
@@ -174,14 +174,14 @@ class WholeTensorHook:
         self.mode("train")
 
     def mode(self, name: str) -> None:
-        """What the following forward passes are."""
+        """Set the mode of the following forward passes."""
         self.hook.set_mode(ModeKeys[name.upper()])
 
     def sync(self) -> None:
         """Nothing to wait for: smdebug writes a step when the next one begins."""
 
     def close(self) -> None:
-        """Write what is left and say that no more steps will come."""
+        """Write the remaining steps and mark the trial as complete."""
         self.closed = True
         self.hook.close()
         # smdebug leaves this to SageMaker when it runs inside a job; our rules wait for it.

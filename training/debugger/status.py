@@ -1,17 +1,17 @@
-"""Status files: `<folder>/<rule>.json`, one a rule, in the words of DescribeTrainingJob.
+"""Status files: `<folder>/<rule>.json`, one a rule, in the terms of DescribeTrainingJob.
 
     {"RuleConfigurationName", "RuleEvaluationStatus", "StatusDetails", "LastModifiedTime" (seconds
      since the epoch), "RuleParameters" {name: value}, "Step" (global step of the finding, or null),
-     "Datapoints" [what the verdict rests on, the newest last, at most MAX_DATAPOINTS]}
+     "Datapoints" [the evidence of the verdict, the newest last, at most MAX_DATAPOINTS]}
 
-The first four are the fields of RuleEvaluationStatuses but for RuleEvaluationJobArn, which only a
-cloud can give. Written by the rules' process, read by the training process and the local SageMaker.
+The first four are the fields of RuleEvaluationStatuses, without RuleEvaluationJobArn, which exists
+only in AWS. Written by the rules' process, read by the training process and the local SageMaker.
 """
 
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from training.debugger.trial_files import replace
 
 RuleStatus = Literal["InProgress", "NoIssuesFound", "IssuesFound", "Error", "Stopping", "Stopped"]
-SEEN = ".seen"  # the last step that every rule has looked at, beside the status files
+SEEN = ".seen"  # the last step that every rule has seen, beside the status files
 FINAL = ("NoIssuesFound", "IssuesFound", "Error", "Stopped")
 MAX_DATAPOINTS = 50
 
@@ -50,7 +50,7 @@ class Evaluation:
 
 
 def plain(point: Mapping[str, Any]) -> dict[str, Any]:
-    """A data point as JSON knows it: numbers to 6 digits, NaN and infinities by name."""
+    """A data point as JSON: numbers to 6 digits, NaN and infinities by name."""
     return {name: plain_value(value) for name, value in point.items()}
 
 
@@ -71,24 +71,13 @@ def read(folder: Path, rule: str) -> dict[str, Any] | None:
 
 
 def write_seen(folder: Path, step: int) -> None:
-    """Note that every rule has looked at the steps up to this global one."""
+    """Record that every rule has seen the steps up to this global one."""
     replace(folder / SEEN, str(step).encode())
 
 
 def read_seen(folder: Path) -> int:
-    """The last step that every rule has looked at; -1 before any."""
+    """The last step that every rule has seen; -1 before any."""
     try:
         return int((folder / SEEN).read_bytes())
     except FileNotFoundError:
         return -1
-
-
-def table(folder: Path, rules: Iterable[str]) -> str:
-    """The rules' statuses as lines of text, aligned: rule, status, details."""
-    rows = [(rule, read(folder, rule) or {}) for rule in rules]
-    width = max((len(rule) for rule, _ in rows), default=0)
-    return "\n".join(
-        f"{rule:<{width}}  {row.get('RuleEvaluationStatus', 'unknown'):<13}  "
-        f"{row.get('StatusDetails', '')}".rstrip()
-        for rule, row in rows
-    )

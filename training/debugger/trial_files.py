@@ -1,4 +1,4 @@
-"""Write steps in smdebug's trial format, quickly: for its readers, without its writer.
+"""Write steps in smdebug's trial format: for its readers, without its slow writer.
 
 smdebug writes one event file a step, starts a thread for it and builds each record with protobuf
 in pure Python: milliseconds a step, more than a small head's whole step. Here every record of a
@@ -10,7 +10,7 @@ Layout of a trial folder, as smdebug 1.0.34 reads it:
     collections/000000000/worker_0_collections.json   which tensor belongs to which collection
     events/<step>/<step>_worker_0.tfevents            TFRecords of Event{wall_time, step, summary}
     index/<step // 1000>/<step>_worker_0.json         where each tensor of a step lies
-    training_job_end.ts                               exists once no more steps will come
+    training_job_end.ts                               exists once the trial is complete
 
 A tensor named `smdebug/reductions/<op>/<tensor>` is the reduction <op> of <tensor>: smdebug's
 `trial.tensor(<tensor>).reduction_value(step, <op>)` returns it (`abs_<op>` with abs=True).
@@ -48,7 +48,7 @@ class Column:
 
 
 def reduction(operation: str, tensor: str) -> str:
-    """Name under which smdebug looks for `operation` (say abs_mean) of `tensor`."""
+    """smdebug's name of the reduction `operation` (such as abs_mean) of `tensor`."""
     return f"smdebug/reductions/{operation}/{tensor}"
 
 
@@ -158,14 +158,14 @@ class TrialFiles:
     def add(
         self, template: StepTemplate, step: int, mode_step: int, time_s: float, content: bytes
     ) -> None:
-        """Take one step."""
+        """Add one step."""
         raw = template.fill(step, mode_step, time_s, content)
         self.waiting.append((step, mode_step, template, self.size))
         self.records.append(raw)
         self.size += len(raw)
 
     def flush(self) -> None:
-        """Write the steps taken so far."""
+        """Write the steps added so far."""
         if not self.waiting:
             return
         first = f"{self.waiting[0][0]:0{DIGITS}d}"
@@ -180,7 +180,7 @@ class TrialFiles:
         self.size = 0
 
     def end(self) -> None:
-        """Flush, and say that no more steps will come."""
+        """Flush, and mark the trial as complete."""
         self.flush()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / END_OF_JOB).touch()

@@ -1,10 +1,10 @@
-"""The process that writes a trial into the folder that it is started in, fed on stdin.
+"""The process that writes a trial into its working directory, from frames on stdin.
 
     python -m training.debugger.writer < frames
 
-The training process only measures and sends numbers through a pipe; building records and writing
-files happens here, beside it. The end of stdin is the end of the trial, whether the training
-process closed it or died, so no writer outlives its training process.
+The training process only measures and sends numbers through a pipe; this process builds records and
+writes files beside it. The end of stdin is the end of the trial, whether the training process
+closed it or died, so no writer outlives its training process.
 
 Frames on stdin, little-endian: HEADER, then `length` bytes.
     kind >= 0: a step of that kind; the content is the float32 of its columns.
@@ -30,19 +30,19 @@ def define(kind: int, mode: str, columns: list[tuple[str, int]]) -> bytes:
 
 
 def main() -> int:
-    """Write what comes until stdin ends."""
+    """Write frames until stdin ends."""
     trial = TrialFiles(Path())
     kinds: dict[int, StepTemplate] = {}
     buffer = b""
     while chunk := os.read(sys.stdin.fileno(), CHUNK_BYTES):
-        buffer = take(buffer + chunk, kinds, trial)
-        trial.flush()  # what came together is written together
+        buffer = read_frames(buffer + chunk, kinds, trial)
+        trial.flush()  # frames that arrive together share an event file
     trial.end()
     return 0
 
 
-def take(buffer: bytes, kinds: dict[int, StepTemplate], trial: TrialFiles) -> bytes:
-    """Take every whole frame, return the rest."""
+def read_frames(buffer: bytes, kinds: dict[int, StepTemplate], trial: TrialFiles) -> bytes:
+    """Add every complete frame to `kinds` or `trial`, return the rest."""
     start = 0
     while start + HEADER.size <= len(buffer):
         kind, step, mode_step, time_s, length = HEADER.unpack_from(buffer, start)

@@ -13,7 +13,6 @@ from torch import nn
 from serving.network import fastest_float
 from serving.settings import FloatPrecision
 from training.debugger import Debugger, Earlier, attach
-from training.debugger.session import NoDebugger
 from training.errors import JobError
 from training.fit import checkpoint
 from training.fit.batches import Batch, Source, order
@@ -28,8 +27,9 @@ from training.workers import Workers
 # SGD with Nesterov's momentum: with `pull`, every rate of a tuner's usual 0.001 to 0.1 works.
 MOMENTUM = 0.9
 
-# A backbone that is trained moves at this share of the head's rate: it is nearly right already.
-BACKBONE_RATE = 0.1
+# Each parameter group's learning rate as a share of the schedule's: the head's, and that of a
+# backbone that is trained, which starts nearly right.
+GROUP_RATES = (1.0, 0.1)
 
 # A checkpoint is written after every epoch, and within one when the last is this old.
 CHECKPOINT_S = 60.0
@@ -77,14 +77,14 @@ def fit(
     network: Network,
     anchored: Anchors,
     source: Source,
-    whose: dict[str, object],
+    identity: dict[str, object],
 ) -> Run:
     """Train until the last epoch, or until it no longer gets better, or a rule stops it."""
     options, folders, workers = job.options, job.folders, job.workers
     loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
-    groups = parameter_groups(network)
-    optimizer = torch.optim.SGD(groups, lr=options.lr, momentum=MOMENTUM, nesterov=True)
-    found = checkpoint.read(folders.checkpoints, whose) if workers.first else None
+    # Its learning rates are set before every step, by set_rate.
+    optimizer = torch.optim.SGD(parameter_groups(network), momentum=MOMENTUM, nesterov=True)
+    found = checkpoint.read(folders.checkpoints, identity) if workers.first else None
     run = checkpoint.restore(workers.agree(found), network, optimizer, first=workers.first)
     if run.position != (1, 0):
         job.say(f"goes on from a checkpoint: epoch {run.epoch}, step {run.step}")
@@ -93,12 +93,16 @@ def fit(
             f"{source.n_train} training photos are too few for {workers.count} processes: every "
             "process needs one of each batch"
         )
-    debugger: Debugger = NoDebugger({})
-    if options.debug:
-        stop_on, done = options.stop_on, earlier(job, run, source)
-        debugger = attach(network, loss, folders.base, stop_on=stop_on, earlier=done)
+    debugger = attach(
+        network,
+        loss,
+        folders.base,
+        enabled=options.debug,
+        stop_on=options.stop_on,
+        earlier=earlier(job, run, source),
+    )
     model = workers.wrap(network)
-    loop = Loop(network, model, loss, optimizer, anchored, source, debugger, whose, run)
+    loop = Loop(network, model, loss, optimizer, anchored, source, debugger, identity, run)
     if options.frozen:
         torch.set_num_threads(1)  # a head's matrices are too small to share out
     job.interruption.in_loop = True
@@ -147,12 +151,11 @@ def earlier(job: Job, run: Run, source: Source) -> Earlier:
     return Earlier(steps, rounds, run.issues)
 
 
-def parameter_groups(network: Network) -> list[dict[str, object]]:
-    """What learns, the backbone more slowly; `scale` times the rate of the moment is its own."""
-    groups: list[dict[str, object]] = [{"params": list(network.head.parameters()), "scale": 1.0}]
+def parameter_groups(network: Network) -> list[dict[str, list[nn.Parameter]]]:
+    """The parameters that learn: the head's, then the backbone's, as in GROUP_RATES."""
+    groups = [{"params": list(network.head.parameters())}]
     if network.backbone:
-        learning = [p for p in network.backbone.parameters() if p.requires_grad]
-        groups.append({"params": learning, "scale": BACKBONE_RATE})
+        groups.append({"params": [p for p in network.backbone.parameters() if p.requires_grad]})
     return groups
 
 
@@ -289,9 +292,9 @@ def precision(options: Options) -> FloatPrecision:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> float:
-    """Give each parameter group its share of the rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
+    """Give each parameter group its share of the rate; returns `rate`."""
+    for group, share in zip(optimizer.param_groups, GROUP_RATES, strict=False):
+        group["lr"] = rate * share
     return rate
 
 

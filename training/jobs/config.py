@@ -10,16 +10,16 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.jobs.errors import UsageError
 
 DEFAULT_FILE = Path(__file__).with_name("config.toml")
-STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
-WARM_START_TYPES = ("IdenticalDataAndAlgorithm", "TransferLearning")
 MAX_WARM_START_PARENTS = 5
 # A tuning job's name has at most 32 characters; ours end in -tune-YYMMDD-HHMMSS-xxx.
 MAX_NAME_CHARS = 9
@@ -47,34 +47,54 @@ class Categorical:
 Range = Continuous | Categorical
 
 
-@dataclass(frozen=True)
-class JobSettings:
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+_T = TypeVar("_T", bound=_Table)
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class JobSettings(_Table):
     """Where and how jobs run; empty texts stand for the SDK's defaults."""
 
-    name: str
+    name: Annotated[
+        str,
+        Field(
+            max_length=MAX_NAME_CHARS,
+            pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+            description="expected lower-case letters, digits and single hyphens, at most "
+            f"{MAX_NAME_CHARS} characters",
+        ),
+    ]
     image: str
     role: str
     bucket: str
-    instance_type: str
-    volume_gb: int
-    max_runtime_s: int
-    max_wait_s: int
+    instance_type: Annotated[
+        str,
+        Field(
+            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+            description="expected a SageMaker instance type such as ml.m5.xlarge",
+        ),
+    ]
+    volume_gb: AtLeastOne
+    max_runtime_s: AtLeastOne
+    max_wait_s: AtLeastOne
     weights: str = ""
 
 
-@dataclass(frozen=True)
-class TuningSettings:
+class TuningSettings(_Table):
     """The search; `ranges` names one of the configuration's sets of ranges."""
 
-    strategy: str
+    strategy: Literal["Bayesian", "Random", "Grid", "Hyperband"]
     ranges: str
     max_jobs: int
-    max_parallel_jobs: int
-    early_stopping: str
+    max_parallel_jobs: AtLeastOne
+    early_stopping: Literal["Auto", "Off"]
     hyperband_min_epochs: int
     seed: int
-    warm_start: list[str]
-    warm_start_type: str
+    warm_start: Annotated[list[str], Field(max_length=MAX_WARM_START_PARENTS)]
+    warm_start_type: Literal["IdenticalDataAndAlgorithm", "TransferLearning"]
 
 
 @dataclass(frozen=True)
@@ -155,8 +175,8 @@ def _checked(content: dict[str, Any]) -> Config:
     unknown = content.keys() - {"jobs", "hyperparameters", "tuning", "ranges"}
     if unknown:
         raise ValueError(f"[{min(unknown)}] is not known")
-    jobs = JobSettings(**_typed(content, "jobs", JobSettings))
-    tuning = TuningSettings(**_typed(content, "tuning", TuningSettings))
+    jobs = _table(content, "jobs", JobSettings)
+    tuning = _table(content, "tuning", TuningSettings)
     sets = content.get("ranges", {})
     if tuning.ranges not in sets:
         known = ", ".join(sorted(sets)) or "none"
@@ -174,27 +194,26 @@ def _checked(content: dict[str, Any]) -> Config:
         for value in spec.values if isinstance(spec, Categorical) else ["0"]:
             checked_hyperparameter(name, value)
     config = Config(jobs, hyperparameters, tuning, ranges)
-    _check_jobs(jobs)
+    if jobs.max_wait_s < jobs.max_runtime_s:
+        raise ValueError("[jobs] max_wait_s must not be below max_runtime_s: it includes it")
     _check_tuning(config)
     return config
 
 
-def _typed(content: dict[str, Any], table: str, shape: Any) -> dict[str, Any]:
-    """The table's values, each of the type that `shape` declares."""
-    values = content.get(table, {})
-    declared = {field.name: field.type for field in fields(shape)}
-    optional = {field.name for field in fields(shape) if field.default is not MISSING}
-    for key in values.keys() - declared.keys():
-        raise ValueError(f"[{table}] {key} is not known; there is {', '.join(declared)}")
-    for key, kind in declared.items():
-        if key not in values:
-            if key in optional:
-                continue
-            raise ValueError(f"[{table}] {key} is missing")
-        wanted = {"str": str, "int": int, "list[str]": list}[str(kind)]
-        if not isinstance(values[key], wanted) or isinstance(values[key], bool):
-            raise ValueError(f"[{table}] {key} = {values[key]!r} is not of type {kind}")
-    return dict(values)
+def _table(content: dict[str, Any], name: str, shape: type[_T]) -> _T:
+    try:
+        return shape.model_validate(content.get(name, {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, given = ".".join(map(str, first["loc"])), first["input"]
+        match first["type"]:
+            case "missing":
+                raise ValueError(f"[{name}] {key} is missing") from error
+            case "extra_forbidden":
+                known = ", ".join(shape.model_fields)
+                raise ValueError(f"[{name}] {key} is not known; there is {known}") from error
+        words = shape.model_fields[str(first["loc"][0])].description or first["msg"]
+        raise ValueError(f"[{name}] {key} = {given!r}: {words}") from error
 
 
 def _range(where: str, spec: Any) -> Range:
@@ -222,36 +241,14 @@ def _range(where: str, spec: Any) -> Range:
     return Continuous(low, high, scaling, integer=kind == "integer")
 
 
-def _check_jobs(jobs: JobSettings) -> None:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", jobs.name) or len(jobs.name) > MAX_NAME_CHARS:
-        raise ValueError(
-            f"[jobs] name = {jobs.name!r}: lower-case letters, digits and single hyphens, at most "
-            f"{MAX_NAME_CHARS} characters"
-        )
-    if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", jobs.instance_type):
-        raise ValueError(f"[jobs] instance_type = {jobs.instance_type!r} is no ml.* type")
-    for key in ("volume_gb", "max_runtime_s", "max_wait_s"):
-        if getattr(jobs, key) < 1:
-            raise ValueError(f"[jobs] {key} must be at least 1")
-    if jobs.max_wait_s < jobs.max_runtime_s:
-        raise ValueError("[jobs] max_wait_s must not be below max_runtime_s: it includes it")
-
-
 def _check_tuning(config: Config) -> None:
-    tuning, where = config.tuning, "[tuning]"
-    _check_choice(f"{where} strategy", tuning.strategy, STRATEGIES)
-    _check_choice(f"{where} early_stopping", tuning.early_stopping, ("Auto", "Off"))
-    _check_choice(f"{where} warm_start_type", tuning.warm_start_type, WARM_START_TYPES)
+    tuning = config.tuning
     if not config.ranges:
         raise ValueError(f"[ranges.{tuning.ranges}] is empty: nothing to tune")
-    if tuning.max_parallel_jobs < 1:
-        raise ValueError(f"{where} max_parallel_jobs must be at least 1")
-    if len(tuning.warm_start) > MAX_WARM_START_PARENTS:
-        raise ValueError(f"{where} warm_start names more than {MAX_WARM_START_PARENTS} jobs")
     if tuning.strategy == "Grid":
         _check_grid(config)
     elif tuning.max_jobs < 1:
-        raise ValueError(f"{where} max_jobs must be at least 1")
+        raise ValueError("[tuning] max_jobs must be at least 1")
     if tuning.strategy == "Hyperband":
         _check_hyperband(config)
 
@@ -279,11 +276,6 @@ def _check_hyperband(config: Config) -> None:
             f"[tuning] hyperband_min_epochs = {tuning.hyperband_min_epochs} must be below "
             f"[hyperparameters] epochs = {epochs or 'missing'}"
         )
-
-
-def _check_choice(where: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{where} = {value!r} is not one of {', '.join(choices)}")
 
 
 def grid_size(config: Config) -> int:

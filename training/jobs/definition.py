@@ -16,7 +16,7 @@ from typing import Any
 
 from training.jobs.config import JobSettings, checked_hyperparameter
 from training.jobs.source import PROGRAM
-from training.jobs.weights import Weights
+from training.jobs.weights import WeightsChannel
 from training.metric_lines import METRIC_DEFINITIONS
 
 _SUFFIX = string.ascii_lowercase + string.digits
@@ -33,7 +33,7 @@ class Place:
     role: str
     source: str
     output: str
-    weights: Weights | None = None
+    weights: WeightsChannel | None = None
 
     def channels(self, own: Mapping[str, str]) -> list[dict[str, Any]]:
         """A job's own input channels (S3 URIs by name) and the one that all jobs share."""
@@ -41,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Job:
+class JobDefinition:
     """One training job in our own terms. `channels` are S3 URIs by name, of an object or, with a
     slash at the end, of a folder: without one, photos/data is photos/data-old/ as well.
 
@@ -97,7 +97,7 @@ def channels(uris: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def training_request(job: Job, place: Place, settings: JobSettings) -> dict[str, Any]:
+def training_request(job: JobDefinition, place: Place, settings: JobSettings) -> dict[str, Any]:
     """The whole request of CreateTrainingJob."""
     stopping = {"MaxRuntimeInSeconds": settings.max_runtime_s}
     request: dict[str, Any] = {

@@ -15,7 +15,7 @@ from training.jobs.errors import CommandError, UsageError
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointAnswer:
     """`label` None: no dog. `top` is (label, probability), best first."""
 
     label: str | None
@@ -23,7 +23,7 @@ class Answer:
     top: tuple[tuple[str, float], ...]
 
 
-def ask(runtime: Any, endpoint: str, photo: Path) -> Answer:
+def ask(runtime: Any, endpoint: str, photo: Path) -> EndpointAnswer:
     """Raises UsageError for a file that is no photo, CommandError for an endpoint that fails."""
     try:
         answer = runtime.invoke_endpoint(
@@ -33,7 +33,7 @@ def ask(runtime: Any, endpoint: str, photo: Path) -> Answer:
         raise CommandError(f"The endpoint {endpoint} refused {photo}: {error}") from error
     content = json.loads(answer["Body"].read())
     top = tuple((item["label"], float(item["probability"])) for item in content["top"])
-    return Answer(content["label"], float(content["confidence"]), top)
+    return EndpointAnswer(content["label"], float(content["confidence"]), top)
 
 
 def _body(photo: Path) -> bytes:

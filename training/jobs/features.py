@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 
 from training.jobs import follow
 from training.jobs.config import FEATURE_HYPERPARAMETERS, Config
-from training.jobs.definition import Job, Place, job_name, training_request
+from training.jobs.definition import JobDefinition, Place, job_name, training_request
 from training.jobs.follow import Say
-from training.jobs.inputs import DataSet, split_uri
-from training.jobs.source import Source
+from training.jobs.inputs import UploadedData, split_uri
+from training.jobs.source import SourceArchive
 
 
 class Aws(Protocol):
@@ -31,7 +31,7 @@ class Aws(Protocol):
         """CreateTrainingJob."""
 
 
-def key(config: Config, data: DataSet, code: Source, place: Place) -> str:
+def key(config: Config, data: UploadedData, code: SourceArchive, place: Place) -> str:
     """Twelve hex digits of everything that decides the features: a changed plot is none of it."""
     chosen = {k: v for k, v in config.hyperparameters.items() if k in FEATURE_HYPERPARAMETERS}
     made_of = [code.features_digest, place.image, place.weights and place.weights.version]
@@ -40,7 +40,7 @@ def key(config: Config, data: DataSet, code: Source, place: Place) -> str:
 
 
 def ensure(
-    aws: Aws, config: Config, place: Place, data: DataSet, code: Source, say: Say
+    aws: Aws, config: Config, place: Place, data: UploadedData, code: SourceArchive, say: Say
 ) -> str | None:
     """S3 URI of the features, computed unless they are there; None where trials cannot share any.
 
@@ -57,7 +57,7 @@ def ensure(
         name = job_name(config.jobs.name, f"features-{digest}")
         say(f"features job {name}: the backbone runs once over {data.objects} objects")
         hyperparameters = {**config.hyperparameters, "features-only": "true"}
-        job = Job(name, hyperparameters, {"data": data.uri})
+        job = JobDefinition(name, hyperparameters, {"data": data.uri})
         aws.start_training(training_request(job, place, config.jobs))
     ended = follow.to_the_end(sagemaker, aws.client("logs"), name, say)
     return str(ended["ModelArtifacts"]["S3ModelArtifacts"])

@@ -10,7 +10,7 @@ from training.jobs.errors import UsageError
 
 
 @dataclass(frozen=True)
-class DataSet:
+class UploadedData:
     """`digest` (12 hex digits) changes with any object's name, size or ETag.
 
     `uri` ends in a slash, so that a job gets what was listed and nothing beside it.
@@ -30,7 +30,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key.strip("/")
 
 
-def look(s3: Any, uri: str) -> DataSet:
+def look(s3: Any, uri: str) -> UploadedData:
     """List the data set at `uri`. Raises UsageError when there is no train/ folder in it."""
     bucket, prefix = split_uri(uri)
     start = f"{prefix}/" if prefix else ""
@@ -47,4 +47,4 @@ def look(s3: Any, uri: str) -> DataSet:
             f"{uri}: {found} there, and a job needs train/, valid/ and test/. Upload a data set: "
             f"python -m training.data upload FOLDER {uri}"
         )
-    return DataSet(f"s3://{bucket}/{start}", digest.hexdigest()[:12], count)
+    return UploadedData(f"s3://{bucket}/{start}", digest.hexdigest()[:12], count)

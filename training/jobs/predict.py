@@ -18,7 +18,7 @@ from rich.table import Table
 from photo_reader import PhotoError, read
 from training.data.dataset import DataSet
 from training.data.errors import DataError
-from training.jobs.endpoint import Answer
+from training.jobs.endpoint import EndpointAnswer
 from training.jobs.errors import UsageError
 
 PICTURE = "prediction.png"
@@ -27,14 +27,14 @@ _RIGHT, _OTHER = "#3f8f4f", "#c9c4b8"
 
 
 @dataclass(frozen=True)
-class Photo:
+class PredictedPhoto:
     """A photo; `label` None where nobody said what it shows."""
 
     path: Path
     label: str | None
 
 
-def of_test_split(folder: Path, seed: int | None) -> Photo:
+def of_test_split(folder: Path, seed: int | None) -> PredictedPhoto:
     """A random photo of the data set's test split; the same one for the same seed."""
     try:
         data = DataSet.open(folder)
@@ -43,16 +43,16 @@ def of_test_split(folder: Path, seed: int | None) -> Photo:
     if not data.test:
         raise UsageError(f"{folder}: its test split is empty; name a photo with PHOTO=")
     path, index = random.Random(seed).choice(data.test)
-    return Photo(path, data.labels[index])
+    return PredictedPhoto(path, data.labels[index])
 
 
-def of_user(path: Path) -> Photo:
+def of_user(path: Path) -> PredictedPhoto:
     if not path.is_file():
         raise UsageError(f"PHOTO={path}: no such file")
-    return Photo(path, None)
+    return PredictedPhoto(path, None)
 
 
-def show(photo: Photo, answer: Answer, console: Console) -> None:
+def show(photo: PredictedPhoto, answer: EndpointAnswer, console: Console) -> None:
     """The terminal's table."""
     said = answer.label or "no dog"
     verdict = {None: "", True: " [green](right)[/green]", False: " [red](wrong)[/red]"}
@@ -68,7 +68,7 @@ def show(photo: Photo, answer: Answer, console: Console) -> None:
     console.print(table)
 
 
-def draw(photo: Photo, answer: Answer, path: Path) -> None:
+def draw(photo: PredictedPhoto, answer: EndpointAnswer, path: Path) -> None:
     """The photo beside bars of its top 5 (PNG); the true label's bar is green."""
     try:
         shown = read(photo.path.read_bytes(), _SHOWN_PX).picture

@@ -9,20 +9,20 @@ from rich.console import Console
 from training.jobs import source, weights
 from training.jobs.config import Config
 from training.jobs.definition import Place
-from training.jobs.inputs import DataSet, look
+from training.jobs.inputs import UploadedData, look
 from training.jobs.sdk import Sdk
-from training.jobs.source import Source
+from training.jobs.source import SourceArchive
 
 
 @dataclass(frozen=True)
-class Run:
+class Launch:
     """A command's view of the account: ready to start jobs."""
 
     sdk: Sdk
     config: Config
     place: Place
-    data: DataSet
-    code: Source
+    data: UploadedData
+    code: SourceArchive
     console: Console
 
     def say(self, words: str) -> None:
@@ -30,7 +30,7 @@ class Run:
         self.console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
-def prepare(config: Config, data_uri: str | None, stack: str, console: Console) -> Run:
+def prepare(config: Config, data_uri: str | None, stack: str, console: Console) -> Launch:
     """`stack` is looked at for a role. Raises UsageError for what is missing: an account, a role,
     the data set.
     """
@@ -45,7 +45,7 @@ def prepare(config: Config, data_uri: str | None, stack: str, console: Console) 
         output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
         weights=weights.ready(config.jobs.weights, s3, sdk.bucket, config.jobs.name),
     )
-    run = Run(sdk, config, place, data, code, console)
+    run = Launch(sdk, config, place, data, code, console)
     run.say(f"data {data.uri} ({data.objects} objects, {data.digest}), code {code.digest}")
     return run
 

@@ -30,7 +30,7 @@ _LEFT_OUT = "training/jobs/"
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceArchive:
     """sourcedir.tar.gz and its hash (12 hex digits)."""
 
     archive: bytes
@@ -44,7 +44,7 @@ class Source:
         return _short(_tar_gz(features_code(contents)))
 
 
-def build(root: Path = _ROOT) -> Source:
+def build(root: Path = _ROOT) -> SourceArchive:
     """The archive of the project at `root`. Raises UsageError when a needed file is missing."""
     files = {
         path.relative_to(root).as_posix(): path
@@ -58,7 +58,7 @@ def build(root: Path = _ROOT) -> Source:
         if not path.is_file():
             raise UsageError(f"{path} is missing; is the checkout complete?")
     archive = _tar_gz({name: path.read_bytes() for name, path in files.items()})
-    return Source(archive, _short(archive))
+    return SourceArchive(archive, _short(archive))
 
 
 def features_code(contents: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -98,7 +98,7 @@ def _short(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def upload(source: Source, s3: Any, bucket: str, prefix: str) -> str:
+def upload(source: SourceArchive, s3: Any, bucket: str, prefix: str) -> str:
     """Its S3 URI; sent only when it is not there yet."""
     key = f"{prefix}/source/{source.digest}/sourcedir.tar.gz"
     try:

@@ -15,11 +15,11 @@ from typing import Any
 
 from rich.table import Table
 
-from training.debugger.managed import request_members
 from training.jobs import artefacts, features, follow
-from training.jobs.definition import Job, job_name, training_request
+from training.jobs.definition import JobDefinition, job_name, training_request
 from training.jobs.errors import CommandError, UsageError
-from training.jobs.run import Run
+from training.jobs.managed_rules import request_members
+from training.jobs.run import Launch
 
 RESULT = "train.json"
 WATCHED = {"debug": "true", "profile": "true"}
@@ -29,7 +29,7 @@ _RULES, _REPORT, _PLOTS = "rules", "profiler-report/profiler-report.html", "plot
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedJob:
     """A finished training job; `rules` maps a rule's name to its status."""
 
     job: str
@@ -42,7 +42,9 @@ class Trained:
     billable_seconds: int | None
 
 
-def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bool) -> Trained:
+def train(
+    run: Launch, tuned: Mapping[str, str], out: Path, spot: bool, managed: bool
+) -> TrainedJob:
     """Run the job with the configuration's hyperparameters and the `tuned` ones on top.
 
     Raises CommandError when it does not complete.
@@ -50,7 +52,7 @@ def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bo
     shared = features.ensure(run.sdk, run.config, run.place, run.data, run.code, run.say)
     name = job_name(run.config.jobs.name, "train")
     hyperparameters = {**run.config.hyperparameters, **tuned, **WATCHED}
-    job = Job(
+    job = JobDefinition(
         name,
         hyperparameters,
         {"data": run.data.uri} | ({"features": shared} if shared else {}),
@@ -64,7 +66,7 @@ def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bo
     seconds = time.monotonic() - began
     artefacts.fetch(run.sdk.client("s3"), ended, out)
     manifest = artefacts.read_manifest(out / artefacts.MODEL)
-    trained = Trained(
+    trained = TrainedJob(
         job=name,
         model_data=ended["ModelArtifacts"]["S3ModelArtifacts"],
         model_version=manifest["version"],
@@ -79,17 +81,17 @@ def train(run: Run, tuned: Mapping[str, str], out: Path, spot: bool, managed: bo
     return trained
 
 
-def read_result(path: Path) -> Trained:
+def read_result(path: Path) -> TrainedJob:
     """What `train` wrote. Raises UsageError."""
     try:
-        return Trained(**json.loads(path.read_text(encoding="utf-8")))
+        return TrainedJob(**json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}. Run `make train` first.") from error
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path}: not a result of `make train` ({error})") from error
 
 
-def _follow(run: Run, name: str) -> dict[str, Any]:
+def _follow(run: Launch, name: str) -> dict[str, Any]:
     try:
         return follow.to_the_end(run.sdk.client("sagemaker"), run.sdk.client("logs"), name, run.say)
     except KeyboardInterrupt:
@@ -115,7 +117,7 @@ def _rule_statuses(job: Mapping[str, Any], out: Path) -> dict[str, str]:
     return statuses
 
 
-def _show(run: Run, trained: Trained, out: Path) -> None:
+def _show(run: Launch, trained: TrainedJob, out: Path) -> None:
     table = Table(title="Rules", title_justify="left")
     table.add_column("rule")
     table.add_column("status")

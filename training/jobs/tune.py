@@ -15,7 +15,7 @@ from training.jobs import features, trials, tuning_plots
 from training.jobs.config import Config, Continuous
 from training.jobs.definition import job_name
 from training.jobs.errors import UsageError
-from training.jobs.run import Run
+from training.jobs.run import Launch
 from training.jobs.trials import Trial
 from training.metric_lines import OBJECTIVE
 
@@ -34,7 +34,7 @@ class Best:
     hyperparameters: dict[str, str] = field(default_factory=dict)
 
 
-def tune(run: Run, out: Path) -> Best:
+def tune(run: Launch, out: Path) -> Best:
     """Run the search and write its results below `out`. Raises CommandError when it fails."""
     config = _for_trials(run.config)
     shared = features.ensure(run.sdk, run.config, run.place, run.data, run.code, run.say)
@@ -92,7 +92,7 @@ def _best(tuning_job: str, job: dict[str, Any]) -> Best:
     )
 
 
-def _write(out: Path, run: Run, best: Best, found: Sequence[Trial]) -> None:
+def _write(out: Path, run: Launch, best: Best, found: Sequence[Trial]) -> None:
     content = {
         "tuning_job": best.tuning_job,
         "objective": OBJECTIVE,

@@ -14,14 +14,14 @@ from training.jobs.inputs import split_uri
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightsChannel:
     """An object in S3; `version` changes with its content."""
 
     uri: str
     version: str
 
 
-def ready(given: str, s3: Any, bucket: str, project: str) -> Weights | None:
+def ready(given: str, s3: Any, bucket: str, project: str) -> WeightsChannel | None:
     """The configuration's `weights` in S3; a file is uploaded once. None where there are none.
 
     Raises UsageError for what is not there.
@@ -47,7 +47,7 @@ def ready(given: str, s3: Any, bucket: str, project: str) -> Weights | None:
     return _there(uri, s3)
 
 
-def _there(uri: str, s3: Any) -> Weights:
+def _there(uri: str, s3: Any) -> WeightsChannel:
     bucket, key = split_uri(uri)
     try:
         found = s3.head_object(Bucket=bucket, Key=key)
@@ -55,4 +55,4 @@ def _there(uri: str, s3: Any) -> Weights:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound", "NoSuchBucket"):
             raise
         raise UsageError(f"[jobs] weights: there is no object {uri}") from error
-    return Weights(uri, found["ETag"].strip('"'))
+    return WeightsChannel(uri, found["ETag"].strip('"'))

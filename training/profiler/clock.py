@@ -1,4 +1,4 @@
-"""One clock for everything that is recorded: it never jumps, and it is told as time since 1970."""
+"""The clock of everything that is recorded: monotonic, and expressed as time since 1970."""
 
 import os
 import time
@@ -33,8 +33,8 @@ class Clock:
 def process_start_us(clock: Clock) -> int:
     """When this process was started, epoch us: imports are a part of a job's initialisation.
 
-    Linux tells it (proc(5): field 22 of /proc/self/stat, in clock ticks since boot); elsewhere the
-    answer is now.
+    From field 22 of /proc/self/stat, in clock ticks since boot (proc(5)); psutil's create_time can
+    be a second off, because it adds a boot time in whole seconds. Without /proc it is now.
     """
     now_us = clock.epoch_us(time.perf_counter_ns())
     try:

@@ -1,7 +1,7 @@
 """The files of one job's recording: the only way from them to the analysis.
 
 Reads our own files and those that SageMaker wrote (`profiler-output/` of a training job). Lines
-that cannot be read, as the last one of a killed job, are counted and left out.
+that cannot be read, such as the last one of a killed job, are counted and skipped.
 """
 
 import json
@@ -44,7 +44,7 @@ _DEVICES = {
 
 
 def write_facts(folder: Path, job: JobFacts, clock: Clock) -> None:
-    """Write what `read` cannot find in the metrics: the job's facts and its end."""
+    """Write what the metrics do not hold: the job's facts and its end."""
     facts = asdict(job) | {"flags": {name: str(value) for name, value in job.flags.items()}}
     text = json.dumps(facts | {"end_s": clock.now_s()}, indent=1, ensure_ascii=False)
     (folder / _FACTS).write_text(text, encoding="utf-8")
@@ -85,6 +85,8 @@ def read(folder: Path) -> Recording:
             flags=facts.get("flags", {}),
             failure=facts.get("failure"),
             workers=facts.get("workers"),
+            views=facts.get("views", 1),
+            hints=facts.get("hints", {}),
         ),
         start_s=min(times, default=0.0),
         end_s=max([*times, facts.get("end_s", 0.0)]),
@@ -132,7 +134,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _samples(metrics: list[dict[str, Any]]) -> Iterator[Sample]:
-    """Put the metrics that were taken together into one sample."""
+    """Group the metrics of the same moment into samples."""
     metrics.sort(key=lambda metric: metric["Timestamp"])
     groups: list[list[dict[str, Any]]] = []
     for metric in metrics:

@@ -1,4 +1,4 @@
-"""What one job recorded, as plain values: the input of every analysis."""
+"""The records of one job as plain values: the input of every analysis."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recording:
-    """All that one job left, in order of time.
+    """Everything that one job recorded, in order of time.
 
     Attributes:
         start_s: Start of the process (of the first record, where that is not known), epoch seconds.

@@ -19,7 +19,7 @@ class Sampler:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         command = [sys.executable, "-m", "training.profiler.sampling", str(folder)]
         self._process = subprocess.Popen(
-            # Its own look at its parent would be too late, were we killed while it starts.
+            # Passed on: if we are killed while it starts, it would see another parent.
             [*command, f"--offset-ns={clock.offset_ns}", f"--parent={os.getpid()}"],
             stdin=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": path},

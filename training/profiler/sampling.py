@@ -3,12 +3,12 @@
     system/incremental/<YYYYmmddHH>/<epoch of the full minute>.algo-1.json
     {"Type":"cpu","Name":"cpu0","Dimension":"CPUUtilization","Value":4.76,"NodeId":"algo-1",...}
 
-A thread would wait for the interpreter lock that the training loop holds, and the loop for it; a
-process costs the loop nothing but its share of a core. It ends when its standard input closes or
-when its parent is another one than at the start: the training process cannot leave it behind.
+A thread would compete with the training loop for the interpreter lock; a process costs the loop
+only its share of a core. It ends when its standard input closes or when it has another parent than
+at the start, so it never outlives the training process.
 
-Types, names and dimensions are those of AWS's files. One type is ours, "process": what the job's
-own processes use, because a laptop's (and a shared host's) machine-wide figures tell of others too.
+Types, names and dimensions are those of AWS's files. One type is ours, "process": the use of the
+job's own processes, because the figures of a laptop or a shared host include other programs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from training.profiler.clock import Clock
-from training.profiler.counters import Counters, ProcSource, PsutilSource, Source
+from training.profiler.counters import Counters, read
 
 INTERVAL_S = 0.5  # the interval of SageMaker's own system monitoring, unless asked otherwise
 NODE = "algo-1"
@@ -32,7 +32,7 @@ Metric = tuple[str, str, str, float]  # type, name, dimension, value
 
 
 class MinuteFiles:
-    """Appends JSON lines to the file of the minute in which they were taken."""
+    """Appends JSON lines to the file of their minute."""
 
     def __init__(self, folder: Path) -> None:
         """Write under `folder`/system/incremental."""
@@ -63,7 +63,7 @@ class MinuteFiles:
 
 
 def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]:
-    """What happened between two readings that lie `seconds` apart.
+    """The metrics of the `seconds` between two readings.
 
     Utilisation is the busy share of a core's time in percent, without waiting for I/O, which has
     its own dimension (both are shares of the same time and add up to 100 at most).
@@ -81,45 +81,30 @@ def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]
         ("network", "ReceiveBytesPerSecond", "Algorithm", "received_bytes"),
         ("network", "TransmitBytesPerSecond", "Algorithm", "sent_bytes"),
     ):
-        # A counter that went back (a disk or a card was taken away) tells nothing of this interval.
+        # A counter that fell (a disk or a network card was removed) has no rate in this interval.
         change = max(getattr(now, field) - getattr(before, field), 0)
         yield type_, name, dimension, change / seconds
     if before.job and now.job:
-        # Children that ended take their seconds with them.
+        # The seconds of children that have ended are no longer counted.
         used = max(now.job[0] - before.job[0], 0) / (seconds * max(len(now.cores), 1))
         yield "process", "job", "ProcessUtilization", min(100 * used, 100)
         yield "process", "job", "ProcessResidentPercent", 100 * now.job[1] / now.memory_bytes
         yield "process", "job", "ProcessResidentBytes", now.job[1]
 
 
-def find_source(pid: int) -> Source | None:
-    """psutil, else /proc, else nothing; says on stderr when it is not psutil."""
-    try:
-        return PsutilSource(pid)
-    except ImportError as error:
-        reason = f"profiler: psutil cannot be imported ({error})"
-    try:
-        source = ProcSource(pid)
-    except FileNotFoundError:
-        print(f"{reason}; no system metrics. pip install psutil.", file=sys.stderr)
-        return None
-    print(f"{reason}; reading /proc instead.", file=sys.stderr)
-    return source
-
-
-def sample(source: Source, files: MinuteFiles, clock: Clock, parent: int) -> None:
-    """Write a sample every INTERVAL_S until standard input closes or the parent is gone."""
-    before, before_s = source.read(), time.monotonic()
+def sample(files: MinuteFiles, clock: Clock, parent: int) -> None:
+    """Write a sample every INTERVAL_S until standard input closes or the parent has ended."""
+    before, before_s = read(parent), time.monotonic()
     due_s = before_s + INTERVAL_S
     stopping = False
     while not stopping and os.getppid() == parent:
         wait_s = max(due_s - time.monotonic(), 0)
         stopping = bool(select.select([sys.stdin], [], [], wait_s)[0])
-        now, now_s = source.read(), time.monotonic()
+        now, now_s = read(parent), time.monotonic()
         if now_s - before_s > INTERVAL_S / 10:  # a shorter last interval is all rounding
             files.write(clock.now_s(), [*metrics(before, now, now_s - before_s)])
             before, before_s = now, now_s
-        due_s = max(due_s + INTERVAL_S, now_s)  # keep the beat; do not make up for a stall
+        due_s = max(due_s + INTERVAL_S, now_s)  # keep the interval; do not catch up after a stall
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,13 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training process decides when to end
-    source = find_source(options.parent)
-    if source is None:
-        return 0
     try:
-        sample(source, MinuteFiles(options.folder), Clock(options.offset_ns), options.parent)
-    except OSError as error:
-        print(f"profiler: system metrics end here: {error}", file=sys.stderr)
+        sample(MinuteFiles(options.folder), Clock(options.offset_ns), options.parent)
+    except (ImportError, OSError) as error:  # psutil is not installed, or the disk is full
+        print(f"profiler: no system metrics from here on: {error}", file=sys.stderr)
         return 1
     return 0
 

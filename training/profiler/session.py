@@ -18,7 +18,7 @@ from training.profiler.timings import Mode, Phase, Timings, no_phases
 class Profiler:
     """Records phases, steps, operators and the machine; writes the report when it is closed.
 
-    Make it with `start`. A profiler that is not enabled costs 0.1 us a phase and records nothing.
+    Create it with `start`. A profiler that is not enabled records nothing.
     Phases and steps belong to the thread that runs the training loop.
     """
 
@@ -66,8 +66,8 @@ class Profiler:
     def operators(self) -> Iterator[None]:
         """Run torch.profiler around what is inside: five to twenty steps, once, are enough.
 
-        Those steps are slower; they are marked and kept out of the step statistics. The first use
-        costs about a second, which is charged to the phase "profiler".
+        Those steps are slower; they are marked and excluded from the step statistics. The time to
+        start and stop it is charged to the phase "profiler".
         """
         timings, tracing = self._timings, ExitStack()
         if timings is None or self._folder is None:
@@ -87,8 +87,8 @@ class Profiler:
         """Stop recording and write `report_dir`/profiler-report.
 
         Writes profiler-report.html and profiler-reports/<Rule>.json. Call it last, and also when
-        the training failed (`JobFacts.failure`). A report that cannot be made is told on stderr and
-        never raised: it must not cost a finished training. A second call does nothing.
+        the training failed (`JobFacts.failure`). An error in the report is printed on stderr and
+        not raised, because it must not fail a finished training. A second call does nothing.
         """
         if self._timings is None or self._sampler is None or self._folder is None:
             return
@@ -99,6 +99,6 @@ class Profiler:
             sampler.stop()
             write_facts(self._folder, job, self._clock)
             write_report(read(self._folder), report_dir)
-        except Exception as error:  # noqa: BLE001 - the boundary: a report must not cost a training
+        except Exception as error:  # noqa: BLE001 - the boundary: a report must not fail a training
             print(f"profiler: no report in {report_dir}: {error}", file=sys.stderr)
             traceback.print_exc()

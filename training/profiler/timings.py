@@ -1,7 +1,7 @@
 """Phases and steps of the training loop, recorded at a cost of a few microseconds a step.
 
 A phase costs two clock readings and one list append; a step one append. Text is made when 4,096
-phases or 30 seconds have gathered, outside the step's own time, and is charged to the phase
+phases or 30 seconds have accumulated, outside the step's own time, and is charged to the phase
 "profiler". The file is SageMaker Debugger's framework timeline (Chrome's trace events, one a line):
 
     framework/pevents/<YYYYmmddHH>/<end, epoch us>_<pid>-algo-1_pythontimeline.json
@@ -87,7 +87,7 @@ class _Between(_Within):
 
 
 def no_phases() -> dict[str, AbstractContextManager[None]]:
-    """What stands for the phases when nothing is recorded."""
+    """The phases when nothing is recorded."""
     nothing = nullcontext()
     return dict.fromkeys(get_args(Phase), nothing)
 
@@ -96,7 +96,7 @@ class Timings:
     """The timeline of one process. Phases belong to the thread that runs the loop."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """Open the timeline under `folder`, which is made. Raises OSError when it cannot be."""
+        """Create the timeline under `folder`. Raises OSError when that fails."""
         self._clock = clock
         self._spans: list[Span] = []
         self._steps: list[_Step] = []
@@ -121,7 +121,7 @@ class Timings:
         """Mark the end of a step, which began at the mark before or at the phase between."""
         now = time.perf_counter_ns()
         begin = self._begin_ns
-        if self._first and self._spans:  # nobody said where initialisation ended
+        if self._first and self._spans:  # no phase marked the end of initialisation
             begin = min(span[1] for span in self._spans)
         self._first = False
         self._steps.append(
@@ -132,7 +132,7 @@ class Timings:
             self._flush_as_phase()
 
     def flush_if_due(self) -> None:
-        """Write what has gathered, if it is much or old."""
+        """Write the accumulated phases, if they are many or old."""
         if self._spans and (
             len(self._spans) >= _FLUSH_SPANS or self._spans[-1][2] - self._flushed_ns > _FLUSH_NS
         ):
@@ -176,18 +176,18 @@ class Timings:
 
     def _flush(self) -> None:
         lines: list[str] = []
-        taken = 0
+        written = 0
         for step in self._steps:
             begin, count = step[5], step[7]
             inside: list[Span] = []
-            for span in self._spans[taken:count]:
+            for span in self._spans[written:count]:
                 if span[0] in OUTSIDE or span[1] < begin:
                     lines.append(self._event(span[0], span[1], span[2]))
                 else:
                     inside.append(span)
             lines.append(self._step_event(step, inside))
-            taken = count
-        lines += [self._event(*span) for span in self._spans[taken:]]
+            written = count
+        lines += [self._event(*span) for span in self._spans[written:]]
         self._steps.clear()
         self._spans.clear()
         if lines:

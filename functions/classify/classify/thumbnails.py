@@ -41,13 +41,12 @@ class Thumbnails:
 
     def row_is_written(self, upload: Upload, row: Row, written: Written) -> None:
         """Keeps the thumbnail that the row names, and discards the one of the row before it."""
-        other = written.other
+        other, key = written.other, thumbnail_key(upload.key, upload.sequencer)
         if not written.done:
-            # A newer event was faster, or another delivery of this one: then it is that row's.
-            if other.sequencer != upload.sequencer:
+            # A newer event was faster, or another delivery of this one: that row may name it too.
+            if other.thumbnail != key:
                 self.discard(upload)
             return
-        key = thumbnail_key(upload.key, upload.sequencer)
         if "thumbnail" not in row:
             self.discard(upload)
         elif key in self._writes and not self._writes[key].done():
@@ -62,7 +61,7 @@ class Thumbnails:
         self._deletes[thumbnails_of(upload.key)] = partial(
             self._ports.delete_older_thumbnails, upload, known.sequencer
         )
-        if upload.sequencer != known.sequencer:
+        if known.thumbnail != thumbnail_key(upload.key, upload.sequencer):
             self.discard(upload)
 
     def discard(self, upload: Upload) -> None:
@@ -95,9 +94,9 @@ class Thumbnails:
             known = self._ports.known_rows(sorted({self._late[key].key for key in late}))
         except RetryableError as error:
             return {key: _words(error) for key in late}
-        for upload in (self._late[key] for key in late):
-            if upload.key not in known or known[upload.key].sequencer != upload.sequencer:
-                self.discard(upload)
+        for key in late:
+            if known.get(self._late[key].key, Known()).thumbnail != key:
+                self.discard(self._late[key])
         return {}
 
     def _settled(self, futures: dict[str, Future[None]]) -> dict[str, str]:

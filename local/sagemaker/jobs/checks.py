@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from local.errors import AwsError
-from local.sagemaker.jobs import source
-from local.sagemaker.jobs.checkpoints import DEFAULT_LOCAL_PATH
-from local.sagemaker.jobs.layout import Layout
-from local.sagemaker.jobs.metrics import definitions
-from local.sagemaker.jobs.record import DEFAULT_MAX_RUNTIME_S
-from local.sagemaker.jobs.spot import interruptions
+from local.sagemaker.jobs import start
+from local.sagemaker.jobs.files import JobFiles
+from local.sagemaker.jobs.observed import definitions
+from local.sagemaker.jobs.outputs import DEFAULT_LOCAL_PATH
+from local.sagemaker.jobs.record import DEFAULT_MAX_RUNTIME_S, interruptions
 from local.settings import Settings
 
 # Members with a value that says "not asked for" are fine, so that explicit defaults pass.
@@ -88,17 +87,17 @@ def refuse(params: Mapping[str, Any], members: tuple[str, ...], where: str = "")
 
 
 def _check_program(hyperparameters: dict[str, str]) -> None:
-    for name in (source.PROGRAM, source.ARCHIVE):
-        if not source.text(hyperparameters, name):
+    for name in (start.PROGRAM, start.ARCHIVE):
+        if not start.text(hyperparameters, name):
             raise invalid(
                 "The local cloud runs a job in the form of the in-container toolkit: "
-                f"HyperParameters must have {source.PROGRAM} (the script) and {source.ARCHIVE} "
+                f"HyperParameters must have {start.PROGRAM} (the script) and {start.ARCHIVE} "
                 f"(s3://.../sourcedir.tar.gz); {name} is missing."
             )
-    archive = source.text(hyperparameters, source.ARCHIVE)
-    if not source.is_acceptable(archive):
+    archive = start.text(hyperparameters, start.ARCHIVE)
+    if not start.is_acceptable(archive):
         raise invalid(
-            f"{source.ARCHIVE} {archive!r} is neither s3://... nor below /opt/ml/input/data."
+            f"{start.ARCHIVE} {archive!r} is neither s3://... nor below /opt/ml/input/data."
         )
 
 
@@ -147,6 +146,6 @@ def _check_stopping(params: dict[str, Any]) -> None:
 
 
 def _check_local_paths(params: dict[str, Any]) -> None:
-    layout = Layout(Path())  # wherever it will be
+    files = JobFiles(Path())  # wherever it will be
     for member in ("CheckpointConfig", "DebugHookConfig"):
-        layout.local(params.get(member, {}).get("LocalPath", DEFAULT_LOCAL_PATH))
+        files.local(params.get(member, {}).get("LocalPath", DEFAULT_LOCAL_PATH))

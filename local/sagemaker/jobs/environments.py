@@ -21,8 +21,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from local.sagemaker.jobs.errors import JobError
-from local.sagemaker.process import last_line
+from local.sagemaker.container import last_line
+from local.sagemaker.jobs.failure import JobFailedError
 from local.settings import container_environment, proxies
 
 _READY = "ready"
@@ -58,13 +58,13 @@ class Base:
 
     @classmethod
     def inspect(cls, python: Path) -> Base:
-        """Ask the interpreter itself. Raises JobError."""
+        """Ask the interpreter itself. Raises JobFailedError."""
         try:
             shown = subprocess.run(
                 [str(python), "-I", "-c", _REPORT], capture_output=True, text=True, check=True
             )
         except (OSError, subprocess.CalledProcessError) as error:
-            raise JobError(f"InternalServerError: {python} does not work: {error}") from error
+            raise JobFailedError(f"InternalServerError: {python} does not work: {error}") from error
         facts = json.loads(shown.stdout)
         packages: dict[str, str] = {
             canonicalize_name(name): version for name, version in facts["packages"].items() if name
@@ -107,7 +107,7 @@ class Environments:
         """The interpreter for a job with this requirements.txt (which may be absent).
 
         pip runs in the code folder, where relative paths lead, and writes to the job's log.
-        Raises JobError.
+        Raises JobFailedError.
         """
         if not requirements.exists():
             return self._base_python
@@ -156,7 +156,7 @@ def _run(command: list[str], cwd: Path, log_file: Path) -> None:
             check=False,
         )
     if ended.returncode:
-        raise JobError(
+        raise JobFailedError(
             "AlgorithmError: InstallRequirementsError: "
             f"{last_line(log_file, start)}, exit code: {ended.returncode}"
         )

@@ -1,31 +1,36 @@
-"""FailureReason: the script's own error, in AWS's form.
+"""What ends a training job as Failed, and its FailureReason in AWS's form.
 
-On AWS it is the first 1,024 characters of "AlgorithmError: <output/failure>, exit code: <n>", where
-the toolkit has written output/failure. Of a longer text this keeps the end instead, because that is
-where Python says what was wrong.
+On AWS a script's own error is the first 1,024 characters of "AlgorithmError: <output/failure>, exit
+code: <n>", where the toolkit has written output/failure. Of a longer text this keeps the end
+instead, because that is where Python says what was wrong.
 """
 
 from __future__ import annotations
 
 import signal
 
-from local.sagemaker.jobs.layout import Layout
-from local.sagemaker.process import last_line
+from local.sagemaker.container import last_line
+from local.sagemaker.jobs.files import JobFiles
+
+
+class JobFailedError(Exception):
+    """The job cannot go on. The message is its FailureReason, as AWS words it."""
+
 
 _HEAD_CHARS = 100
 _MAX_WORDS_CHARS = 900  # leaves room for the exit code in a FailureReason of 1,024
 
 
-def failure_reason(layout: Layout, code: int) -> str:
+def failure_reason(files: JobFiles, code: int) -> str:
     """`code` is Popen's: negative for a signal."""
     if code < 0:
         name = signal.Signals(-code).name
-        words = f"The container was killed by {name}. {last_line(layout.log_file)}".strip()
+        words = f"The container was killed by {name}. {last_line(files.log_file)}".strip()
         code = 128 - code  # as a shell and AWS count
-    elif layout.failure_file.exists():
-        words = layout.failure_file.read_text(errors="replace").strip()
+    elif files.failure_file.exists():
+        words = files.failure_file.read_text(errors="replace").strip()
     else:
-        words = last_line(layout.log_file)
+        words = last_line(files.log_file)
     return f"AlgorithmError: {shortened(words)}, exit code: {code}"
 
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 from local.errors import AwsError
 from local.sagemaker.jobs.environments import Environments
-from local.sagemaker.jobs.layout import Layout
-from local.sagemaker.jobs.object_cache import ObjectCache
-from local.sagemaker.jobs.process import end_leftover
+from local.sagemaker.jobs.files import JobFiles
+from local.sagemaker.jobs.inputs import ObjectCache
 from local.sagemaker.jobs.record import ENDED, Journal
 from local.sagemaker.jobs.run import JobRun
 from local.settings import Settings
@@ -41,10 +40,10 @@ class TrainingJobs:
         """Fail what the last cloud left running, and kill the processes that outlived it."""
         for record in self._store.rows(TABLE):
             if record["TrainingJobStatus"] not in ENDED:
-                layout = Layout.of(self._settings.sagemaker_dir, record)
-                end_leftover(layout)
+                files = JobFiles.of(self._settings.sagemaker_dir, record)
+                files.end_leftover()
                 self._journal(record).finish("Failed", CLOUD_STOPPED)
-                layout.discard()
+                files.discard()
 
     def create(self, record: Record, threads: int | None = None) -> JobRun:
         """Start a job. `threads` bounds the CPU threads of one of several parallel ones.

@@ -8,29 +8,20 @@ from local.arns import sagemaker_arn
 from local.errors import AwsError
 from local.sagemaker import tags
 from local.sagemaker.jobs import checks
+from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.jobs import TABLE, TrainingJobs
-from local.sagemaker.jobs.layout import Layout
+from local.sagemaker.jobs.observed import evaluations, read_statuses
 from local.sagemaker.jobs.record import ENDED, new_record
-from local.sagemaker.jobs.rules import evaluations, read_statuses
 from local.sagemaker.listing import page
 from local.settings import Settings
 from local.store import Record, Store
-from local.wire import Operation
 
 
-class Operations:
+class TrainingOperations:
     def __init__(self, settings: Settings, store: Store, jobs: TrainingJobs) -> None:
         self._settings = settings
         self._store = store
         self._jobs = jobs
-
-    def table(self) -> dict[str, Operation]:
-        return {
-            "CreateTrainingJob": self.create_training_job,
-            "DescribeTrainingJob": self.describe_training_job,
-            "ListTrainingJobs": self.list_training_jobs,
-            "StopTrainingJob": self.stop_training_job,
-        }
 
     def create_training_job(self, params: dict[str, Any]) -> dict[str, Any]:
         checks.check_environment(self._settings)
@@ -44,7 +35,7 @@ class Operations:
         record = self._find(params["TrainingJobName"])
         statuses = record.get("_rules")
         if statuses is None:
-            statuses = read_statuses(Layout.of(self._settings.sagemaker_dir, record).rules)
+            statuses = read_statuses(JobFiles.of(self._settings.sagemaker_dir, record).rules)
         return {**record, **evaluations(record, statuses)}
 
     def list_training_jobs(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from local.arns import sagemaker_arn
+from local.errors import AwsError
 from local.store import Record, Store
 
 _REASON_CHARS = 1024
 DEFAULT_MAX_RUNTIME_S = 24 * 60 * 60  # AWS's own
+# A job that asks for EnableManagedSpotTraining may name, in the request's Environment,
+# LOCAL_SPOT_INTERRUPT_AFTER_S=20 or several (20,5): the seconds of training after which its
+# instance is "taken back": SIGTERM, SIGKILL 120 s later; then Interrupted, Restarting, an empty
+# /opt/ml but for the inputs, the checkpoints from S3, Training. AWS knows nothing of the variable.
+SPOT_VARIABLE = "LOCAL_SPOT_INTERRUPT_AFTER_S"
 ENDED = {"Completed", "Failed", "Stopped"}
 # AWS's words for SecondaryStatusTransitions, by secondary status.
 _MESSAGES = {
@@ -112,6 +118,20 @@ def finish(record: Record, secondary: str, now: float, reason: str | None = None
         )
         record["TrainingTimeInSeconds"] = round(spent_s)
         record["BillableTimeInSeconds"] = round(spent_s - waited_s)
+
+
+def interruptions(record: Record) -> Iterator[float]:
+    """Seconds of training before each interruption that is still to come. Raises AwsError."""
+    asked = record.get("Environment", {}).get(SPOT_VARIABLE, "")
+    if not asked or not record.get("EnableManagedSpotTraining"):
+        return iter([])
+    try:
+        return iter([float(word) for word in asked.split(",")])
+    except ValueError as error:
+        raise AwsError(
+            "ValidationException",
+            f"{SPOT_VARIABLE}={asked!r} is not seconds, or seconds with commas.",
+        ) from error
 
 
 class Journal:

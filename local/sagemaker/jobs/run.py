@@ -10,18 +10,15 @@ from pathlib import Path
 
 from local.arns import region_of
 from local.clients import aws_client
-from local.sagemaker.jobs import channels, container, outputs, source
-from local.sagemaker.jobs.checkpoints import CheckpointSync
+from local.sagemaker.container import ContainerProcess, ProcessFailedError
+from local.sagemaker.jobs import inputs, outputs, start
 from local.sagemaker.jobs.environments import Environments
-from local.sagemaker.jobs.errors import JobError
-from local.sagemaker.jobs.failure import failure_reason
-from local.sagemaker.jobs.layout import Layout
-from local.sagemaker.jobs.metrics import MetricReader, definitions
-from local.sagemaker.jobs.object_cache import ObjectCache
-from local.sagemaker.jobs.process import STOP_GRACE_S, JobProcess
-from local.sagemaker.jobs.record import Journal
-from local.sagemaker.jobs.rules import read_statuses
-from local.sagemaker.jobs.spot import interruptions
+from local.sagemaker.jobs.failure import JobFailedError, failure_reason
+from local.sagemaker.jobs.files import JobFiles
+from local.sagemaker.jobs.inputs import ObjectCache
+from local.sagemaker.jobs.observed import MetricReader, definitions, read_statuses
+from local.sagemaker.jobs.outputs import CheckpointSync
+from local.sagemaker.jobs.record import Journal, interruptions
 from local.sagemaker.log_shipper import LogShipper
 from local.settings import Settings
 from local.store import Record
@@ -29,6 +26,9 @@ from local.store import Record
 logger = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+# "SageMaker sends the algorithm the SIGTERM signal, which delays job termination for 120 seconds."
+# (API reference, StoppingCondition)
+STOP_GRACE_S = 120.0
 _POLL_S = 0.1
 _CLOSE_GRACE_S = 3.0
 
@@ -53,10 +53,10 @@ class JobRun:
         self._threads = threads
         self._region = region_of(record["TrainingJobArn"])
         self._s3 = aws_client("s3", settings.url, self._region)
-        self.layout = Layout.of(settings.sagemaker_dir, record)
-        self._checkpoints = CheckpointSync(self._s3, record, self.layout)
+        self.files = JobFiles.of(settings.sagemaker_dir, record)
+        self._checkpoints = CheckpointSync(self._s3, record, self.files)
         self.metrics = MetricReader(
-            self.layout.log_file,
+            self.files.log_file,
             definitions(record["AlgorithmSpecification"].get("MetricDefinitions", [])),
         )
         self._stopping = threading.Event()
@@ -74,12 +74,12 @@ class JobRun:
         self._stopping.set()
 
     def run(self) -> None:
-        self.layout.prepare()
+        self.files.prepare()
         shipper = self._shipper()
         shipper.start()
         try:
             ending, reason = self._work()
-        except JobError as error:
+        except JobFailedError as error:
             ending, reason = "Failed", str(error)
         finally:
             if not self._closed:  # at the end of the cloud CloudWatch Logs is gone already
@@ -91,44 +91,44 @@ class JobRun:
             ending,
             reason,
             FinalMetricDataList=self.metrics.final_data() or None,
-            _rules=read_statuses(self.layout.rules),
+            _rules=read_statuses(self.files.rules),
         )
         logger.info("training job %s: %s", self._record["TrainingJobName"], ending)
-        self.layout.discard()
+        self.files.discard()
         self._cache.prune()
 
     def _work(self) -> tuple[str, str | None]:
-        """The last secondary status, and the reason if it is Failed. Raises JobError."""
+        """The last secondary status, and the reason if it is Failed. Raises JobFailedError."""
         python = self._prepare()
         ending, reason = self._train(python)
         if not self._closed:
             self._journal.enter("Uploading")
-            outputs.upload(self._s3, self._record, self.layout, with_model=ending != "Failed")
+            outputs.upload(self._s3, self._record, self.files, with_model=ending != "Failed")
         return ending, reason
 
     def _shipper(self) -> LogShipper:
         name = self._record["TrainingJobName"]
         stream = f"{name}/algo-1-{int(self._record['CreationTime'])}"
-        return LogShipper(self._settings.url, self._region, LOG_GROUP, stream, self.layout.log_file)
+        return LogShipper(self._settings.url, self._region, LOG_GROUP, stream, self.files.log_file)
 
     def _prepare(self) -> Path:
-        """Everything that the script needs; the interpreter to run it with. Raises JobError."""
+        """Everything the script needs; the interpreter to run it with. Raises JobFailedError."""
         self._journal.enter("Downloading", TrainingStartTime=time.time())
         outputs.check_bucket(self._s3, self._record)
         for channel in self._record.get("InputDataConfig", []):
             if self._stopping.is_set():
                 break
             url = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            folder = self.layout.data / channel["ChannelName"]
-            channels.download(self._s3, self._cache, url, folder, self._region)
-        source.install(self._settings.url, self._record["HyperParameters"], self.layout)
-        container.write_config(self._record, self.layout)
+            folder = self.files.data / channel["ChannelName"]
+            inputs.download_channel(self._s3, self._cache, url, folder, self._region)
+        start.install_code(self._settings.url, self._record["HyperParameters"], self.files)
+        start.write_config(self._record, self.files)
         return self._environments.python_for(
-            self.layout.requirements, self.layout.code, self.layout.log_file
+            self.files.requirements, self.files.code, self.files.log_file
         )
 
     def _train(self, python: Path) -> tuple[str, str | None]:
-        """The last secondary status, and the reason if it is Failed. Raises JobError."""
+        """The last secondary status, and the reason if it is Failed. Raises JobFailedError."""
         while True:
             if self._stopping.is_set():  # while it downloaded
                 return "Stopped", None
@@ -143,17 +143,20 @@ class JobRun:
             if ending != "Interrupted":
                 return ending, reason
             self._journal.enter("Interrupted")
-            self.layout.renew()  # a new instance has nothing of the old one
+            self.files.renew()  # a new instance has nothing of the old one
             self._journal.enter("Restarting")
 
     def _run_once(self, python: Path, started: float) -> tuple[str, str | None]:
         """One process, from its start to its end or to the first reason to end it."""
         train = self._settings.job_python.parent / "train"
-        process = JobProcess(
-            [str(python), str(train), str(self.layout.home)],
-            self.layout,
-            container.environment(self._settings, self._record, self.layout, python, self._threads),
-        )
+        try:
+            process = ContainerProcess(
+                [str(python), str(train), str(self.files.home)],
+                self.files,
+                start.environment(self._settings, self._record, self.files, python, self._threads),
+            )
+        except ProcessFailedError as error:
+            raise JobFailedError(f"InternalServerError: {error}") from error
         interrupt_after_s = next(self._interruptions, None)
         try:
             while (code := process.wait(_POLL_S)) is None:
@@ -166,7 +169,7 @@ class JobRun:
                     return ending, None
         finally:
             process.clear()
-        return ("Failed", failure_reason(self.layout, code)) if code else ("Completed", None)
+        return ("Failed", failure_reason(self.files, code)) if code else ("Completed", None)
 
     def _end_now(self, running_s: float, interrupt_after_s: float | None) -> str | None:
         """The secondary status that the job must end in by now, if any."""

@@ -18,25 +18,15 @@ from local.sagemaker.tuning.summaries import best, children, counters, objective
 from local.sagemaker.tuning.summaries import objective_of as objective
 from local.settings import Settings
 from local.store import Record, Store
-from local.wire import Operation
 
 
-class Operations:
+class TuningOperations:
     def __init__(self, settings: Settings, store: Store, jobs: TuningJobs) -> None:
         self._settings = settings
         self._store = store
         self._jobs = jobs
 
-    def table(self) -> dict[str, Operation]:
-        return {
-            "CreateHyperParameterTuningJob": self.create,
-            "DescribeHyperParameterTuningJob": self.describe,
-            "ListHyperParameterTuningJobs": self.list_jobs,
-            "ListTrainingJobsForHyperParameterTuningJob": self.list_training_jobs,
-            "StopHyperParameterTuningJob": self.stop,
-        }
-
-    def create(self, params: dict[str, Any]) -> dict[str, Any]:
+    def create_hyper_parameter_tuning_job(self, params: dict[str, Any]) -> dict[str, Any]:
         checks.check_environment(self._settings)
         request.check(params)
         warm_start.parents(self._store[TABLE], params)
@@ -53,7 +43,7 @@ class Operations:
         tags.put(self._store, arn, params.get("Tags", []))
         return {"HyperParameterTuningJobArn": arn}
 
-    def describe(self, params: dict[str, Any]) -> dict[str, Any]:
+    def describe_hyper_parameter_tuning_job(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params["HyperParameterTuningJobName"])
         jobs = children(record, self._store.rows(TRAINING))
         top = best(record, jobs)
@@ -70,7 +60,7 @@ class Operations:
             },
         }
 
-    def list_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
+    def list_hyper_parameter_tuning_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
         """By name and ascending unless asked otherwise, as the API reference says."""
         answer = page(
             self._store.rows(TABLE),
@@ -92,7 +82,9 @@ class Operations:
         ]
         return answer
 
-    def list_training_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
+    def list_training_jobs_for_hyper_parameter_tuning_job(
+        self, params: dict[str, Any]
+    ) -> dict[str, Any]:
         """By name (the order of the trials) and ascending unless asked otherwise."""
         record = self._find(params["HyperParameterTuningJobName"])
         metric = objective(record)["MetricName"]
@@ -114,7 +106,7 @@ class Operations:
         ]
         return answer
 
-    def stop(self, params: dict[str, Any]) -> dict[str, Any]:
+    def stop_hyper_parameter_tuning_job(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params["HyperParameterTuningJobName"])
         status = record["HyperParameterTuningJobStatus"]
         if status in warm_start.ENDED:

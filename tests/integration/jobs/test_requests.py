@@ -12,8 +12,8 @@ from rigs.photos import ROOT
 from tests.aws_model import problems
 from tests.integration.jobs.conftest import LOCAL_BUCKET, Launcher
 from tests.integration.jobs.recorder import Recorder
-from training.debugger.managed import COLLECTIONS, EVERY_STEP
-from training.debugger.managed import RULES as MANAGED_RULES
+from training.jobs.managed_rules import COLLECTIONS, EVERY_STEP
+from training.jobs.managed_rules import RULES as MANAGED_RULES
 from training.metric_lines import METRIC_DEFINITIONS, OBJECTIVE
 
 DATA = f"s3://{LOCAL_BUCKET}/breeds/data"

@@ -90,13 +90,16 @@ def test_state_survives_stop_and_start(own_cloud: Cloud) -> None:
     assert after["pid"] != before["pid"]
 
 
-def test_ctrl_c_ends_cleanly_and_leaves_no_child(own_cloud: Cloud) -> None:
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl_c", "closed_terminal"]
+)
+def test_cloud_ends_cleanly_and_leaves_no_child(own_cloud: Cloud, number: signal.Signals) -> None:
     sagemaker = SageMaker(own_cloud)
     serving = sagemaker.invoke(sagemaker.endpoint(archive()))["pid"]
     assert own_cloud.pid is not None
     assert serving in descendants(own_cloud.pid)
 
-    os.kill(own_cloud.pid, signal.SIGINT)
+    os.kill(own_cloud.pid, number)
 
     assert _exit_code(own_cloud) == 0
     assert _gone(serving)

@@ -6,6 +6,7 @@ and preprocessing are right, not how well the model does on photos it has never 
 
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from rigs.hosts import Container, uvicorn_host
 from rigs.photos import DOGS, breed_of
 from rigs.requests import batch
+from tours.demo.photos import drawn
 from training.network.breeds import breed_labels
 
 PHOTOS_A_BREED = 2
@@ -45,3 +47,19 @@ def test_photos_of_known_breeds_are_named_right(new_container: Callable[[], Cont
     print(f"top-1 {first / len(known):.1%}, top-5 {top5 / len(known):.1%}, n={len(known)}")
     assert first / len(known) >= 0.80
     assert top5 / len(known) >= 0.95
+
+
+def test_drawn_dogs_are_taken_for_dogs_and_patterns_are_not(
+    new_container: Callable[[], Container], tmp_path: Path
+) -> None:
+    """So that a demo without photos has breeds to show, and its tests breeds to query."""
+    files = drawn(tmp_path, 8).files
+    with (
+        uvicorn_host(new_container()) as host,
+        httpx.Client(base_url=host.url, timeout=60, trust_env=False) as client,
+    ):
+        body = batch(*(file.read_bytes() for file in files))
+        answers = client.post("/invocations", json=body).json()["predictions"]
+
+    labels = [answer["label"] for answer in answers]
+    assert labels == (["Komondor"] * 3 + [None]) * 2

@@ -57,10 +57,10 @@ def test_collection_interval_above_the_hooks_is_named(tmp_path: Path) -> None:
             "CollectionConfigurations": [collection],
         }
 
-    assert config(tmp_path, request("1")).trapped() == []
-    trapped = config(tmp_path, request("500")).trapped()
-    assert len(trapped) == 2  # train, and predict by its default of 1
-    assert trapped[0] == "gradients: every 500 train steps, although the hook says 1"
+    assert config(tmp_path, request("1")).overridden() == []
+    overridden = config(tmp_path, request("500")).overridden()
+    assert len(overridden) == 2  # train, and predict by its default of 1
+    assert overridden[0] == "gradients: every 500 train steps, although the hook says 1"
 
 
 @pytest.mark.parametrize(

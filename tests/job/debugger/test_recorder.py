@@ -14,12 +14,12 @@ from training.debugger.recorder import (
     GRADIENT_VALUES,
     Recorder,
     active,
+    first_items,
     sample,
-    some,
 )
 from training.debugger.smdebug_bridge import FollowedTrial, ModeKeys
 from training.debugger.trial_files import StepTemplate, TrialFiles, write_collections
-from training.debugger.writer import take
+from training.debugger.writer import read_frames
 
 ALL = {mode: Interval() for mode in ("train", "eval", "predict")}
 
@@ -56,7 +56,7 @@ def record(tmp_path: Path) -> Callable[..., FollowedTrial]:
         body(model, loss, torch.optim.SGD(model.parameters(), lr=0.1), recorder)
         recorder.close()
         files, kinds = TrialFiles(tmp_path), dict[int, StepTemplate]()
-        assert take(b"".join(frames), kinds, files) == b""
+        assert read_frames(b"".join(frames), kinds, files) == b""
         files.end()
         return FollowedTrial(tmp_path)
 
@@ -164,6 +164,6 @@ def test_large_gradients_are_sampled_evenly() -> None:
 def test_large_activations_are_bounded() -> None:
     images = torch.zeros(8, 64, 112, 112)
 
-    assert some(images).shape[0] == 1
-    assert some(images[:, :1]).shape[0] == 8
-    assert some(torch.zeros(1 << 12, 1 << 8)).numel() == ACTIVATION_VALUES
+    assert first_items(images).shape[0] == 1
+    assert first_items(images[:, :1]).shape[0] == 8
+    assert first_items(torch.zeros(1 << 12, 1 << 8)).numel() == ACTIVATION_VALUES

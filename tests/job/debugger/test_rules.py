@@ -8,7 +8,7 @@ import pytest
 from tests.job.debugger.trainings import TRAININGS, Training, run
 from training.debugger import RULES
 
-# What training/README.md prints of each, with the figures that this seed comes to.
+# What training/debugger/README.md prints of each, with the figures that this seed comes to.
 SAID = {
     "VanishingGradient": r"mean absolute gradient of 7\.\d+e-28, below 1e-07",
     "Overfit": "is 25% above the training loss",

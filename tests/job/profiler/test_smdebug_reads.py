@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from training.profiler import JobFacts, Profiler
-from training.profiler.counters import ProcSource, PsutilSource
 from training.profiler.reader import read
 
 pytest.importorskip("smdebug")
@@ -66,24 +65,3 @@ def test_algorithm_metrics_reader_reads_the_steps(folder: Path) -> None:
     first = read(folder).steps[0]
     assert steps[0].start_time / 1e6 == pytest.approx(first.start_s)
     assert {event.event_phase for event in steps} == {"Step:ModeKeys.TRAIN"}
-
-
-def test_psutil_and_proc_tell_the_same() -> None:
-    through_psutil, through_proc = PsutilSource(os.getpid()), ProcSource(os.getpid())
-    one, other = through_psutil.read(), through_proc.read()
-    assert len(one.cores) == len(other.cores)
-    for a, b in zip(one.cores, other.cores, strict=True):
-        assert a == pytest.approx(b, abs=2)  # seconds since boot
-    assert one.memory_bytes == other.memory_bytes
-    assert one.memory_used_percent == pytest.approx(other.memory_used_percent, abs=2)
-    assert one.disk_operations == pytest.approx(other.disk_operations, rel=0.05)
-    assert one.received_bytes == pytest.approx(other.received_bytes, rel=0.05, abs=1e6)
-
-
-def test_psutil_and_proc_see_the_same_job() -> None:
-    parent = os.getppid()  # the reading process leaves itself out, so look at another one
-    one, other = PsutilSource(parent).read().job, ProcSource(parent).read().job
-    assert one is not None
-    assert other is not None
-    assert one[0] == pytest.approx(other[0], abs=1)
-    assert one[1] == pytest.approx(other[1], rel=0.2)

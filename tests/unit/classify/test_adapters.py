@@ -238,7 +238,7 @@ def test_row_that_is_taken_tells_of_the_one_that_it_replaces() -> None:
 @pytest.mark.parametrize("put", [table.put_row, table.put_restored_row])
 def test_row_that_is_not_taken_tells_of_the_one_that_stands(put: Callable[..., Written]) -> None:
     refused = client_error("ConditionalCheckFailedException")
-    refused.response["Item"] = item("a", "D")  # type: ignore[typeddict-unknown-key]
+    refused.response["Item"] = item("a", "D")
     dynamodb = Spy(refused)
     assert put(dynamodb, "rows", ROW) == Written(False, Known("D"))
     (asked,) = dynamodb.asked

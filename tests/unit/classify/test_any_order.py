@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from classify import clients, handler
+from classify.deadline import Deadline
 from classify.errors import ObjectGoneError, PhotoDeletedError, RetryableError
 from classify.events import Upload
 from classify.ports import Ports
 from classify.rows import Known, Row, Written, thumbnail_key, thumbnails_of
+from classify.wire import Answer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -89,9 +91,14 @@ class FakeCloud:
         wired = clients.wire(handler.SETTINGS, None, None, endpoint, FakeQueue)
         invoke = wired.predict
 
-        def predict(*arguments: object) -> object:
+        def predict(
+            jpegs: Sequence[bytes],
+            attempts: int,
+            deadline: Deadline,
+            on_call: Callable[[float], None],
+        ) -> Answer:
             self._pause()
-            return invoke(*arguments)  # type: ignore[arg-type]
+            return invoke(jpegs, attempts, deadline, on_call)
 
         return replace(
             wired,
@@ -205,20 +212,42 @@ class AnyOrder(RuleBasedStateMachine):
         self, chance: random.Random, key: str, what: str
     ) -> None:
         def meanwhile() -> None:
-            match what:
-                case "put":
-                    self.cloud.put(key, PHOTOS[0])
-                case "delete":
-                    self.cloud.delete(key)
-                case "delete newest":
-                    self.cloud.delete_version(key, -1)
-                case "delete oldest":
-                    self.cloud.delete_version(key, 0)
+            self._change(key, what)
             self._deliver(self._some(chance))
 
         self.cloud.meanwhile = [meanwhile]
         self._deliver(self._some(chance))
         self.cloud.meanwhile = []
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        what=st.sampled_from(["put", "delete", "delete newest", "delete oldest"]),
+        photo=st.sampled_from(PHOTOS),
+    )
+    def put_and_change_it_while_it_is_in_work(self, key: str, what: str, photo: bytes) -> None:
+        def meanwhile() -> None:
+            self._change(key, what)
+            before = self.told
+            self._hear()
+            self._deliver(range(before, self.told))
+
+        self._hear()
+        self.cloud.put(key, photo)
+        self._hear()
+        self.cloud.meanwhile = [meanwhile]
+        self._deliver([self.told - 1])
+        self.cloud.meanwhile = []
+
+    def _change(self, key: str, what: str) -> None:
+        match what:
+            case "put":
+                self.cloud.put(key, PHOTOS[0])
+            case "delete":
+                self.cloud.delete(key)
+            case "delete newest":
+                self.cloud.delete_version(key, -1)
+            case "delete oldest":
+                self.cloud.delete_version(key, 0)
 
     def _some(self, chance: random.Random) -> list[int]:
         """Of the events that wait, and of those that were delivered long ago."""

@@ -386,6 +386,26 @@ def test_many_removals_are_looked_at_together(world: World) -> None:
     assert world.thumbnails() == {}
 
 
+def test_two_deliveries_of_a_removal_that_see_different_things_leave_no_thumbnail(
+    world: World,
+) -> None:
+    # GIVEN a photo that is back, and is answered again
+    up = world.upload()
+    marker = world.remove()
+    back = message(world.remove(version_id=version_of(marker)))
+
+    def meanwhile(_index: int) -> Json:
+        # WHEN it is deleted for ever meanwhile, and the event comes once more before that one
+        world.remove(version_id=version_of(up))
+        world.deliver(back)
+        return no_dog()
+
+    world.endpoint.reply = meanwhile
+    assert world.deliver(back) == []
+    assert world.row()["status"] == "DELETED"
+    assert world.thumbnails() == {}
+
+
 def test_log_names_what_was_deleted_by_its_count(world: World, logs: io.StringIO) -> None:
     world.deliver(message(world.upload()))
     world.deliver(message(world.remove()))

@@ -12,6 +12,7 @@ from classify.errors import PermanentError, Reason
 from classify.events import Upload
 from classify.images import Photo
 from classify.rows import (
+    Known,
     answered_row,
     deleted_row,
     rejected_row,
@@ -219,3 +220,7 @@ def test_pauses_between_rounds_of_a_busy_table_grow(
     assert len(pauses) == 3
     for pause_s, most_s in zip(pauses, longest_s, strict=True):
         assert most_s / 2 <= pause_s <= most_s
+
+
+def test_nothing_is_known_of_a_photo_without_a_row() -> None:
+    assert Known() == Known(sequencer="", version_id="", etag="", archived=False)

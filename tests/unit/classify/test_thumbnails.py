@@ -96,8 +96,9 @@ def told_all() -> Image.Exif:
     ],
 )
 def test_thumbnail_tells_neither_place_nor_owner(format_: str, options: Json) -> None:
-    exif = {} if format_ in ("GIF", "TIFF") else {"exif": told_all()}
-    photo = picture(format_, **exif, **options)
+    if format_ not in ("GIF", "TIFF"):
+        options = options | {"exif": told_all()}
+    photo = picture(format_, **options)
     assert PLACE.encode() in photo
     jpeg = shrink(photo, MAX_PIXELS).jpeg
     # No APP1 (EXIF, XMP), no APP2 (profiles), no APP13 (IPTC), no comment; nothing of the text.
@@ -203,8 +204,12 @@ def test_thumbnails_are_waited_for_no_longer_than_others_need_the_time(
             return prediction()
 
         world.endpoint.reply = run_out
-        context = Context(lambda clock=clock: round(1000 * clock["s"]))
-        assert world.deliver(message(world.upload(f"uploads/{left_s}.jpg")), context=context) == []
+
+        def remaining_ms(clock: Json = clock) -> int:
+            return int(1000 * clock["s"])
+
+        sent = message(world.upload(f"uploads/{left_s}.jpg"))
+        assert world.deliver(sent, context=Context(remaining_ms)) == []
         assert waited[0] == expected_s
 
 
@@ -340,6 +345,17 @@ def test_try_that_ended_before_its_version_was_deleted_for_ever_leaves_nothing(
     assert list(world.thumbnails()) == [world.row()["thumbnail"]]
 
 
+def test_try_that_ended_before_the_row_outlived_its_version_leaves_nothing(world: World) -> None:
+    old = world.upload()
+    world.deliver(message(old))
+    new = world.upload()
+    orphan(world, new["s3"]["object"]["sequencer"])
+    # GIVEN the removal of the new version, which leaves the old one's row, is told of first
+    world.deliver(message(world.remove(version_id=version_of(new))))
+    assert world.deliver(message(new, receive_count=2)) == []
+    assert list(world.thumbnails()) == [world.row()["thumbnail"]]
+
+
 def test_tries_of_an_older_version_leave_nothing_beside_the_newest(world: World) -> None:
     old = world.upload()
     orphan(world, old["s3"]["object"]["sequencer"])
@@ -411,12 +427,17 @@ class Rig:
 
 
 def test_thumbnail_later_than_its_row_is_kept_while_the_row_stands() -> None:
-    rig = Rig(lambda keys: {key: Known("A" * 32) for key in keys})
+    named = thumbnail_key(KEY, "A" * 32)
+    rig = Rig(lambda keys: {key: Known("A" * 32, thumbnail=named) for key in keys})
     assert rig.row_stands_before_its_thumbnail() == {}
     assert rig.deleted == []
 
 
-@pytest.mark.parametrize("now", [{KEY: Known("B" * 32)}, {}], ids=["replaced", "gone"])
+@pytest.mark.parametrize(
+    "now",
+    [{KEY: Known("B" * 32, thumbnail="thumbnails/b.jpg")}, {KEY: Known("A" * 32)}, {}],
+    ids=["replaced", "deleted by another delivery", "gone"],
+)
 def test_thumbnail_later_than_its_row_is_deleted_when_the_row_was_replaced_meanwhile(
     now: dict[str, Known],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.autoscaling.operations import Operations
+from local.autoscaling.operations import AutoScalingOperations
 from local.errors import AwsError
 from local.store import Store
 
@@ -20,17 +20,19 @@ POLICY = TARGET | {"PolicyName": "load", "PolicyType": "TargetTrackingScaling"}
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Operations:
-    return Operations(Store(tmp_path / "autoscaling.json", "targets", "policies"))
+def api(tmp_path: Path) -> AutoScalingOperations:
+    return AutoScalingOperations(Store(tmp_path / "autoscaling.json", "targets", "policies"))
 
 
-def _targets(api: Operations, **wanted: Any) -> list[dict[str, Any]]:
+def _targets(api: AutoScalingOperations, **wanted: Any) -> list[dict[str, Any]]:
     listed = api.describe_scalable_targets({"ServiceNamespace": "sagemaker", **wanted})
     targets: list[dict[str, Any]] = listed["ScalableTargets"]
     return targets
 
 
-def test_target_is_registered_changed_and_taken_away_with_its_policies(api: Operations) -> None:
+def test_target_is_registered_changed_and_taken_away_with_its_policies(
+    api: AutoScalingOperations,
+) -> None:
     first = api.register_scalable_target(TARGET | {"MinCapacity": 1, "MaxCapacity": 4})
     api.put_scaling_policy(POLICY)
 
@@ -59,7 +61,7 @@ def test_target_is_registered_changed_and_taken_away_with_its_policies(api: Oper
     ],
 )
 def test_target_that_cannot_be_is_refused_and_not_kept(
-    api: Operations, capacity: dict[str, int], words: str
+    api: AutoScalingOperations, capacity: dict[str, int], words: str
 ) -> None:
     with pytest.raises(AwsError, match=words):
         api.register_scalable_target(TARGET | capacity)
@@ -67,7 +69,7 @@ def test_target_that_cannot_be_is_refused_and_not_kept(
     assert _targets(api) == []
 
 
-def test_policy_without_its_target_is_refused(api: Operations) -> None:
+def test_policy_without_its_target_is_refused(api: AutoScalingOperations) -> None:
     with pytest.raises(AwsError, match="No scalable target registered") as raised:
         api.put_scaling_policy(POLICY)
 

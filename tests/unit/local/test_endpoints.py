@@ -12,7 +12,7 @@ import pytest
 from local.errors import AwsError
 from local.sagemaker import endpoints as module
 from local.sagemaker.endpoints import Endpoints
-from local.sagemaker.operations import Operations
+from local.sagemaker.operations import HostingOperations
 from local.settings import Settings
 from local.store import Record, Store
 
@@ -44,7 +44,7 @@ class Cloud:
         path = settings.sagemaker_dir / "state.json"
         self.store = Store(path, "models", "endpoint_configs", "endpoints")
         self.endpoints = Endpoints(settings, self.store)
-        self.api = Operations(settings, self.store, self.endpoints)
+        self.api = HostingOperations(settings, self.store, self.endpoints)
         self.prepared: Any = lambda: FakeFleet()
         monkeypatch.setattr(module.fleets, "prepare", lambda *_: self.prepared())
         self.api.create_model({"ModelName": "dogs", "PrimaryContainer": {}})

@@ -13,14 +13,12 @@ import pytest
 
 from local.children import group_members
 from local.errors import AwsError
-from local.sagemaker.jobs import source
-from local.sagemaker.jobs.channels import local_name
+from local.sagemaker.jobs import start
 from local.sagemaker.jobs.checks import check_job
 from local.sagemaker.jobs.environments import Base, is_satisfied
-from local.sagemaker.jobs.errors import JobError
-from local.sagemaker.jobs.failure import shortened
-from local.sagemaker.jobs.layout import Layout
-from local.sagemaker.jobs.object_cache import ObjectCache
+from local.sagemaker.jobs.failure import JobFailedError, shortened
+from local.sagemaker.jobs.files import JobFiles
+from local.sagemaker.jobs.inputs import ObjectCache, local_name
 from local.sagemaker.jobs.outputs import pack
 from local.sagemaker.jobs.s3 import S3Object
 
@@ -42,7 +40,7 @@ def test_object_lands_where_sagemaker_puts_it(prefix: str, key: str, name: str) 
 
 @pytest.mark.parametrize("key", ["data/../../x", "data/a/../../x"])
 def test_key_that_leads_out_of_the_channel_is_refused(key: str) -> None:
-    with pytest.raises(JobError, match="is no file name"):
+    with pytest.raises(JobFailedError, match="is no file name"):
         local_name(key, "data/")
 
 
@@ -183,13 +181,13 @@ def test_interpreter_says_what_it_has() -> None:
 
     assert is_satisfied("pytest", base)
     assert base.markers["python_version"] == f"3.{sys.version_info.minor}"
-    with pytest.raises(JobError, match="/nowhere/python does not work"):
+    with pytest.raises(JobFailedError, match="/nowhere/python does not work"):
         Base.inspect(Path("/nowhere/python"))
 
 
 @pytest.mark.parametrize("value", ["train.py", '"train.py"'])
 def test_hyperparameter_is_text_with_or_without_json(value: str) -> None:
-    assert source.text({"sagemaker_program": value}, "sagemaker_program") == "train.py"
+    assert start.text({"sagemaker_program": value}, "sagemaker_program") == "train.py"
 
 
 def test_own_process_group_has_this_process_in_it() -> None:
@@ -206,12 +204,12 @@ def test_long_failure_keeps_its_end() -> None:
 
 
 def test_paths_below_opt_ml_are_the_jobs_own(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
+    files = JobFiles(tmp_path)
 
-    assert layout.local("/opt/ml/checkpoints/a") == tmp_path / "ml" / "checkpoints" / "a"
+    assert files.local("/opt/ml/checkpoints/a") == tmp_path / "ml" / "checkpoints" / "a"
     for elsewhere in ("/tmp/x", "/opt/ml/../x", "checkpoints"):
         with pytest.raises(AwsError, match="is not below /opt/ml"):
-            layout.local(elsewhere)
+            files.local(elsewhere)
 
 
 def _job(**members: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.errors import AwsError
-from local.sagemaker.jobs.metrics import MetricReader, definitions
+from local.sagemaker.jobs.observed import MetricReader, definitions
 from local.sagemaker.tuning.early_stopping import worse_than_median
 
 ACCURACY = {"Name": "validation:accuracy", "Regex": "validation:accuracy=([0-9.]+)"}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local.sagemaker.jobs.jobs import TABLE, TrainingJobs
+from local.sagemaker.jobs.observed import evaluations, read_statuses
 from local.sagemaker.jobs.record import Journal, enter, finish, new_record
-from local.sagemaker.jobs.rules import evaluations, read_statuses
 from local.sagemaker.tuning.jobs import TuningJobs
 from local.sagemaker.tuning.run import TABLE as TUNING
 from local.settings import Settings

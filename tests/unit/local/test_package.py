@@ -13,7 +13,7 @@ import pytest
 
 from local.errors import AwsError
 from local.sagemaker import package
-from local.sagemaker.package import PackageError, model_data_url, split_s3_url, unpack
+from local.sagemaker.package import ModelDataError, model_data_url, split_s3_url, unpack
 
 
 def _archive(path: Path, *members: tuple[str, bytes | str]) -> Path:
@@ -53,7 +53,7 @@ def test_name_or_link_that_leads_outside_is_refused(
 ) -> None:
     archive = _archive(tmp_path / "a.tar.gz", ("good", b"x"), member)
 
-    with pytest.raises(PackageError, match="cannot be unpacked"):
+    with pytest.raises(ModelDataError, match="cannot be unpacked"):
         unpack(archive, tmp_path / "deep" / "model")
 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.tar.gz", "deep"]
@@ -72,7 +72,7 @@ def test_archive_over_a_limit_is_refused_and_leaves_nothing(
     monkeypatch.setattr(package, limit, value)
     archive = _archive(tmp_path / "a.tar.gz", *((f"f{i}", b"\0" * 400) for i in range(3)))
 
-    with pytest.raises(PackageError, match="holds more than"):
+    with pytest.raises(ModelDataError, match="holds more than"):
         unpack(archive, tmp_path / "model")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
@@ -82,7 +82,7 @@ def test_archive_over_a_limit_is_refused_and_leaves_nothing(
 def test_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
 
-    with pytest.raises(PackageError, match=r"is it a \.tar\.gz"):
+    with pytest.raises(ModelDataError, match=r"is it a \.tar\.gz"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "model")
 
 
@@ -90,7 +90,7 @@ def test_cut_off_archive_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "a.tar.gz", ("big", bytes(range(256)) * 4000))
     archive.write_bytes(archive.read_bytes()[:-2000])
 
-    with pytest.raises(PackageError):
+    with pytest.raises(ModelDataError):
         unpack(archive, tmp_path / "model")
 
     assert not (tmp_path / "model").exists()
@@ -107,7 +107,7 @@ def test_archive_with_one_damaged_byte_is_refused_wherever_it_is(tmp_path: Path)
         damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         try:
             unpack(damaged, tmp_path / f"model{at}")
-        except PackageError:
+        except ModelDataError:
             continue
         accepted.append(at)
 
@@ -126,7 +126,7 @@ def test_archive_whose_second_header_is_damaged_is_not_taken_for_a_shorter_one(
         gzip.compress(plain[:second] + b"\xff" + plain[second + 1 :])
     )
 
-    with pytest.raises(PackageError, match="it is damaged: after its last file"):
+    with pytest.raises(ModelDataError, match="it is damaged: after its last file"):
         unpack(tmp_path / "b.tar.gz", tmp_path / "model")
 
 
@@ -137,7 +137,7 @@ def test_number_in_a_header_that_nothing_can_hold_is_refused(tmp_path: Path) -> 
         member.mtime = 2**80
         tar.addfile(member)
 
-    with pytest.raises(PackageError, match="cannot be unpacked"):
+    with pytest.raises(ModelDataError, match="cannot be unpacked"):
         unpack(path, tmp_path / "model")
 
 
@@ -150,7 +150,7 @@ def test_key_is_taken_to_the_letter(key: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "s3://bucket", "s3://bucket/", "https://bucket/key", "key"])
 def test_url_that_is_no_object_is_refused(url: str) -> None:
-    with pytest.raises(PackageError, match="s3://bucket/key"):
+    with pytest.raises(ModelDataError, match="s3://bucket/key"):
         split_s3_url(url)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from local.children import command_line, descendants, listening_port, recorded_pid
-from local.sagemaker.process import Layout, ProcessFailedError, ServingProcess, last_line
+from local.sagemaker.container import ContainerFiles, ProcessFailedError, last_line
+from local.sagemaker.variant import ServingProcess
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,12 @@ def test_words_of_an_earlier_process_are_not_repeated(tmp_path: Path) -> None:
     assert last_line(tmp_path / "log", start=len(b"from before\n")) == ""
 
 
-def _layout(tmp_path: Path, code: str) -> Layout:
-    layout = Layout(tmp_path / "home", "AllTraffic")
-    package = layout.model_dir / "code" / "serving"
+def _files(tmp_path: Path, code: str) -> ContainerFiles:
+    files = ContainerFiles(tmp_path / "home")
+    package = files.model / "code" / "serving"
     package.mkdir(parents=True)
     (package / "__main__.py").write_text(code)
-    return layout
+    return files
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def _layout(tmp_path: Path, code: str) -> Layout:
 def test_process_that_ends_while_starting_is_failed_with_its_words(
     tmp_path: Path, code: str, words: str
 ) -> None:
-    process = ServingProcess(Path(sys.executable), _layout(tmp_path, code), {})
+    process = ServingProcess(Path(sys.executable), _files(tmp_path, code), {})
 
     with pytest.raises(ProcessFailedError) as raised:
         process.wait_ready(timeout_s=30)
@@ -75,14 +76,14 @@ def test_process_that_ends_while_starting_is_failed_with_its_words(
 
 def test_process_that_never_answers_is_failed_at_the_deadline(tmp_path: Path) -> None:
     code = "import time; print('thinking', flush=True); time.sleep(60)"
-    process = ServingProcess(Path(sys.executable), _layout(tmp_path, code), {})
+    process = ServingProcess(Path(sys.executable), _files(tmp_path, code), {})
     try:
         with pytest.raises(ProcessFailedError, match="no answer to /ping within 1 s"):
             process.wait_ready(timeout_s=1)
     finally:
         process.stop()
     assert not process.alive
-    assert not process.layout.pid_file.exists()
+    assert not process.files.pid_file.exists()
 
 
 SERVING = """
@@ -102,8 +103,8 @@ http.server.HTTPServer(("127.0.0.1", options.port), Handler).serve_forever()
 
 def test_processes_choose_their_own_ports_and_each_is_found(tmp_path: Path) -> None:
     python = Path(sys.executable)
-    first = ServingProcess(python, _layout(tmp_path / "1", SERVING), {})
-    second = ServingProcess(python, _layout(tmp_path / "2", SERVING), {})
+    first = ServingProcess(python, _files(tmp_path / "1", SERVING), {})
+    second = ServingProcess(python, _files(tmp_path / "2", SERVING), {})
     try:
         first.wait_ready(timeout_s=30)
         second.wait_ready(timeout_s=30)
@@ -117,19 +118,19 @@ def test_processes_choose_their_own_ports_and_each_is_found(tmp_path: Path) -> N
 
 
 def test_process_whose_number_cannot_be_written_down_is_not_left_running(tmp_path: Path) -> None:
-    layout = _layout(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
-    layout.pid_file.mkdir()
+    files = _files(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
+    files.pid_file.mkdir()
     before = descendants(os.getpid())
 
     with pytest.raises(ProcessFailedError, match="pid cannot be written"):
-        ServingProcess(Path(sys.executable), layout, {})
+        ServingProcess(Path(sys.executable), files, {})
 
     assert set(descendants(os.getpid())) <= set(before)
 
 
 def test_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailedError, match="/nowhere/python cannot be started"):
-        ServingProcess(Path("/nowhere/python"), _layout(tmp_path, ""), {})
+        ServingProcess(Path("/nowhere/python"), _files(tmp_path, ""), {})
 
 
 def test_descendants_are_children_and_their_children() -> None:

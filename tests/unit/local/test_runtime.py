@@ -10,8 +10,8 @@ import pytest
 import urllib3
 
 from local.arns import sagemaker_arn
+from local.sagemaker.container import ContainerFiles
 from local.sagemaker.fleet import Fleet
-from local.sagemaker.process import Layout
 from local.sagemaker.runtime import Runtime
 from local.sagemaker.variant import NotReadyError
 from local.store import Store
@@ -23,7 +23,7 @@ class FakeVariant:
 
     name = "AllTraffic"
     weight = 1.0
-    layout = Layout(Path("/state"), "AllTraffic")
+    files = ContainerFiles(Path("/state"))
 
     def __init__(self, outcome: urllib3.HTTPResponse | Exception) -> None:
         self._outcome = outcome

@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.model import ServiceModel, Shape
 
 from local.errors import AwsError
-from local.wire import JsonApi, coerced, cut_to_shape, json_response, service_model, validate
+from local.sagemaker.service import SageMaker
+from local.settings import Settings
+from local.wire import (
+    JsonApi,
+    coerced,
+    cut_to_shape,
+    json_response,
+    operations,
+    service_model,
+    validate,
+)
 
 NUMBERS = ("integer", "long", "float", "double")
 MODEL = ServiceModel(
@@ -210,3 +221,28 @@ def test_weights_become_numbers(given: object, typed: object) -> None:
 
 def test_models_are_loaded_once() -> None:
     assert service_model("sagemaker") is service_model("sagemaker")
+
+
+def test_operations_are_the_methods_that_the_service_has() -> None:
+    class Owner:
+        def create_model(self, params: dict[str, Any]) -> dict[str, Any]:
+            return params
+
+        def add_tags(self, params: dict[str, Any]) -> dict[str, Any]:
+            return params
+
+        def close(self) -> None: ...
+
+    owner = Owner()
+    assert operations("sagemaker", owner) == {
+        "CreateModel": owner.create_model,
+        "AddTags": owner.add_tags,
+    }
+
+
+def test_local_sagemaker_answers_these_operations(tmp_path: Path) -> None:
+    found = SageMaker(Settings.from_arguments(4566, str(tmp_path), "python", {})).api.operations
+    assert len(found) == 24
+    assert {"CreateHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob"} < {
+        *found
+    }

@@ -242,7 +242,7 @@ def test_queue_feeds_the_function_in_batches_that_can_fail_in_part() -> None:
     assert event == {
         "Queue": {"Fn::GetAtt": ["UploadQueue", "Arn"]},
         "BatchSize": 10,
-        "MaximumBatchingWindowInSeconds": 1,
+        "MaximumBatchingWindowInSeconds": 0,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaxConcurrency"}},
     }

@@ -57,11 +57,11 @@ def test_variables_of_jobs_are_one_word_each(odd: str) -> None:
      ("b ~/c", "b ~/c")],
 )  # fmt: skip
 def test_home_is_a_folders_beginning_only(given: str, expected: str) -> None:
-    loop = words("loop", f"DATA={given}", f"CONFIG={given}", f"OUT={given}", sent_by="local.loop")
+    loop = words("loop", f"DATA={given}", f"CONFIG={given}", f"OUT={given}", sent_by="tours.loop")
     assert loop == ["--data", expected, "--out", expected, "--config", expected]
-    assert words("demo", f"PHOTOS={given}", sent_by="local.demo")[-2:] == ["--photos", expected]
+    assert words("demo", f"PHOTOS={given}", sent_by="tours.demo")[-2:] == ["--photos", expected]
 
 
 def test_settings_are_a_word_each() -> None:
-    found = words("loop", "DATA=d", "SET=jobs.name=cats tuning.max_jobs=4", sent_by="local.loop")
+    found = words("loop", "DATA=d", "SET=jobs.name=cats tuning.max_jobs=4", sent_by="tours.loop")
     assert found == ["--data", "d", "--set", "jobs.name=cats", "--set", "tuning.max_jobs=4"]

@@ -1,11 +1,14 @@
 """The command line and the folders of a job."""
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from training.errors import JobError
-from training.options import Folders, Options, job_name, parse
+from training.options import Folders, Options, hints, job_name, parse
+from training.profiler import Lever
 
 
 def test_no_arguments_give_the_defaults() -> None:
@@ -84,3 +87,16 @@ def test_batch_smaller_than_its_processes_exits_with_2(capsys: pytest.CaptureFix
     assert exit_.value.code == 2
     assert "--batch-size 1 is less than the 2 processes" in capsys.readouterr().err
     assert parse(["--batch-size", "2"], "", processes=2).batch_size == 2
+
+
+@pytest.mark.parametrize("unfreeze", ["head", "all"])
+def test_hints_name_hyperparameters_that_there_are_and_none_that_change_nothing(
+    unfreeze: str,
+) -> None:
+    options = Options(unfreeze=unfreeze, batch_size=48, views=2)
+    made = hints(options)
+    named = {name for text in made.values() for name in re.findall(r"--([a-z-]+)", text or "")}
+    assert named <= options.to_json().keys()
+    assert made["batch size"] == "--batch-size, now 48"
+    assert (made["frozen backbone"] is None) == options.frozen
+    assert set(made) == set(get_args(Lever))

@@ -1,11 +1,11 @@
-"""What our rules share, on smdebug's Rule.
+"""The base classes of our rules, on smdebug's Rule.
 
-A rule looks at each recorded step once, in order. `invoke_at_step` returns True when it finds
-an issue, which ends the rule, as in SageMaker; `at_end` is asked once, after the last step. Rules
-keep what they need of earlier steps themselves, since the trial forgets them.
+A rule sees each recorded step once, in order. `invoke_at_step` returns True when it finds an issue,
+which ends the rule, as in SageMaker; `at_end` is called once, after the last step. Rules keep what
+they need of earlier steps themselves, since the trial drops them.
 
-Numbers come from the recorder's summaries where the trial has them, and are computed from the whole
-tensors where smdebug's own hook wrote it.
+Numbers come from the recorder's summaries where the trial has them; where smdebug's own hook wrote
+the trial they are computed from whole tensors.
 """
 
 import re
@@ -21,7 +21,7 @@ TRAIN, EVAL = ModeKeys.TRAIN, ModeKeys.EVAL
 
 
 class StepRule(Rule):
-    """Base of a rule that looks at single steps."""
+    """Base of a rule about single steps."""
 
     def __init__(self, trial: FollowedTrial, **parameters: Any) -> None:
         super().__init__(trial, action_str="")
@@ -40,12 +40,12 @@ class StepRule(Rule):
         return False
 
     def found(self, details: str) -> bool:
-        """Say what was found; returns True."""
+        """Record the finding; returns True."""
         self.details = details
         return True
 
     def note(self, **point: Any) -> None:
-        """Keep a data point that the verdict rests on."""
+        """Keep a data point as evidence for the verdict."""
         self.datapoints.append(point)
 
     def matching(self, step: int, regex: str) -> list[str]:
@@ -107,7 +107,7 @@ class RoundRule(StepRule):
         return result
 
     def earlier_round(self, step: int, train_loss: float, validation_loss: float) -> bool:
-        """Judge it as it was then, so that patience and the best losses go on from there."""
+        """Replay it, so that patience and the best losses continue from there."""
         self.rounds += 1
         return self.round_ended(step, train_loss, validation_loss)
 

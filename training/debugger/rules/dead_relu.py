@@ -1,4 +1,4 @@
-"""DeadRelu: too many units of a ReLU layer have stopped answering."""
+"""DeadRelu: too many units of a ReLU layer are no longer active."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ class DeadRelu(StepRule):
         threshold_layer (50.0): Largest percentage of dead units in a layer.
 
     Decided here: units are columns of [batch, units] and channels of images, and a unit's outputs
-    are those of one train step; a batch of 32 therefore tells 0 % from 3 %, and a unit that fires
+    are those of one train step; a batch of 32 resolves steps of 3 %, and a unit that fires
     for 1 in 1,000 photos is dead in most steps.
     """
 

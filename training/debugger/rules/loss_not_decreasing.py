@@ -27,7 +27,7 @@ class LossNotDecreasing(StepRule):
         increase_threshold_percent (5.0): Percentage by which it may rise.
         mode (None): TRAIN, EVAL or GLOBAL.
 
-    Decided here, because a batch's loss says as much about the batch as about the model:
+    Decided here, because a batch's loss depends on the batch as much as on the model:
 
     - Compared are the mean losses of the last and the next to last window. A window is `num_steps`
       steps at first, later a quarter of the steps so far: a loss curve flattens, and ten batches

@@ -1,4 +1,4 @@
-"""Overtraining: the model has reached its minimum and goes on training."""
+"""Overtraining: the model has reached its minimum and training continues."""
 
 import math
 
@@ -10,8 +10,8 @@ class Overtraining(RoundRule):
     """True when neither training nor validation loss has improved for their patience.
 
     Definition: AWS, "List of Debugger built-in rules", Overtraining: a well-behaved model
-    approaches a minimum and does not improve any more; training goes on and the validation loss may
-    rise.
+    approaches a minimum and does not improve any more; if training continues, the validation loss
+    may rise.
 
     Parameters:
         patience_train (5): Rounds to wait for the training loss to improve.
@@ -19,8 +19,8 @@ class Overtraining(RoundRule):
         delta (0.01): By how much a loss must fall below its best to count as improved (in units of
             the loss, not a share).
 
-    Decided here, since AWS does not say how the two combine: both must have run out, because a
-    training loss that still falls is the Overfit rule's business. Patience counts rounds (the train
+    Decided here, since AWS does not define how the two combine: both must have run out, because a
+    training loss that still falls is a case for the Overfit rule. Patience counts rounds (the train
     steps since the last evaluation, then the evaluation), in practice epochs: the losses of single
     batches go up and down by more than delta.
     """

@@ -10,7 +10,7 @@ from training.profiler.recording import Recording
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a report tells."""
+    """The content of a report."""
 
     timeline: Timeline
     findings: tuple[Finding, ...]
@@ -23,7 +23,7 @@ class Analysis:
 
 
 def analyse(recording: Recording) -> Analysis:
-    """Cut the recording into categories, ask every rule, rank the recommendations."""
+    """Cut the recording into categories, evaluate every rule, rank the recommendations."""
     timeline = Timeline.of(recording)
     findings = evaluate(timeline)
     return Analysis(timeline, tuple(findings), tuple(advise(timeline, findings)))

@@ -1,7 +1,8 @@
-"""Order statistics of what was measured, without numpy: reports are made where it is missing."""
+"""Order statistics without numpy: reports are also made where it is missing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean, quantiles
 
 
 @dataclass(frozen=True)
@@ -14,23 +15,15 @@ class Quantiles:
     p50: float
     minimum: float
     mean: float
-    count: int
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Quantiles | None":
         """Quantiles of `values`; None when there are none."""
-        ordered = sorted(values)
-        if not ordered:
+        found = list(values)
+        if not found:
             return None
-        return cls(
-            maximum=ordered[-1],
-            p99=quantile(ordered, 0.99),
-            p95=quantile(ordered, 0.95),
-            p50=quantile(ordered, 0.50),
-            minimum=ordered[0],
-            mean=sum(ordered) / len(ordered),
-            count=len(ordered),
-        )
+        cuts = percentiles(found)
+        return cls(max(found), cuts[98], cuts[94], cuts[49], min(found), fmean(found))
 
     def rounded(self, digits: int = 2) -> dict[str, float]:
         """The figures as SageMaker's report names them."""
@@ -40,14 +33,13 @@ class Quantiles:
         }
 
 
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of the sorted values lie, interpolated as numpy does it."""
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+def percentiles(values: Sequence[float]) -> list[float]:
+    """The 1st to 99th percentile of at least one value, interpolated as numpy does."""
+    if len(values) == 1:  # statistics.quantiles accepts that from Python 3.13 on
+        return [*values] * 99
+    return quantiles(values, n=100, method="inclusive")
 
 
 def mean(values: Sequence[float]) -> float:
     """Arithmetic mean; 0 of nothing."""
-    return sum(values) / len(values) if values else 0.0
+    return fmean(values) if values else 0.0

@@ -1,4 +1,4 @@
-"""Whose time it was: every moment of the job, charged to one category.
+"""Where the time went: every moment of the job, charged to one category.
 
 A step belongs to its phases, and what no phase covered to "loop". A phase between steps (features,
 eval, checkpoint, ...) owns all that runs inside it; the phases in there are its parts. What lies
@@ -94,7 +94,7 @@ class Timeline:
 
     @property
     def loop_samples(self) -> list[Sample]:
-        """The system samples that were taken during the training loop."""
+        """The system samples of the training loop."""
         return [
             sample
             for sample in self.recording.samples
@@ -175,7 +175,7 @@ def _step_pieces(step: Step, outer: Span | None) -> Iterator[Piece]:
         yield _piece(LOOP, LOOP, step, max(step.seconds - timed_s, 0.0))
     elif outer is None:
         yield _piece(owner, owner, step, max(step.seconds - timed_s, 0.0))
-    else:  # the outer phase keeps what the step's phases did not take
+    else:  # the outer phase keeps the rest
         yield _piece(owner, owner, step, -timed_s)
 
 

@@ -1,4 +1,4 @@
-"""Statistics of what was used of the machine."""
+"""Statistics of the machine's use."""
 
 from collections.abc import Sequence
 

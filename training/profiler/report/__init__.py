@@ -8,13 +8,18 @@ from training.profiler.recording import Recording
 from training.profiler.report.machine import system_section
 from training.profiler.report.markup import element
 from training.profiler.report.measurements import (
-    all_advice,
     data_section,
     detail_section,
     operator_section,
     step_section,
 )
-from training.profiler.report.sections import head, page, rules_section, time_section
+from training.profiler.report.sections import (
+    further_advice,
+    head,
+    page,
+    rules_section,
+    time_section,
+)
 from training.profiler.report.style import STYLE
 
 FOLDER = "profiler-report"
@@ -48,7 +53,7 @@ def render(analysis: Analysis) -> str:
         step_section(analysis),
         data_section(analysis),
         operator_section(analysis),
-        all_advice(analysis),
+        further_advice(analysis),
         detail_section(analysis),
         element("footer", "Definitions and thresholds of the rules: training/profiler/analysis."),
     )

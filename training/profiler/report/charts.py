@@ -1,6 +1,6 @@
 """Plots as inline SVG, drawn here.
 
-A plot is stretched to the width of its box, so its words are HTML around it: text in a stretched
+A plot is stretched to the width of its box, so its labels are HTML around it: text in a stretched
 SVG would be unreadable on a phone. Lines and dots keep their width (non-scaling strokes).
 """
 

@@ -1,4 +1,4 @@
-"""HTML that cannot be broken by what it shows: text is escaped unless it was made here."""
+"""HTML that its content cannot break: text is escaped unless it was built here."""
 
 from collections.abc import Iterable
 from html import escape

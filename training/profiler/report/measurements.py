@@ -1,9 +1,9 @@
-"""The report's lower part: what was measured of the steps, the data and the operators."""
+"""The report's lower part: measurements of the steps, the data and the operators."""
 
 from itertools import pairwise
 
 from training.profiler.analysis import Analysis
-from training.profiler.analysis.quantiles import quantile
+from training.profiler.analysis.quantiles import Quantiles
 from training.profiler.analysis.steps import StepDurations, step_durations
 from training.profiler.report.charts import (
     dots,
@@ -99,9 +99,9 @@ def data_section(analysis: Analysis) -> Markup:
         name: f"{duration(seconds)} · {percent(seconds, mode.seconds.mean)}"
         for name, seconds in parts.items()
     }
-    waits = sorted(step.phases.get("data", 0.0) for step in mode.measured)
+    waits = Quantiles.of(step.phases.get("data", 0.0) for step in mode.measured)
     heads = ("waiting for data", "p50", "p95", "p99", "max")
-    figures = [quantile(waits, share) for share in (0.5, 0.95, 0.99, 1)]
+    figures = (waits.p50, waits.p95, waits.p99, waits.maximum) if waits else ()
     return element(
         "section",
         title,
@@ -184,15 +184,3 @@ def _flags(rows: list[list[str]]) -> Markup:
     if not rows:
         return element("p", "The job's flags were not recorded.", cls="soft")
     return table(("flag", "value"), rows)
-
-
-def all_advice(analysis: Analysis) -> Markup:
-    """The recommendations that did not fit on top."""
-    rest = analysis.advice[3:]
-    if not rest:
-        return Markup("")
-    items = [
-        element("li", element("b", a.title + ". "), a.text + " ", element("code", a.flag))
-        for a in rest
-    ]
-    return element("section", element("h2", "Further recommendations"), element("ul", items))

@@ -1,9 +1,9 @@
-"""The report's upper part: the job, whose time it was, what to change, what the rules found."""
+"""The report's upper part: the job, where the time went, what to change, and the rules."""
 
 import json
 from collections.abc import Mapping
 
-from training.profiler.analysis import Analysis, Finding
+from training.profiler.analysis import Advice, Analysis, Finding
 from training.profiler.analysis.quantiles import Quantiles, mean
 from training.profiler.analysis.steps import step_durations
 from training.profiler.report.charts import legend, stacked_bar, stacked_columns
@@ -66,7 +66,7 @@ def _figures(analysis: Analysis) -> dict[str, str]:
 
 
 def time_section(analysis: Analysis) -> Markup:
-    """Whose time it was, in one picture, and the recommendations."""
+    """Where the time went, in one picture, and the recommendations."""
     timeline = analysis.timeline
     recording = analysis.recording
     parts = {share.category: share.seconds for share in timeline.shares}
@@ -75,7 +75,7 @@ def time_section(analysis: Analysis) -> Markup:
         text = "Nothing was recorded: the job ended before its first phase, step or sample."
         return element("section", element("h2", "Where the time went"), element("p", text))
     largest = sorted(parts, key=lambda name: parts[name], reverse=True)[:2]
-    told = " and ".join(f"{percent(parts[name], total_s)} {name}" for name in largest)
+    summary = " and ".join(f"{percent(parts[name], total_s)} {name}" for name in largest)
     edges = [
         recording.start_s + recording.seconds * number / _SLICES for number in range(_SLICES + 1)
     ]
@@ -89,8 +89,8 @@ def time_section(analysis: Analysis) -> Markup:
     return element(
         "section",
         element("h2", "Where the time went"),
-        element("p", f"Of {duration(total_s)}: {told}."),
-        stacked_bar(parts, COLOURS, f"Time shares: {told}"),
+        element("p", f"Of {duration(total_s)}: {summary}."),
+        stacked_bar(parts, COLOURS, f"Time shares: {summary}"),
         legend(values, COLOURS),
         element("h3", "Moment by moment"),
         stacked_columns(
@@ -112,7 +112,7 @@ def time_section(analysis: Analysis) -> Markup:
 
 def _advice(analysis: Analysis) -> Markup:
     if not analysis.advice:
-        text = "Nothing that a flag could change takes more than 5 % of the time."
+        text = "Nothing that the job could change takes more than 5 % of the time."
         return element("p", text, cls="soft")
     total_s = analysis.recording.seconds
     cards = [
@@ -122,13 +122,29 @@ def _advice(analysis: Analysis) -> Markup:
             element("p", a.text),
             element(
                 "div",
-                element("code", a.flag) if a.flag else "",
+                _hint(analysis, a),
                 element("span", f"up to {duration(a.seconds)}, {percent(a.seconds, total_s)}"),
             ),
         )
         for a in analysis.advice[:_TOP_ADVICE]
     ]
     return element("ul", cards, cls="advice")
+
+
+def further_advice(analysis: Analysis) -> Markup:
+    """The recommendations that did not fit on top."""
+    rest = analysis.advice[_TOP_ADVICE:]
+    if not rest:
+        return Markup("")
+    items = [
+        element("li", element("b", a.title + ". "), a.text + " ", _hint(analysis, a)) for a in rest
+    ]
+    return element("section", element("h2", "Further recommendations"), element("ul", items))
+
+
+def _hint(analysis: Analysis, advice: Advice) -> Markup:
+    hint = analysis.recording.job.hints.get(advice.lever) if advice.lever else None
+    return element("code", hint) if hint else Markup("")
 
 
 def rules_section(analysis: Analysis) -> Markup:

@@ -260,19 +260,31 @@ def test_kind_of_a_photo_is_told_by_its_name_or_left_open(
     assert stored == ["image/jpeg", "application/octet-stream"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"Code": "AccessDenied", "Message": "not yours"}, "not yours"),
+        ({"Code": "AccessDenied", "Message": ""}, "AccessDenied"),
+        ({"Code": "AccessDenied"}, "AccessDenied"),
+    ],
+)
 def test_object_that_cannot_be_deleted_is_named_with_its_reason(
-    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+    fault: dict[str, str],
+    reason: str,
+    folder: Path,
+    s3: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[dict[str, Any]] = []
 
     def refused(**request: Any) -> dict[str, Any]:
         asked.append(request)
-        return {"Errors": [{"Key": "dogs/old", "Code": "AccessDenied", "Message": "not yours"}]}
+        return {"Errors": [{"Key": "dogs/old", **fault}]}
 
     s3.put_object(Bucket="photos", Key="dogs/old", Body=b"x")
     monkeypatch.setattr(s3, "delete_objects", refused)
 
-    with pytest.raises(DataError, match="s3://photos/dogs/old cannot be deleted: not yours"):
+    with pytest.raises(DataError, match=f"s3://photos/dogs/old cannot be deleted: {reason}$"):
         _upload(folder, s3, delete=True)
     assert asked == [
         {"Bucket": "photos", "Delete": {"Objects": [{"Key": "dogs/old"}], "Quiet": True}}

@@ -104,7 +104,7 @@ def test_resumed_training_that_gets_no_better_keeps_the_best_weights_of_before(
     # GIVEN a checkpoint whose second epoch had every photo right
     options = Options(epochs=4, batch_size=8, lr=0.1, weight_decay=0.0, patience=99, seed=4)
     network = build_network(pretrained(None), (WIDTH, len(LABELS)), "head", 0.0)
-    groups = [{"params": list(network.head.parameters()), "scale": 1.0}]
+    groups = [{"params": list(network.head.parameters())}]
     optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
     best = record(2, 1.0)
     weights = {name: torch.full_like(v, 0.5) for name, v in network.state_dict().items()}
@@ -125,7 +125,7 @@ def test_resumed_training_that_gets_no_better_keeps_the_best_weights_of_before(
 def test_patience_goes_on_where_it_was(tmp_path: Path) -> None:
     options = Options(epochs=9, batch_size=8, lr=0.0, weight_decay=0.0, patience=3, seed=4)
     network = build_network(pretrained(None), (WIDTH, len(LABELS)), "head", 0.0)
-    groups = [{"params": list(network.head.parameters()), "scale": 1.0}]
+    groups = [{"params": list(network.head.parameters())}]
     optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
     best = record(1, 1.0)
     before = Run(epoch=3, history=[best, record(2, 0.5)], best=best)

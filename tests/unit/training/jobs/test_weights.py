@@ -15,9 +15,9 @@ from training.jobs import features
 from training.jobs.config import load
 from training.jobs.definition import Place
 from training.jobs.errors import UsageError
-from training.jobs.inputs import DataSet
+from training.jobs.inputs import UploadedData
 from training.jobs.source import build
-from training.jobs.weights import Weights, ready
+from training.jobs.weights import WeightsChannel, ready
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_backbone_with_weights_of_its_own_needs_no_channel(s3: Any) -> None:
 
 
 def test_other_weights_are_other_features() -> None:
-    config, data, code = load(), DataSet("s3://b/d/", "0", 1), build()
+    config, data, code = load(), UploadedData("s3://b/d/", "0", 1), build()
     places = [Place("i", "r", "s", "o", weights) for weights in
-              (None, Weights("s3://b/w", "1"), Weights("s3://b/w", "2"))]  # fmt: skip
+              (None, WeightsChannel("s3://b/w", "1"), WeightsChannel("s3://b/w", "2"))]  # fmt: skip
     assert len({features.key(config, data, code, place) for place in places}) == 3
 
 

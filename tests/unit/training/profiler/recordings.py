@@ -3,10 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.profiler.facts import JobFacts
+from training.profiler.facts import JobFacts, Lever
 from training.profiler.recording import Recording, Sample, Span, Step
 
 START_S = 1_795_366_140.0  # a full minute
+HINTS: Mapping[Lever, str] = {
+    "batch size": "--batch, now 32",
+    "debugger hook": "--no-hook",
+    "loader workers": "--loaders",
+    "reused features": "--features FOLDER",
+    "views": "--crops",
+}
 QUIET_PHASES = {"data": 0.0005, "forward": 0.004, "backward": 0.004, "optimizer": 0.001}
 
 
@@ -71,7 +78,7 @@ def recording(
     times = [START_S, *(sample.at_s for sample in samples)]
     times += [span.end_s for span in spans] + [step.end_s for step in steps]
     return Recording(
-        job=job or JobFacts("job", {"batch_size": 32, "views": 2}),
+        job=job or JobFacts("job", {"batch_size": 32}, hints=HINTS),
         start_s=START_S,
         end_s=max(times) if end_s is None else end_s,
         complete=True,

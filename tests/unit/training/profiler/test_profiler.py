@@ -51,12 +51,13 @@ def train(profiler: Profiler, epochs: int = 3) -> None:
 def test_training_loop_is_recorded_and_reported(tmp_path: Path) -> None:
     profiler = Profiler.start(tmp_path, enabled=True)
     train(profiler)
-    profiler.close(tmp_path / "data", JobFacts("hünde", {"batch_size": 32}))
+    profiler.close(tmp_path / "data", JobFacts("hünde", {"batch_size": 32}, hints={"views": None}))
 
     recording = read(tmp_path / "output" / "profiler")
     assert recording.complete
     assert recording.job.name == "hünde"
-    assert recording.job.flag("batch-size") == "32"
+    assert recording.job.flags == {"batch_size": "32"}
+    assert recording.job.hints == {"views": None}
     assert len(recording.steps) == 24
     assert [step.traced for step in recording.steps] == [False] * 8 + [True] * 8 + [False] * 8
     assert all(set(step.phases) == set(PHASES) for step in recording.steps)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.unit.training.profiler.recordings import START_S, recording, samples,
 from training.profiler.__main__ import main
 from training.profiler.analysis import analyse
 from training.profiler.clock import Clock
-from training.profiler.facts import JobFacts
+from training.profiler.facts import JobFacts, Lever
 from training.profiler.operators import Operator
 from training.profiler.recording import Recording, Span
 from training.profiler.report import render, write_report
@@ -82,6 +83,14 @@ def test_report_has_a_page_and_a_file_for_every_rule(tmp_path: Path) -> None:
     assert {file.stem for file in files} == RULES
     for file in files:
         assert {"RuleTriggered", "Violations"} < json.loads(file.read_text(encoding="utf-8")).keys()
+
+
+def test_hints_of_the_job_stand_beside_the_recommendations() -> None:
+    made = full()
+    hints: dict[Lever, str | None] = {"reused features": "--features <folder>"}
+    text = render(analyse(replace(made, job=replace(made.job, hints=hints))))
+    assert "<code>--features &lt;folder&gt;</code>" in text
+    assert "<code>" not in render(analyse(made))
 
 
 def test_page_asks_for_nothing_but_itself() -> None:

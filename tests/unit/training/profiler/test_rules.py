@@ -1,12 +1,13 @@
 """Every profiler rule: a recording that must trigger it, one that must not, one it cannot judge."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.training.profiler.recordings import START_S, recording, samples, steps
+from tests.unit.training.profiler.recordings import HINTS, START_S, recording, samples, steps
 from training.profiler.analysis import Timeline
 from training.profiler.analysis.rules import RULES, Finding, evaluate
 from training.profiler.facts import JobFacts
@@ -72,7 +73,17 @@ def test_recording_that_breaks_the_rule_triggers_it(rule: str) -> None:
     assert finding.state == "triggered"
     assert finding.triggered >= 1
     assert 0 < finding.violations <= finding.datapoints
-    assert "--" in finding.recommendation
+    assert any(hint in finding.recommendation for hint in HINTS.values())
+
+
+@pytest.mark.parametrize("rule", TRIGGERED)
+def test_recommendation_without_hints_is_a_whole_sentence(rule: str) -> None:
+    made = replace(TRIGGERED[rule](), job=JobFacts("job"))
+    recommendation = find(rule, made).recommendation
+    assert re.fullmatch(r"[A-Z][^()]*[a-z]\.", recommendation)
+    assert "--" not in recommendation
+    assert "  " not in recommendation
+    assert " ." not in recommendation
 
 
 @pytest.mark.parametrize("rule", QUIET)

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from training.profiler import counters
 from training.profiler.clock import Clock
-from training.profiler.counters import Counters, ProcSource, PsutilSource, Source
+from training.profiler.counters import Counters
 from training.profiler.reader import read
 from training.profiler.sampler import Sampler
-from training.profiler.sampling import MinuteFiles, find_source, metrics
+from training.profiler.sampling import MinuteFiles, main, metrics
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc")
 BEFORE = Counters(
@@ -43,8 +45,8 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 def alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -152,47 +154,49 @@ def test_sampler_outlives_an_interrupt_that_the_training_handles(tmp_path: Path)
     sampler.stop()
 
 
-@LINUX
-def test_without_psutil_proc_is_read_and_it_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_without_psutil_there_are_no_metrics_and_a_message_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "psutil", None)
-    assert isinstance(find_source(os.getppid()), ProcSource)
-    assert "psutil cannot be imported" in capsys.readouterr().err
-
-
-def test_without_psutil_and_proc_there_are_no_metrics_and_it_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "psutil", None)
-
-    def missing(pid: int) -> Source:
-        raise FileNotFoundError("/proc/stat")
-
-    monkeypatch.setattr("training.profiler.sampling.ProcSource", missing)
-    assert find_source(1) is None
-    assert "no system metrics" in capsys.readouterr().err
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    parent = str(os.getppid())
+    assert main([str(tmp_path), "--offset-ns", "0", "--parent", parent]) == 1
+    assert "no system metrics from here on" in capsys.readouterr().err
+    assert not read(tmp_path).samples
 
 
 @LINUX
-@pytest.mark.parametrize("make", [ProcSource, PsutilSource])
-def test_source_sees_the_work_of_the_job(make: Callable[[int], Source]) -> None:
-    if make is PsutilSource:
-        pytest.importorskip("psutil")
+def test_counters_see_the_work_of_the_job() -> None:
     code = "x = bytearray(50_000_000)\nprint(flush=True)\nwhile True: pass"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        source = make(child.pid)
-        first = source.read().job
+        first = counters.read(child.pid).job
         assert first is not None
         assert first[1] > 50_000_000
 
         def has_worked() -> bool:
-            now = source.read().job
+            now = counters.read(child.pid).job
             return now is not None and now[0] > first[0]
 
         until(has_worked)
         child.kill()
         child.wait()
-    assert source.read().job is None
+    assert counters.read(child.pid).job is None
+
+
+@LINUX
+def test_counters_are_those_of_the_kernel() -> None:
+    now = counters.read(os.getppid())
+    kib = int(Path("/proc/meminfo").read_text(encoding="utf-8").split()[1])
+    assert now.memory_bytes == 1024 * kib
+    ticks = [
+        [int(field) for field in line.split()[1:9]]
+        for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()
+        if line.startswith("cpu") and not line.startswith("cpu ")
+    ]
+    for (busy, waiting, whole), fields in zip(now.cores, ticks, strict=True):
+        seconds = [field / os.sysconf("SC_CLK_TCK") for field in fields]
+        assert waiting == pytest.approx(seconds[4], abs=5)
+        assert whole == pytest.approx(sum(seconds), abs=5)
+        assert busy == pytest.approx(sum(seconds) - seconds[3] - seconds[4], abs=5)

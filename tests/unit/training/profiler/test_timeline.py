@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.unit.training.profiler.recordings import START_S, recording, samples, steps
 from training.profiler.analysis import Timeline, analyse
-from training.profiler.facts import JobFacts
+from training.profiler.facts import JobFacts, Lever
 from training.profiler.recording import Recording, Span
 
 
@@ -73,22 +73,39 @@ def test_shares_sum_to_the_job() -> None:
     assert sum(share.seconds for share in Timeline.of(made).shares) == pytest.approx(made.seconds)
 
 
-def test_largest_cost_is_recommended_first_with_its_flag() -> None:
+def test_largest_cost_is_recommended_first() -> None:
     features = at("features", 0, 60)
     made = recording(
         spans=[features],
         steps=steps(1000, start_s=features.end_s),
-        job=JobFacts("job", {"views": 2, "batch_size": 32}),
+        job=JobFacts("job", views=2),
     )
     advice = analyse(made).advice
-    assert advice[0].flag == "--features-only"
-    assert advice[1].flag == "--views"
+    assert advice[0].lever == "reused features"
+    assert advice[1].lever == "views"
     assert advice[1].seconds == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("hints", "lever"),
+    [
+        ({}, "network"),
+        ({"batch size": "--batch"}, "network"),
+        ({"network": None}, "batch size"),
+        ({"network": None, "batch size": None}, None),
+    ],
+    ids=["nothing known", "another hint", "no such lever", "neither lever"],
+)
+def test_levers_that_the_job_does_not_have_are_not_recommended(
+    hints: dict[Lever, str | None], lever: str | None
+) -> None:
+    made = recording(steps=steps(100), job=JobFacts("job", hints=hints))
+    assert [advice.lever for advice in analyse(made).advice] == ([lever] if lever else [])
 
 
 def test_hook_that_takes_the_time_is_recommended_to_be_turned_off() -> None:
     slow = {"data": 0.001, "forward": 0.01, "hook": 0.05}
-    assert analyse(recording(steps=steps(100, phases=slow))).advice[0].flag == "--debug"
+    assert analyse(recording(steps=steps(100, phases=slow))).advice[0].lever == "debugger hook"
 
 
 def test_machine_shared_with_others_is_told() -> None:

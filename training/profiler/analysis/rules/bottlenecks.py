@@ -1,8 +1,8 @@
-"""Rules that ask what the model waits for: processors, disks, the data loader.
+"""Rules about what the model waits for: processors, disks, the data loader.
 
 Definitions and default parameters follow "List of Debugger built-in profiler rules" (SageMaker
 Developer Guide). Those rules ask whether a GPU waits. Where a job has no GPU the CPU does the
-model's mathematics, and a busy CPU is what one wants: what we decided then is in each docstring.
+model's mathematics and should be busy: each docstring says what we decided for that case.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from training.profiler.analysis.quantiles import Quantiles, mean
 from training.profiler.analysis.rules.finding import (
     PATIENCE,
-    Finding,
+    NothingToJudgeError,
+    Verdict,
     count,
-    not_evaluated,
-    too_few,
+    require,
+    rule,
 )
 from training.profiler.analysis.timeline import Timeline
 from training.profiler.recording import Sample
@@ -22,6 +23,7 @@ from training.profiler.recording import Sample
 _OVERHEAD = ("data", "hook", "checkpoint", "profiler")
 
 
+@rule("CPUBottleneck")
 def cpu_bottleneck(
     timeline: Timeline,
     *,
@@ -30,7 +32,7 @@ def cpu_bottleneck(
     cpu_threshold: float = 90,
     overhead_threshold: float = 50,
     patience: int = PATIENCE,
-) -> Finding:
+) -> Verdict:
     """CPUBottleneck: the processors are busy with other things than the model.
 
     SageMaker: a datapoint with a CPU above `cpu_threshold` % while a GPU is below `gpu_threshold`
@@ -38,17 +40,8 @@ def cpu_bottleneck(
     `cpu_threshold` % while `overhead_threshold` % of the time or more goes to loading data, the
     debugger's hook, checkpoints or the profiler.
     """
-    parameters = {
-        "threshold": threshold,
-        "gpu_threshold": gpu_threshold,
-        "cpu_threshold": cpu_threshold,
-        "overhead_threshold": overhead_threshold,
-        "patience": patience,
-    }
     samples = [sample for sample in timeline.recording.samples if sample.cpu]
-    if len(samples) < patience:
-        reason = too_few(samples, patience)
-        return not_evaluated("CPUBottleneck", parameters, reason, len(samples))
+    require(samples, patience)
     overhead = _overhead_percent(timeline, samples)
     busy = [mean(sample.cpu) > cpu_threshold for sample in samples]
     violating = [
@@ -59,17 +52,16 @@ def cpu_bottleneck(
     ]
     triggered, violations = count(samples, violating, threshold, patience)
     foreign = [mean(s.cpu) - s.job_cpu for s in samples if s.job_cpu is not None]
-    return Finding(
-        rule="CPUBottleneck",
-        state="triggered" if triggered else "quiet",
+    job = timeline.recording.job
+    return Verdict(
         triggered=triggered,
         violations=violations,
         datapoints=len(samples),
-        parameters=parameters,
         reason=f"The processors were busy in {100 * mean(busy):.0f} % of the time; in "
         f"{100 * mean(violating):.0f} % of it with other things than the model.",
-        recommendation="Take work off the loop: cache features (--unfreeze head, and a features "
-        "channel made with --features-only true) and leave the hook off (--debug false).",
+        recommendation="Take work off the loop: cache features"
+        f"{job.hint('frozen backbone', 'reused features')} and leave the debugger's hook off"
+        f"{job.hint('debugger hook')}.",
         details={
             "SamplesWithBusyCPU": sum(busy),
             "MeanOverheadPercent": round(mean(overhead), 1),
@@ -78,6 +70,7 @@ def cpu_bottleneck(
     )
 
 
+@rule("IOBottleneck")
 def io_bottleneck(
     timeline: Timeline,
     *,
@@ -85,23 +78,15 @@ def io_bottleneck(
     gpu_threshold: float = 10,
     io_threshold: float = 50,
     patience: int = PATIENCE,
-) -> Finding:
+) -> Verdict:
     """IOBottleneck: processors wait for disks.
 
     SageMaker: a datapoint with a core's I/O wait above `io_threshold` % while a GPU is below
     `gpu_threshold` %; triggers above `threshold` % of them. Ours, without a GPU: the same without
     the condition on the GPU. I/O wait is idle time: a core that finds other work does not show it.
     """
-    parameters = {
-        "threshold": threshold,
-        "gpu_threshold": gpu_threshold,
-        "io_threshold": io_threshold,
-        "patience": patience,
-    }
     samples = [sample for sample in timeline.recording.samples if sample.io_wait]
-    if len(samples) < patience:
-        reason = too_few(samples, patience)
-        return not_evaluated("IOBottleneck", parameters, reason, len(samples))
+    require(samples, patience)
     violating = [
         max(sample.io_wait) > io_threshold and (not sample.gpu or min(sample.gpu) < gpu_threshold)
         for sample in samples
@@ -109,17 +94,15 @@ def io_bottleneck(
     triggered, violations = count(samples, violating, threshold, patience)
     waiting = Quantiles.of(max(sample.io_wait) for sample in samples)
     reads = Quantiles.of(sample.read for sample in samples if sample.read is not None)
-    return Finding(
-        rule="IOBottleneck",
-        state="triggered" if triggered else "quiet",
+    job = timeline.recording.job
+    return Verdict(
         triggered=triggered,
         violations=violations,
         datapoints=len(samples),
-        parameters=parameters,
         reason=f"A core waited for disks for more than {io_threshold:g} % of its time in "
         f"{violations} of {len(samples)} samples.",
-        recommendation="Read the photos once: cache features (--features-only true, then a "
-        "features channel) or lower --views; or use a faster volume.",
+        recommendation=f"Read the data once: cache features{job.hint('reused features')} or take "
+        f"fewer views of each sample{job.hint('views')}; or use a faster volume.",
         details={
             "IOWaitPercent": waiting.rounded() if waiting else None,
             "ReadBytesPerSecond": reads.rounded(0) if reads else None,
@@ -127,6 +110,7 @@ def io_bottleneck(
     )
 
 
+@rule("Dataloader")
 def data_loader(
     timeline: Timeline,
     *,
@@ -134,7 +118,7 @@ def data_loader(
     max_threshold: float = 200,
     wait_threshold: float = 20,
     job_threshold: float = 2,
-) -> Finding:
+) -> Verdict:
     """Dataloader: the loop waits for its data, or has the wrong number of processes to load it.
 
     SageMaker: the number of data-loading processes is below `min_threshold` % or above
@@ -142,39 +126,30 @@ def data_loader(
     training steps spend more than `wait_threshold` % of their time in the phase "data", which must
     be `job_threshold` % of the job at least. A violation is a step above `wait_threshold`.
     """
-    parameters = {
-        "min_threshold": min_threshold,
-        "max_threshold": max_threshold,
-        "wait_threshold": wait_threshold,
-        "job_threshold": job_threshold,
-    }
-    steps = timeline.train_steps
+    steps, job = timeline.train_steps, timeline.recording.job
     if not steps:
-        return not_evaluated("Dataloader", parameters, "No training step was recorded.")
+        raise NothingToJudgeError("No training step was recorded.")
     waits = [step.phases.get("data", 0.0) for step in steps]
     total_s = sum(step.seconds for step in steps)
     wait_percent = 100 * sum(waits) / total_s if total_s else 0.0
     job_percent = 100 * sum(waits) / (timeline.recording.seconds or 1.0)
     slow = wait_percent > wait_threshold and job_percent >= job_threshold
-    workers = timeline.recording.job.workers
+    workers = job.workers
     cores = max((len(sample.cpu) for sample in timeline.recording.samples), default=0)
     worker_percent = 100 * workers / cores if workers and cores else None
     unfit = worker_percent is not None and not min_threshold <= worker_percent <= max_threshold
     staff = f" {workers} loading processes on {cores} cores." if worker_percent is not None else ""
-    return Finding(
-        rule="Dataloader",
-        state="triggered" if slow or unfit else "quiet",
+    return Verdict(
         triggered=int(slow or unfit),
         violations=sum(
             wait > wait_threshold / 100 * step.seconds
             for wait, step in zip(waits, steps, strict=True)
         ),
         datapoints=len(steps),
-        parameters=parameters,
         reason=f"Training steps spent {wait_percent:.0f} % of their time waiting for data, which "
         f"is {job_percent:.1f} % of the job.{staff}",
-        recommendation="Cache features (--unfreeze head) so that no photo is decoded in the loop, "
-        "or have as many loading processes as there are cores.",
+        recommendation=f"Cache features{job.hint('frozen backbone')} so that nothing is decoded in "
+        f"the loop, or load with as many processes as there are cores{job.hint('loader workers')}.",
         details={
             "WaitPercentOfSteps": round(wait_percent, 1),
             "WaitPercentOfJob": round(job_percent, 1),

@@ -1,21 +1,22 @@
-"""Rules over the training loop's own timings, and the two that only give statistics.
+"""Rules about the training loop's own timings, and the two that only give statistics.
 
 Definitions and default parameters follow "List of Debugger built-in profiler rules" (SageMaker
-Developer Guide); what we decided is in each docstring.
+Developer Guide); each docstring says what we decided.
 """
 
 from collections import Counter
 from dataclasses import asdict
 
-from training.profiler.analysis.rules.finding import Finding, not_evaluated
+from training.profiler.analysis.rules.finding import NothingToJudgeError, Verdict, rule
 from training.profiler.analysis.steps import cause, step_durations
 from training.profiler.analysis.timeline import Timeline
 from training.profiler.analysis.usage import usage_statistics
 
-_WORST = 10  # outliers that are told one by one
+_WORST = 10  # outliers that are listed one by one
 
 
-def step_outlier(timeline: Timeline, *, stddev: float = 3, n_outliers: int = 10) -> Finding:
+@rule("StepOutlier")
+def step_outlier(timeline: Timeline, *, stddev: float = 3, n_outliers: int = 10) -> Verdict:
     """StepOutlier: single steps take far longer than the others.
 
     SageMaker: a step longer than the mean + `stddev` standard deviations is an outlier; triggers
@@ -23,27 +24,24 @@ def step_outlier(timeline: Timeline, *, stddev: float = 3, n_outliers: int = 10)
     and steps under torch.profiler do not count; and each outlier's cause is the phase that took
     most of the excess.
     """
-    parameters = {"stddev": stddev, "mode": None, "n_outliers": n_outliers}
     found = [step_durations(timeline.recording.steps, mode, stddev) for mode in ("train", "eval")]
     durations = [mode for mode in found if mode is not None]
     if not durations:
-        return not_evaluated("StepOutlier", parameters, "No two steps of a mode were recorded.")
+        raise NothingToJudgeError("No two steps of a mode were recorded.")
     outliers = [(step, mode) for mode in durations for step in mode.outliers]
     causes = Counter(cause(step, mode) for step, mode in outliers)
     lost_s = sum(step.seconds - mode.seconds.mean for step, mode in outliers)
     worst = sorted(outliers, key=lambda pair: pair[0].seconds, reverse=True)[:_WORST]
-    triggered = len(outliers) > n_outliers
+    job = timeline.recording.job
     by = ", ".join(f"{number} by {phase}" for phase, number in causes.most_common(3))
-    return Finding(
-        rule="StepOutlier",
-        state="triggered" if triggered else "quiet",
-        triggered=int(triggered),
+    return Verdict(
+        triggered=int(len(outliers) > n_outliers),
         violations=len(outliers),
         datapoints=sum(len(mode.measured) for mode in durations),
-        parameters=parameters,
         reason=f"{len(outliers)} outliers cost {lost_s:.2f} s{f' ({by})' if by else ''}.",
-        recommendation="Look at what they have in common: hook outliers go with --debug false, "
-        "data outliers with cached features (--unfreeze head).",
+        recommendation="Look at what they have in common: without the debugger's hook"
+        f"{job.hint('debugger hook')} there are no hook outliers, with cached features"
+        f"{job.hint('frozen backbone')} fewer data outliers.",
         details={
             "Modes": {
                 mode.mode: {
@@ -70,34 +68,33 @@ def step_outlier(timeline: Timeline, *, stddev: float = 3, n_outliers: int = 10)
     )
 
 
+@rule("MaxInitializationTime")
 def max_initialization_time(
     timeline: Timeline, *, threshold: float = 20, share: float = 50, minimum_s: float = 60
-) -> Finding:
+) -> Verdict:
     """MaxInitializationTime: the job takes long until its first step.
 
     SageMaker: more than `threshold` minutes. Ours besides: more than `share` % of the job and more
     than `minimum_s` seconds, since jobs on cached features are over in minutes. Computing the
     features counts as initialisation: another job could have done it.
     """
-    parameters = {"threshold": threshold, "share": share, "minimum_s": minimum_s}
     recording = timeline.recording
     if not recording.steps:
-        return not_evaluated("MaxInitializationTime", parameters, "No step was recorded.")
+        raise NothingToJudgeError("No step was recorded.")
     seconds = timeline.loop_start_s - recording.start_s
     percent = 100 * seconds / (recording.seconds or 1.0)
     triggered = seconds > 60 * threshold or (percent > share and seconds > minimum_s)
     features_s = timeline.seconds("features")
-    return Finding(
-        rule="MaxInitializationTime",
-        state="triggered" if triggered else "quiet",
+    job = recording.job
+    return Verdict(
         triggered=int(triggered),
         violations=int(triggered),
         datapoints=1,
-        parameters=parameters,
         reason=f"The first step began after {seconds:.1f} s ({percent:.0f} % of the job), of which "
         f"{features_s:.1f} s went to features.",
-        recommendation="Compute the features once: run with --features-only true and give its "
-        "output to the other jobs as channel features; fewer --views are less work.",
+        recommendation="Compute the features once, in a job of their own, and reuse them"
+        f"{job.hint('reused features')}; fewer views of each sample{job.hint('views')} are less "
+        "work.",
         details={
             "InitializationSeconds": round(seconds, 2),
             "FeatureSeconds": round(features_s, 2),
@@ -105,7 +102,8 @@ def max_initialization_time(
     )
 
 
-def overall_system_usage(timeline: Timeline) -> Finding:
+@rule("OverallSystemUsage", statistics=True)
+def overall_system_usage(timeline: Timeline) -> Verdict:
     """OverallSystemUsage: statistics of every metric, as in SageMaker; it never triggers.
 
     Percent of all cores (GPUs) for CPU, I/O wait and GPU; bytes a second for disks and network.
@@ -113,16 +111,17 @@ def overall_system_usage(timeline: Timeline) -> Finding:
     samples = timeline.recording.samples
     details = usage_statistics(samples)
     if not details:
-        return not_evaluated("OverallSystemUsage", {}, "No system metrics were recorded.")
+        raise NothingToJudgeError("No system metrics were recorded.")
     reason = f"{len(samples)} samples of the machine."
-    return Finding("OverallSystemUsage", "statistics", 0, 0, len(samples), {}, reason, "", details)
+    return Verdict(datapoints=len(samples), reason=reason, details=details)
 
 
-def overall_framework_metrics(timeline: Timeline) -> Finding:
-    """OverallFrameworkMetrics: whose time it was, as in SageMaker; it never triggers."""
+@rule("OverallFrameworkMetrics", statistics=True)
+def overall_framework_metrics(timeline: Timeline) -> Verdict:
+    """OverallFrameworkMetrics: where the time went, as in SageMaker; it never triggers."""
     recording = timeline.recording
     if not recording.steps and not recording.spans:
-        return not_evaluated("OverallFrameworkMetrics", {}, "No phase or step was recorded.")
+        raise NothingToJudgeError("No phase or step was recorded.")
     total_s = recording.seconds or 1.0
     details = {
         "TimeShares": {
@@ -135,14 +134,5 @@ def overall_framework_metrics(timeline: Timeline) -> Finding:
         },
         "Operators": [asdict(operator) for operator in recording.operators],
     }
-    return Finding(
-        rule="OverallFrameworkMetrics",
-        state="statistics",
-        triggered=0,
-        violations=0,
-        datapoints=len(recording.steps),
-        parameters={},
-        reason=f"{len(recording.steps)} steps in {recording.seconds:.1f} s.",
-        recommendation="",
-        details=details,
-    )
+    reason = f"{len(recording.steps)} steps in {recording.seconds:.1f} s."
+    return Verdict(datapoints=len(recording.steps), reason=reason, details=details)

@@ -1,8 +1,12 @@
-"""Downloaded objects, kept by content so that the trials of a tuning job share one copy.
+"""What a job reads: S3 prefixes, downloaded to /opt/ml/input/data/<channel> before it starts.
 
-An object is known by its ETag and size. A job gets hard links, which cost no disk and no time. A
-job that writes into its input would change every other job's copy: what was changed is seen by its
-modification time when the next job wants it, and downloaded again.
+FastFile channels are downloaded too: on AWS they are read through a file system while the job runs;
+the script sees the same paths.
+
+Objects are kept by content, known by ETag and size, so that the trials of a tuning job share one
+copy. A job gets hard links, which cost no disk and no time. A job that writes into its input would
+change every other job's copy: what was changed is seen by its modification time when the next job
+wants it, and downloaded again.
 """
 
 from __future__ import annotations
@@ -11,10 +15,19 @@ import os
 import threading
 import time
 import uuid
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from local.sagemaker.jobs.s3 import S3Object, download
+from local.sagemaker.jobs.failure import JobFailedError
+from local.sagemaker.jobs.s3 import (
+    S3_ERRORS,
+    TRANSFER_THREADS,
+    S3Object,
+    download,
+    objects,
+    split_prefix,
+)
 
 # A few data sets' worth; what is unused longest goes first.
 MAX_CACHE_BYTES = 8 * 1024**3
@@ -83,3 +96,45 @@ def _pristine(kept: Path, size: int) -> bool:
     except FileNotFoundError:
         return False
     return status.st_size == size and status.st_mtime_ns == _PRISTINE_NS
+
+
+def download_channel(client: Any, cache: ObjectCache, url: str, folder: Path, region: str) -> None:
+    """Everything below an S3 prefix, in parallel. Raises JobFailedError."""
+    bucket, prefix = split_prefix(url)
+    try:
+        found = objects(client, bucket, prefix)
+    except S3_ERRORS as error:
+        raise JobFailedError(f"ClientError: Data download failed: {url}: {error}") from error
+    if not found:
+        raise JobFailedError(
+            f'ClientError: No S3 objects found under S3 URL "{url}" given in input data source. '
+            f"Please ensure that the bucket exists in the selected region ({region}) and that "
+            "objects exist under that S3 prefix."
+        )
+
+    def fetch(wanted: S3Object) -> None:
+        cache.fetch(client, bucket, wanted, folder / local_name(wanted.key, prefix))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(TRANSFER_THREADS, "download") as pool:
+        try:
+            for _ in pool.map(fetch, found):
+                pass
+        except S3_ERRORS as error:
+            pool.shutdown(cancel_futures=True)
+            raise JobFailedError(f"ClientError: Data download failed: {url}: {error}") from error
+
+
+def local_name(key: str, prefix: str) -> PurePosixPath:
+    """Where an object lands in its channel's folder.
+
+    Below a folder's prefix, the rest of the key; for a prefix that is the key itself or ends inside
+    a name, what follows the prefix's last slash. Raises JobFailedError for a key that leads
+    elsewhere.
+    """
+    rest = key[len(prefix) :]
+    inside = prefix.endswith("/") or not prefix or rest.startswith("/")
+    name = PurePosixPath(rest.lstrip("/") if inside else key[prefix.rfind("/") + 1 :])
+    if ".." in name.parts or name.is_absolute() or not name.parts:
+        raise JobFailedError(f"ClientError: Data download failed: the key {key!r} is no file name.")
+    return name

@@ -21,7 +21,7 @@ from sagemaker.core.debugger import (
     CollectionConfig, DebuggerHookConfig, ProfilerConfig, ProfilerRule, Rule, rule_configs,
     get_rule_container_image_uri,
 )
-from training.debugger.managed import COLLECTIONS, EVERY_STEP, request_members
+from training.jobs.managed_rules import COLLECTIONS, EVERY_STEP, request_members
 
 gradients, relu_input = (CollectionConfig(*one) for one in COLLECTIONS.items())
 rules = [

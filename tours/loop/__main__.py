@@ -1,11 +1,11 @@
-"""`python -m local.loop`: verify, upload, tune, train, deploy, predict, evaluate, on a local cloud.
+"""`python -m tours.loop`: verify, upload, tune, train, deploy, predict, evaluate, on a local cloud.
 
     --data DIR   the data set: train/, valid/ and test/ folders of class folders, or one folder
     --out FILE   the figures as JSON (default loop.json)
     --config F   another configuration of the jobs than training/jobs/config.toml
     --set K=V    changes it for this run, e.g. tuning.max_jobs=4
 
-Every artefact and plot goes below .local/loop. Each step is a command that can be run alone, on AWS
+Every artefact and plot goes below .tours/loop. Each step is a command that can be run alone, on AWS
 too; the log there names them all.
 
 Exit codes: 0 done, 1 a step failed (it says what), 2 used wrongly.
@@ -23,10 +23,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.demo.steps import StepError, Steps
 from local.launch import ROOT, Cloud, CloudError
-from local.loop import report
-from local.loop.commands import DATA_BUCKET, Commands
+from tours.loop import report
+from tours.loop.commands import DATA_BUCKET, Commands
+from tours.steps import StepError, Steps
 
 WORK = ROOT / ".local" / "loop"
 PIPE_WIDTH = 150

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from local.demo import report
-from local.demo.steps import Steps
 from local.launch import ROOT, Cloud
+from tours.demo import report
+from tours.steps import Steps
 
 STACK = "breed-classifier"
 MODEL_BUCKET = "breed-classifier-models"

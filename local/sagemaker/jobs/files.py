@@ -1,4 +1,4 @@
-"""Where a training job lives on the disk. `home`/ml is what a container has as /opt/ml."""
+"""Where a training job lives on the disk."""
 
 from __future__ import annotations
 
@@ -8,25 +8,20 @@ from pathlib import Path, PurePosixPath
 
 from local.arns import region_of
 from local.errors import AwsError
+from local.sagemaker.container import ContainerFiles
 from local.store import Record
 
 _CONTAINER_BASE = PurePosixPath("/opt/ml")
 
 
 @dataclass(frozen=True)
-class Layout:
+class JobFiles(ContainerFiles):
     """The folders of one job. Names of its properties follow SageMaker's documentation."""
 
-    home: Path
-
     @classmethod
-    def of(cls, sagemaker_dir: Path, record: Record) -> Layout:
+    def of(cls, sagemaker_dir: Path, record: Record) -> JobFiles:
         region = region_of(record["TrainingJobArn"])
         return cls(sagemaker_dir / "training" / region / record["TrainingJobName"])
-
-    @property
-    def ml(self) -> Path:
-        return self.home / "ml"
 
     @property
     def code(self) -> Path:
@@ -39,10 +34,6 @@ class Layout:
     @property
     def data(self) -> Path:
         return self.ml / "input" / "data"
-
-    @property
-    def model(self) -> Path:
-        return self.ml / "model"
 
     @property
     def output(self) -> Path:
@@ -72,14 +63,6 @@ class Layout:
     def requirements(self) -> Path:
         """Moved out of the code folder, so that the toolkit does not run pip."""
         return self.home / "requirements.txt"
-
-    @property
-    def log_file(self) -> Path:
-        return self.home / "container.log"
-
-    @property
-    def pid_file(self) -> Path:
-        return self.home / "pid"
 
     def prepare(self) -> None:
         """An empty job folder with what a container finds in /opt/ml."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from local.demo.steps import StepError, Steps
-from local.loop import report
-from local.loop.__main__ import main
-from local.loop.commands import Commands
 from tests.schemas import check
+from tours.loop import report
+from tours.loop.__main__ import main
+from tours.loop.commands import Commands
+from tours.steps import StepError, Steps
 
 
 def test_without_data_it_says_how_to_get_some(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from local.demo import report
 from tests.odd_files import heic
+from tours.demo import report
 
 PREFIX = "uploads/"
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from local.demo import photos
+from tours.demo import photos
 
 BREEDS = 12
 PADDING = b"\0" * 3_000_000

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.demo.stack import LOCAL_PARAMETERS, STACK
 from local.launch import ROOT
+from tours.stack import LOCAL_PARAMETERS, STACK
 
 DATA_BUCKET = "breed-classifier-data"
 DATA_URI = f"s3://{DATA_BUCKET}/photos"

@@ -1,4 +1,4 @@
-"""`python -m local.page`: a local cloud, both stacks, photos, and somebody who may sign in.
+"""`python -m tours.page`: a local cloud, both stacks, photos, and somebody who may sign in.
 
     --model PATH     the model package to deploy (model.tar.gz)
     --runtime NAME   the functions' runtime: the Python of the environments, e.g. python3.11
@@ -20,11 +20,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.demo import photos
-from local.demo.stack import PREFIX, STACK, deploy
-from local.demo.steps import StepError, Steps
 from local.launch import ROOT, Cloud, CloudError
 from local.settings import DEFAULT_PORT
+from tours.demo import photos
+from tours.stack import PREFIX, STACK, deploy
+from tours.steps import StepError, Steps
 
 WORK = ROOT / ".local" / "page"
 PERSON = "you@example.com"

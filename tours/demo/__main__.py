@@ -1,4 +1,4 @@
-"""`python -m local.demo`: a local cloud, the real template, uploads, and the rows they become.
+"""`python -m tours.demo`: a local cloud, the real template, uploads, and the rows they become.
 
     --model PATH     the model package to deploy (model.tar.gz)
     --runtime NAME   the function's runtime: the Python of the environments, e.g. python3.11
@@ -23,11 +23,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from local.demo import photos, report
-from local.demo.photos import Photos, PhotosError
-from local.demo.stack import PREFIX, ROOT, deploy, read_rows
-from local.demo.steps import StepError, Steps
 from local.launch import Cloud, CloudError
+from tours.demo import photos, report
+from tours.demo.photos import Photos, PhotosError
+from tours.stack import PREFIX, ROOT, deploy, read_rows
+from tours.steps import StepError, Steps
 
 WORK = ROOT / ".local" / "demo"
 WAIT_S = 60.0

@@ -1,0 +1,131 @@
+"""What thumbnails cost the local path: `python -m benchmarks.thumbnails [--pairs 12]`.
+
+Pairs of bursts on one stack, with thumbnails and without: the function's code is exchanged for a
+copy that writes none. Bursts as in benchmarks.pipeline. Also the CPU time a photo, of the function
+and of the local cloud. Writes thumbnails.json.
+
+What shapes the number: function, endpoint, cloud and uploader keep this machine's cores busy, so
+whatever costs CPU time costs photos a second. About half of a thumbnail's cost is the cloud's own
+work for one more object, which on AWS is S3's. `make model` has to have run.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import sys
+import tempfile
+import zipfile
+from functools import cache
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.pipeline import MODEL, burst, pictures
+from benchmarks.report import ROOT, machine, write
+from local.launch import Cloud
+from tours.stack import deploy
+from tours.steps import Steps
+
+BUILT = ROOT / ".aws-sam" / "build" / "ClassifyFunction"
+KINDS = ("with", "without")
+# By what stands in a process's command line.
+PROCESSES = {"function": b"_worker.py", "cloud": b"-m\0local\0"}
+
+Rates = dict[str, dict[str, float]]
+
+
+def main() -> int:
+    """Deploy, measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=12)
+    options = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="thumbnails-") as folder:
+        cloud = Cloud(Path(folder) / "state")
+        try:
+            cloud.start()
+            runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+            outputs = deploy(cloud, Steps(console, Path(folder) / "log"), MODEL, runtime)
+            contents, source = pictures(Path(folder), options.photos)
+            burst(cloud, outputs, contents, "warm")
+            pairs = [
+                pair(cloud, outputs, contents, number)
+                for number in track(range(options.pairs), "pairs", console=console)
+            ]
+        finally:
+            cloud.stop()
+    report(console, pairs, source, len(contents))
+    return 0
+
+
+def pair(cloud: Cloud, outputs: dict[str, str], contents: list[bytes], number: int) -> Rates:
+    """With thumbnails and without, the first one in turns."""
+    found = {}
+    for kind in KINDS if number % 2 else KINDS[::-1]:
+        cloud.client("lambda").update_function_code(
+            FunctionName=outputs["FunctionName"], ZipFile=code(thumbnails=kind == "with")
+        )
+        burst(cloud, outputs, contents[:20], f"warm-{number}-{kind}")
+        before = cpu_ms(cloud)
+        spent_s = burst(cloud, outputs, contents, f"pair-{number}-{kind}")
+        after = cpu_ms(cloud)
+        found[kind] = {"photos_a_second": len(contents) / spent_s} | {
+            f"{name}_cpu_ms_a_photo": (after[name] - before[name]) / len(contents)
+            for name in PROCESSES
+        }
+    return found
+
+
+def cpu_ms(cloud: Cloud) -> dict[str, float]:
+    """CPU time that this cloud and its functions have had, in milliseconds."""
+    mark, spent = str(cloud.state_dir).encode(), dict.fromkeys(PROCESSES, 0.0)
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes()
+            environment = (folder / "environ").read_bytes()
+            # After the name, which may hold spaces: user and system time are fields 14 and 15.
+            fields = (folder / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        for name, words_of_it in PROCESSES.items():
+            if words_of_it in words and (mark in words or mark in environment):
+                ticks = int(fields[11]) + int(fields[12])
+                spent[name] += 1000 * ticks / os.sysconf("SC_CLK_TCK")
+    return spent
+
+
+@cache
+def code(thumbnails: bool) -> bytes:
+    """What `make build` has built as a zip; the function has no setting to switch them off."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in BUILT.rglob("*") if path.is_file()):
+            name, content = path.relative_to(BUILT).as_posix(), path.read_bytes()
+            if name == "classify/thumbnails.py" and not thumbnails:
+                content += b"\nThumbnails.write = lambda *_: None\n"
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def report(console: Console, pairs: list[Rates], source: str, count: int) -> None:
+    table = Table("", *KINDS, "ratio", title=f"{len(pairs)} pairs of {count} {source}")
+    result = {}
+    for name in pairs[0]["with"]:
+        ratio = statistics.median(one["with"][name] / one["without"][name] for one in pairs)
+        medians = {kind: statistics.median(one[kind][name] for one in pairs) for kind in KINDS}
+        result[name] = medians | {"median_ratio": ratio}
+        words = [f"{medians[kind]:.1f}" for kind in KINDS]
+        table.add_row(name.replace("_", " "), *words, f"{ratio:.2f}")
+    console.print(table)
+    write(
+        "thumbnails",
+        {"pairs": pairs, "photos": count, "source": source, "machine": machine()} | result,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

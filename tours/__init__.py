@@ -1,0 +1,1 @@
+"""The whole product on a laptop, in one command: the demo and the loop."""
