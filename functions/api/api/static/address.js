@@ -57,6 +57,15 @@ export class Where extends EventTarget {
     this.#arrive(place);
   }
 
+  /**
+   * Changes the address only: one is there already.
+   * @param {Partial<Place>} change
+   */
+  stay(change) {
+    this.place = { ...this.place, ...change };
+    history.replaceState(history.state, "", write(this.place));
+  }
+
   /** Closes the open photo: a step back if it was opened here, so that back never opens it again. */
   closePhoto() {
     if (history.state?.inside) history.back();

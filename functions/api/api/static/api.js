@@ -1,16 +1,17 @@
 /** Talks to the API: tokens on requests, one more try after a renewed sign-in, problems as errors. */
 
 /**
+ * What the API says and takes; openapi.yaml has the words.
  * @typedef {{id: string, verdict: string, breed?: string, by: string, at: string, version: string}} Review
  * @typedef {{label: string, probability: number}} Guess
  * @typedef {{
- *   key: string, version: string, status: "CLASSIFIED" | "NO_DOG" | "REJECTED", classified_at: string,
+ *   key: string, version: string, status: "CLASSIFIED" | "NO_DOG" | "REJECTED" | "DELETED", classified_at: string,
  *   breed?: string, confidence?: number, top?: Guess[], dog_probability?: number, model_version?: string,
  *   width?: number, height?: number, size_bytes?: number, latency_ms?: number,
  *   reason?: {code: string, message: string}, sample?: boolean, review?: Review, history?: Review[],
  *   thumbnail_url?: string,
  * }} Prediction
- * @typedef {{key: string, version: string, verdict: string, breed?: string}} Said
+ * @typedef {{key: string, version: string, verdict: string, breed?: string, undoes?: string}} Said
  * @typedef {{name: string, size: number, content_type: string}} FileToSend
  * @typedef {{key: string, url: string, fields: Record<string, string>}} Form
  * @typedef {{name: string, count: number, known: boolean}} Breed
@@ -180,5 +181,15 @@ export class Api {
   }
 }
 
-/** @param {string} key */
-const of = (key) => `predictions/${encodeURIComponent(key)}`;
+/**
+ * A key has slashes, so paths name it by the base64url of its UTF-8.
+ * @param {string} key
+ */
+const of = (key) => `predictions/${base64url(new TextEncoder().encode(key))}`;
+
+/**
+ * RFC 4648, section 5, without padding.
+ * @param {Uint8Array} bytes
+ */
+export const base64url = (bytes) =>
+  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

@@ -32,6 +32,15 @@ export class News {
   }
 
   /**
+   * News for those who hear the page; others see it elsewhere.
+   * @param {string} text
+   */
+  hear(text) {
+    this.#status.querySelector(".unseen")?.remove();
+    this.#status.append(h("p", { class: "unseen" }, text));
+  }
+
+  /**
    * A failure: it stays until it is closed.
    * @param {string} text
    * @param {Options} [options]

@@ -10,6 +10,7 @@ import { breedWords, failureWords, fileName, several, verdictWords } from "./wor
  */
 
 const AT_ONCE = 100;
+const REVIEWABLE = ["CLASSIFIED", "NO_DOG"];
 
 export class Reviews extends EventTarget {
   #api;
@@ -42,21 +43,19 @@ export class Reviews extends EventTarget {
    * @returns {boolean} whether there was anything to say it about
    */
   give(keys, verdict, breed) {
-    const rows = keys.map((key) => this.#rows.get(key)).filter((row) => row && row.status !== "REJECTED");
+    const rows = keys.map((key) => this.#rows.get(key)).filter((row) => row && REVIEWABLE.includes(row.status));
     if (rows.length === 0) {
-      this.#news.say("There is nothing to review here: the photo was rejected before the model saw it.");
+      this.#news.say("There is nothing to review here: the model has no answer for it.", { name: "review" });
       return false;
     }
+    // The same word once more is no new review, so there would be nothing of it to undo.
     const said = rows.map((row) => saidOf(row, verdict, breed));
-    this.#done.push(rows.map((row) => ({ key: row.key, version: row.version, before: row.review })));
-    const skipped = keys.length - rows.length;
-    const what = verdictWords(said[0]);
-    const words = rows.length === 1 ? `${what}: ${fileName(rows[0].key)}.` : `${several(rows.length, "photo")}: ${what.toLowerCase()}.`;
-    this.#news.say(words + (skipped ? ` ${count(skipped)} left out: rejected, so nothing to review.` : ""), {
-      name: "review",
-      action: { label: "Undo", key: "z", run: () => this.undo() },
-    });
-    this.#send(said);
+    const anew = said.filter((entry, index) => !this.#repeats(rows[index].review, entry));
+    this.#announce(said[0], rows, keys.length - rows.length);
+    if (anew.length === 0) return true;
+    const before = new Map(rows.map((row) => [row.key, row.review]));
+    this.#done.push(anew.map(({ key, version }) => ({ key, version, before: before.get(key) })));
+    this.#send(anew);
     return true;
   }
 
@@ -82,12 +81,12 @@ export class Reviews extends EventTarget {
 
   /** Sends what was said before the sign-in ended. */
   async sendLeft() {
-    const left = this.#drafts.left();
-    const said = left.flatMap((draft) => draft.said);
-    if (said.length === 0) return;
-    const refused = await this.#deliver(said, left.map((draft) => draft.id));
-    if (refused === null) return;
-    const saved = said.length - refused;
+    let saved = 0;
+    for (const { id, said } of this.#drafts.left()) {
+      const refused = await this.#deliver(said, id);
+      if (refused === null) return;
+      saved += said.length - refused;
+    }
     if (saved) this.#news.say(`Saved: ${several(saved, "review")} from before you signed in again.`, { name: "review" });
   }
 
@@ -103,23 +102,23 @@ export class Reviews extends EventTarget {
       this.#rows.say(entry.key, undone ? before.get(entry.key) : this.#review(entry));
     }
     const earlier = said.map((entry) => this.#lines.get(entry.key));
-    const line = Promise.allSettled(earlier).then(() => this.#deliver(said, [draft]));
+    const line = Promise.allSettled(earlier).then(() => this.#deliver(said, draft));
     said.forEach((entry) => this.#lines.set(entry.key, line));
     this.dispatchEvent(new CustomEvent("said", { detail: said.map((entry) => entry.key) }));
   }
 
   /** @returns {Promise<number | null>} how many were refused; null: they still wait, for a sign-in */
-  async #deliver(said, drafts) {
+  async #deliver(said, draft) {
     let results;
     try {
       results = await this.#ask(said);
     } catch (error) {
       if (error.name === "SignedOut") return null;
-      drafts.forEach((draft) => this.#drafts.forget(draft));
+      this.#drafts.forget(draft);
       this.#failed(said, error);
       return said.length;
     }
-    drafts.forEach((draft) => this.#drafts.forget(draft));
+    this.#drafts.forget(draft);
     const refused = results.filter((result) => result.status !== 200);
     results.filter((result) => result.status === 200).forEach((result) => this.#rows.confirm(result.prediction));
     refused.forEach((result) => this.#refused(result));
@@ -127,7 +126,8 @@ export class Reviews extends EventTarget {
     return refused.length;
   }
 
-  async #ask(said) {
+  async #ask(entries) {
+    const said = entries.map((entry) => this.#named(entry));
     if (said.length === 1) {
       const [{ key }] = said;
       try {
@@ -142,6 +142,26 @@ export class Reviews extends EventTarget {
       results.push(...(await this.#api.reviews(said.slice(start, start + AT_ONCE))));
     }
     return results;
+  }
+
+  /** What is taken back has a name by now, because everything said before about this photo is answered. */
+  #named(entry) {
+    const review = this.#rows.confirmed(entry.key)?.review;
+    const own = entry.verdict === "UNDONE" && review?.id && review.by === this.#session.user;
+    return own ? { ...entry, undoes: review.id } : entry;
+  }
+
+  #repeats(review, { verdict, breed }) {
+    return review?.by === this.#session.user && review.verdict === verdict && review.breed === breed;
+  }
+
+  #announce(said, rows, skipped) {
+    const what = verdictWords(said);
+    const words = rows.length === 1 ? `${what}: ${fileName(rows[0].key)}.` : `${several(rows.length, "photo")}: ${what.toLowerCase()}.`;
+    this.#news.say(words + (skipped ? ` Left out, because the model has no answer for them: ${skipped}.` : ""), {
+      name: "review",
+      action: { label: "Undo", key: "z", run: () => this.undo() },
+    });
   }
 
   #refused({ key, status, problem }) {
@@ -176,8 +196,6 @@ export class Reviews extends EventTarget {
     return { id: "", verdict, breed, version, by: this.#session.user, at: new Date().toISOString() };
   }
 }
-
-const count = (value) => (value === 1 ? "1 was" : `${value} were`);
 
 /** A breed that the model said itself is "right", and so is "no dog" where the model said that. */
 function saidOf(row, verdict, breed) {

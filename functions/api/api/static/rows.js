@@ -27,6 +27,15 @@ export class Rows extends EventTarget {
   }
 
   /**
+   * The row as the server told it.
+   * @param {string} key
+   * @returns {Prediction | undefined}
+   */
+  confirmed(key) {
+    return this.#rows.get(key);
+  }
+
+  /**
    * Takes a row from a list. What the server itself confirmed a moment ago is newer than a list.
    * @param {Prediction} row
    */
@@ -35,7 +44,7 @@ export class Rows extends EventTarget {
     const fresh = (this.#confirmed.get(row.key) ?? 0) > Date.now() - LAG_MS;
     if (known && fresh && known.version >= row.version) return;
     if (known && same(known, row)) return;
-    this.#rows.set(row.key, { ...row, history: row.history ?? (known?.version === row.version ? known.history : undefined) });
+    this.#rows.set(row.key, kept(row, known));
     this.#tell(row.key);
   }
 
@@ -46,8 +55,17 @@ export class Rows extends EventTarget {
   confirm(row) {
     this.#said.delete(row.key);
     this.#confirmed.set(row.key, Date.now());
+    this.#rows.set(row.key, kept(row, this.#rows.get(row.key)));
+    this.#tell(row.key);
+  }
+
+  /**
+   * Takes the whole of a row, with its history.
+   * @param {Prediction} row
+   */
+  detail(row) {
     const known = this.#rows.get(row.key);
-    this.#rows.set(row.key, { ...row, thumbnail_url: row.thumbnail_url ?? (known?.version === row.version ? known.thumbnail_url : undefined) });
+    this.#rows.set(row.key, kept(row, known));
     this.#tell(row.key);
   }
 
@@ -82,22 +100,29 @@ export class Rows extends EventTarget {
   }
 }
 
+/** Not every answer tells everything: what is known of this version stays. */
+function kept(row, known) {
+  if (known?.version !== row.version) return row;
+  return { ...row, history: row.history ?? known.history, thumbnail_url: row.thumbnail_url ?? known.thumbnail_url };
+}
+
 /** A signed address is another one each time, and says nothing new. */
 function same(a, b) {
   return (
     a.version === b.version && a.review?.id === b.review?.id && a.classified_at === b.classified_at &&
-    a.status === b.status && b.history === undefined
+    a.status === b.status
   );
 }
 
 /**
  * What stands for a photo: the last word of a person, or else the model's.
  * @param {Prediction} row
- * @returns {{kind: "breed" | "no dog" | "unsure" | "rejected", breed?: string, person: boolean}}
+ * @returns {{kind: "breed" | "no dog" | "unsure" | "rejected" | "deleted", breed?: string, person: boolean}}
  */
 export function standing(row) {
   const { review } = row;
   if (row.status === "REJECTED") return { kind: "rejected", person: false };
+  if (row.status === "DELETED") return { kind: "deleted", person: false };
   if (review?.verdict === "NO_DOG") return { kind: "no dog", person: true };
   if (review?.verdict === "UNSURE") return { kind: "unsure", person: true };
   if (review?.breed && review.verdict !== "RIGHT") return { kind: "breed", breed: review.breed, person: true };

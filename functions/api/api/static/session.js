@@ -2,7 +2,7 @@
  * Who is signed in. The access token lives in this module's memory only, and the refresh token in a
  * cookie that no script can read. Sign-in is an authorization code with PKCE (RFC 7636).
  */
-import { answerOf, Problem, request } from "./api.js";
+import { answerOf, base64url, Problem, request } from "./api.js";
 
 const HEADERS = { "X-Requested-With": "page", "Content-Type": "application/json" };
 const EARLY_MS = 30_000;
@@ -17,6 +17,8 @@ export class Session extends EventTarget {
   #base;
   #token = "";
   #ends = 0;
+  /** @type {any} */
+  #config = null;
   /** @type {Promise<string> | null} */
   #renewing = null;
   user = "";
@@ -60,18 +62,17 @@ export class Session extends EventTarget {
 
   /** Leaves for the sign-in page, and comes back to this very view. */
   async signIn() {
-    const config = await answerOf(await request(new URL("config.json", this.#base)));
+    const config = await this.config();
     const verifier = random(48);
     const state = random(24);
     sessionStorage.setItem(STARTED, JSON.stringify({ state, verifier, search: location.search }));
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
-    const scopes = Array.isArray(config.scopes) ? config.scopes.join(" ") : config.scopes;
     const address = new URL(config.sign_in);
     for (const [name, value] of Object.entries({
       response_type: "code",
       client_id: config.client_id,
       redirect_uri: this.#address(),
-      scope: scopes,
+      scope: config.scopes.join(" "),
       state,
       code_challenge: base64url(new Uint8Array(digest)),
       code_challenge_method: "S256",
@@ -81,16 +82,30 @@ export class Session extends EventTarget {
     location.assign(address);
   }
 
+  /** Ends the session here, and then at the sign-in page. */
   async signOut() {
+    const config = await this.config();
     await request(new URL("session", this.#base), { method: "DELETE", headers: HEADERS });
     sessionStorage.clear();
-    location.assign(this.#base);
+    const address = new URL(config.sign_out);
+    address.searchParams.set("client_id", config.client_id);
+    address.searchParams.set("logout_uri", this.#address());
+    location.assign(address);
+  }
+
+  /**
+   * Where to sign in and out, and how large a photo may be.
+   * @returns {Promise<{sign_in: string, sign_out: string, client_id: string, scopes: string[], max_upload_bytes: number}>}
+   */
+  async config() {
+    this.#config ??= await answerOf(await request(new URL("config.json", this.#base)));
+    return this.#config;
   }
 
   async #comeBack(query) {
     const started = JSON.parse(sessionStorage.getItem(STARTED) ?? "{}");
     sessionStorage.removeItem(STARTED);
-    history.replaceState(null, "", (started.search || location.pathname));
+    history.replaceState(null, "", location.pathname + (started.search ?? ""));
     if (started.state !== query.get("state")) return this.start();
     if (query.has("error")) throw new Problem(400, { detail: query.get("error_description") ?? query.get("error") });
     await this.#take("session", {
@@ -125,6 +140,4 @@ export class Session extends EventTarget {
   }
 }
 
-const base64url = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const random = (bytes) => base64url(crypto.getRandomValues(new Uint8Array(bytes)));
