@@ -11,10 +11,10 @@ const ORDER = [["", "Newest first"], ["least_sure", "Least sure first"]];
  * @param {{
  *   filters: import("./address.js").Filters, change: (filters: import("./address.js").Filters) => void,
  *   breeds: () => Promise<import("./api.js").Breed[]>, versions: () => string[], shown: boolean,
- *   toggled: (shown: boolean) => void,
+ *   toggled: (shown: boolean) => void, beside: Node,
  * }} options shown: whether the filters beside the status are unfolded on a small screen
  */
-export function filterBar({ filters, change, breeds, versions, shown, toggled }) {
+export function filterBar({ filters, change, breeds, versions, shown, toggled, beside }) {
   const set = (name, value) => change({ ...filters, [name]: value || undefined });
   const folded = newId("filters");
   const active = chips(filters, change);
@@ -35,7 +35,7 @@ export function filterBar({ filters, change, breeds, versions, shown, toggled })
   } });
   const known = newId("versions");
   const bar = h("form", { class: shown ? "filters unfolded" : "filters", "aria-label": "Filters", submit: (event) => event.preventDefault() },
-    h("div", { class: "first" }, statuses(filters.status ?? "", (value) => set("status", value)), more),
+    h("div", { class: "first" }, statuses(filters.status ?? "", (value) => set("status", value)), beside, more),
     h("div", { class: "rest", id: folded },
       breed.element,
       select("Reviews", REVIEWED, filters.reviewed, (value) => set("reviewed", value)),

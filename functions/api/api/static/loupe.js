@@ -1,14 +1,10 @@
-/** One photo in large over the grid, with everything that is known about it. */
-import { details, title } from "./details.js";
+/** The loupe: one photo over the grid, and the way to those beside it. */
+import { Closeup } from "./closeup.js";
 import { show } from "./dialogs.js";
-import { h, icon, newId } from "./dom.js";
-import { command, GUESSES } from "./keys.js";
-import { Picture } from "./picture.js";
-import { failureWords, fileName } from "./words.js";
-import { Verdicts } from "./verdicts.js";
+import { h, icon } from "./dom.js";
+import { failureWords } from "./words.js";
 
 /**
- * @typedef {import("./main.js").Parts} Parts
  * @typedef {{key: string, neighbour: (key: string, step: number) => string | null, move: (key: string) => void,
  *   closed: (key: string) => void}} Options `neighbour` is the key that many photos away, null at the end
  */
@@ -16,133 +12,77 @@ import { Verdicts } from "./verdicts.js";
 export class Loupe {
   #parts;
   #options;
-  #key = "";
   #stop = new AbortController();
-  #picture;
-  #verdicts = null;
-  #heading = h("h2", { id: newId("photo") });
-  #body = h("div", { class: "details" });
-  #before = h("button", { type: "button", class: "round before", "aria-label": "Photo before", click: () => this.#step(-1) }, icon("left"));
-  #after = h("button", { type: "button", class: "round after", "aria-label": "Next photo", click: () => this.#step(1) }, icon("right"));
+  #closeup;
   #dialog;
 
   /**
-   * @param {Parts} parts
+   * @param {import("./main.js").Parts} parts
    * @param {Options} options
    */
   constructor(parts, options) {
     this.#parts = parts;
     this.#options = options;
-    this.#picture = new Picture(parts.api);
-    if (parts.session.canReview) {
-      this.#verdicts = new Verdicts({ ...parts, keys: () => [this.#key], said: () => this.#draw() });
-    }
-    const close = h("button", { type: "button", class: "round close", "aria-label": "Close", click: () => this.#dialog.close() }, icon("close"));
-    this.#dialog = h("dialog", { class: "loupe", "aria-labelledby": this.#heading.id, keydown: (event) => this.#press(event) },
-      h("div", { class: "stage" }, this.#picture.element, this.#before, this.#after, close),
-      h("div", { class: "panel" }, h("header", {}, this.#heading), this.#body, this.#foot()));
-    const changed = (event) => event.detail === this.#key && this.#draw();
-    const refused = (event) => event.detail === this.#key && this.#load();
-    parts.rows.addEventListener("change", changed);
-    parts.reviews.addEventListener("replaced", refused);
-    parts.reviews.addEventListener("saved", this.#reload);
-    show(this.#dialog, parts.news, () => {
-      parts.rows.removeEventListener("change", changed);
-      parts.reviews.removeEventListener("replaced", refused);
-      parts.reviews.removeEventListener("saved", this.#reload);
-      this.#stop.abort();
-      this.#dialog.remove();
-      options.closed(this.#key);
+    this.#closeup = new Closeup(parts, {
+      step: (by) => this.#step(by),
+      said: () => this.#closeup.draw(),
+      undo: () => parts.reviews.undo(this.#closeup.key),
+      corner: h("button", { type: "button", class: "round close", "aria-label": "Close", click: () => this.close() }, icon("close")),
     });
+    this.#dialog = h("dialog", {
+      class: "loupe", "aria-labelledby": this.#closeup.heading.id, keydown: (event) => this.#closeup.press(event),
+    }, ...this.#closeup.elements);
     this.show(options.key);
-    this.#verdicts?.resume();
+    parts.reviews.addEventListener("saved", this.#load);
+    parts.reviews.addEventListener("replaced", this.#load);
+    show(this.#dialog, parts.news, () => {
+      parts.reviews.removeEventListener("saved", this.#load);
+      parts.reviews.removeEventListener("replaced", this.#load);
+      this.#stop.abort();
+      this.#closeup.close();
+      this.#dialog.remove();
+      options.closed(this.#closeup.key);
+    });
+    this.#closeup.resume();
   }
 
   /** @param {string} key */
   show(key) {
-    if (key === this.#key) return;
-    this.#verdicts?.stopTyping();
-    this.#key = key;
-    this.#body.scrollTop = 0;
-    this.#draw();
-    this.#load();
+    if (key === this.#closeup.key) return;
+    this.#closeup.show(key);
     this.refresh();
-    const next = this.#parts.rows.get(this.#options.neighbour(key, 1) ?? "");
-    if (next) this.#picture.expect(next);
+    this.#closeup.expect(this.#options.neighbour(key, 1));
+    this.#load();
   }
 
   /** The list around it has changed. */
   refresh() {
-    this.#before.disabled = this.#options.neighbour(this.#key, -1) === null;
-    this.#after.disabled = this.#options.neighbour(this.#key, 1) === null;
+    const there = (by) => this.#options.neighbour(this.#closeup.key, by) !== null;
+    this.#closeup.allow(there(-1), there(1));
   }
 
   close() {
     if (this.#dialog.open) this.#dialog.close();
   }
 
-  #reload = () => this.#load();
-
-  #foot() {
-    const words = "You may look, not review. Ask for the group reviewers to put answers right.";
-    return h("footer", {}, this.#verdicts?.element ?? h("p", { class: "quiet" }, words));
-  }
-
-  #draw() {
-    const row = this.#parts.rows.get(this.#key);
-    if (!row) {
-      this.#heading.textContent = fileName(this.#key);
-      this.#body.replaceChildren(h("p", { class: "quiet" }, "Loading…"));
-      return;
-    }
-    const may = this.#verdicts && row.top;
-    this.#heading.textContent = title(row);
-    const focus = [...this.#body.querySelectorAll("button")].indexOf(document.activeElement);
-    this.#body.replaceChildren(...details(row, may ? { take: (label) => this.#take(label) } : {}));
-    if (focus >= 0) this.#body.querySelectorAll("button")[focus]?.focus();
-    if (this.#verdicts) this.#verdicts.element.hidden = !row.top;
-    this.#picture.show(row);
-  }
-
-  async #load() {
-    this.#stop.abort();
-    this.#stop = new AbortController();
-    const { signal } = this.#stop;
-    try {
-      const row = await this.#parts.api.prediction(this.#key, signal);
-      if (!signal.aborted) this.#parts.rows.detail(row);
-    } catch (error) {
-      if (signal.aborted || error.name === "SignedOut") return;
-      const words = error.status === 404 ? "There is no such photo. It may have been deleted, or it is not answered yet." : failureWords(error);
-      if (this.#parts.rows.get(this.#key)) this.#parts.news.warn(words, { name: "loupe" });
-      else this.#body.replaceChildren(h("p", { class: "failure" }, words));
-    }
-  }
-
-  #take(label) {
-    this.#verdicts?.give("WRONG_BREED", label);
-  }
-
   #step(by) {
-    const key = this.#options.neighbour(this.#key, by);
+    const key = this.#options.neighbour(this.#closeup.key, by);
     if (key) this.#options.move(key);
   }
 
-  #press(event) {
-    if (event.target.closest("input, select")) return;
-    const name = { ArrowRight: "next", ArrowLeft: "before" }[event.key] ?? command(event);
-    if (!name || (name.startsWith && event.ctrlKey)) return;
-    if (name === "next" || name === "before") this.#step(name === "next" ? 1 : -1);
-    else if (name === "undo" && this.#verdicts) this.#parts.reviews.undo(this.#key);
-    else if (name in GUESSES) this.#guess(GUESSES[name]);
-    else if (name === "help") this.#parts.help();
-    else if (!this.#verdicts?.obey(name)) return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  #guess(index) {
-    const guess = this.#parts.rows.get(this.#key)?.top?.[index];
-    if (guess) this.#take(guess.label);
-  }
+  #load = async () => {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    const { key } = this.#closeup;
+    try {
+      const row = await this.#parts.api.prediction(key, signal);
+      if (!signal.aborted) this.#parts.rows.detail(row);
+    } catch (error) {
+      if (signal.aborted || error.name === "SignedOut") return;
+      const words = error.status === 404 ? "There is no such photo: it was deleted, or it is not answered yet." : failureWords(error);
+      if (this.#parts.rows.get(key)) this.#parts.news.warn(words, { name: "loupe" });
+      else this.#closeup.say(words);
+    }
+  };
 }

@@ -43,7 +43,7 @@ export class PhotosView {
     this.#bar.append(this.#chosen, this.#verdicts?.element ?? "",
       h("button", { type: "button", class: "plain", click: () => this.#selection.clear() }, icon("close"), "Clear"));
     this.element = h("div", { class: "photos" }, h("h2", { class: "unseen" }, "Photos"),
-      this.#filters, this.#counts, this.#fresh, this.#grid.element, this.#under, this.#bar);
+      this.#filters, this.#fresh, this.#grid.element, this.#under, this.#bar);
     this.#selection.addEventListener("change", () => this.#drawBar());
     parts.totals.addEventListener("change", this.#drawCounts);
     addEventListener("scroll", this.#scrolled, { passive: true });
@@ -126,6 +126,7 @@ export class PhotosView {
       filters, breeds,
       change: (changed) => this.#parts.where.go({ filters: clean(changed) }),
       versions: () => this.#parts.rows.modelVersions(),
+      beside: this.#counts,
       shown: this.#unfolded,
       toggled: (shown) => {
         this.#unfolded = shown;
@@ -246,7 +247,8 @@ export class PhotosView {
   #neighbour(key, step) {
     const { keys } = this.#list;
     const at = keys.indexOf(key);
-    if (at + step >= keys.length - 3) this.#list.loadMore();
+    const { state, paused } = this.#list;
+    if (step > 0 && at + step >= keys.length - 3 && state === "ready" && !paused) this.#list.loadMore();
     return keys[at + step] ?? null;
   }
 }

@@ -23,16 +23,13 @@ export class Picture {
     const { signal } = this.#stop;
     const small = row.thumbnail_url ? h("img", { src: row.thumbnail_url, alt: "", class: "small" }) : null;
     const frame = h("div", { class: "frame", "aria-busy": "true" }, small);
-    if (row.width && row.height) {
-      frame.style.setProperty("--ratio", String(row.width / row.height));
-    }
     this.element.replaceChildren(frame);
     if (row.status === "DELETED") return this.#without(frame, "This photo was deleted.");
     try {
       const url = await this.#api.picture(row.key, "photo", signal);
       const image = h("img", { alt: `Photo ${fileName(row.key)}`, class: "whole", decoding: "async", src: url });
       await image.decode();
-      if (!signal.aborted) frame.append(image);
+      if (!signal.aborted) frame.replaceChildren(image);
     } catch {
       if (!signal.aborted) await this.#fallBack(frame, small, row, signal);
     } finally {

@@ -1,10 +1,7 @@
 /** One photo after the other: those of which the model is least sure, and some picked at random. */
-import { details, title } from "./details.js";
+import { Closeup } from "./closeup.js";
 import { h, icon } from "./dom.js";
-import { command, GUESSES } from "./keys.js";
-import { Picture } from "./picture.js";
 import { accuracyCard } from "./summary.js";
-import { Verdicts } from "./verdicts.js";
 import { failureWords, percent, several } from "./words.js";
 
 const BATCH = 20;
@@ -12,82 +9,66 @@ const LOW = 5;
 
 export class QueueView {
   #parts;
+  /** @type {string[]} */
   #keys = [];
   #at = 0;
   #reviewed = 0;
+  /** @type {"loading" | "ready" | "failed"} */
   #state = "loading";
   #error = null;
-  #picture;
-  #verdicts = null;
-  #heading = h("h2", { tabindex: "-1" });
+  #closeup;
   #why = h("p", { class: "why" });
-  #place = h("p", { class: "quiet", role: "status" });
-  #body = h("div", { class: "details" });
-  #card = h("div", {});
   #one;
   #none = h("div", { class: "empty" });
+  #sitting = h("p", { class: "quiet", role: "status" });
+  #card = h("div", {});
   element;
 
   /** @param {import("./main.js").Parts} parts */
   constructor(parts) {
     this.#parts = parts;
-    this.#picture = new Picture(parts.api);
-    if (parts.session.canReview) {
-      this.#verdicts = new Verdicts({ ...parts, keys: () => this.#current(), said: () => this.#said() });
-    }
-    const move = (label, name, step) => h("button", { type: "button", class: `round ${name}`, "aria-label": label, click: () => this.#step(step) }, icon(step < 0 ? "left" : "right"));
-    const words = "You may look, not review. Ask for the group reviewers to put answers right.";
-    this.#one = h("div", { class: "one", hidden: true },
-      h("div", { class: "stage" }, this.#picture.element, move("Photo before", "before", -1), move("Skip to the next photo", "after", 1)),
-      h("div", { class: "panel" }, h("header", {}, this.#why, this.#heading), this.#body,
-        h("footer", {}, this.#verdicts?.element ?? h("p", { class: "quiet" }, words))));
-    this.element = h("div", { class: "queue" }, this.#one, this.#none, h("div", { class: "beside" }, this.#place, this.#card));
-    parts.rows.addEventListener("change", this.#changed);
+    this.#closeup = new Closeup(parts, {
+      step: (by) => this.#step(by),
+      said: () => {
+        this.#reviewed += 1;
+        this.#step(1);
+      },
+      undo: () => this.#undo(),
+      above: this.#why,
+    });
+    this.#one = h("div", { class: "one", hidden: true }, ...this.#closeup.elements);
+    this.element = h("div", { class: "queue" }, this.#one, this.#none, h("div", { class: "beside" }, this.#sitting, this.#card));
     parts.reviews.addEventListener("replaced", this.#replaced);
     parts.totals.addEventListener("change", this.#drawCard);
     this.#drawCard();
+    this.#draw();
     this.#fill();
   }
+
+  /** What is uploaded now is not at the head of this view. */
+  showsNewest = false;
 
   update() {}
 
   async look() {}
 
-  get showsNewest() {
-    return false;
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    this.#closeup.press(event);
   }
 
   close() {
-    this.#parts.rows.removeEventListener("change", this.#changed);
+    this.#closeup.close();
     this.#parts.reviews.removeEventListener("replaced", this.#replaced);
     this.#parts.totals.removeEventListener("change", this.#drawCard);
   }
 
-  /** @param {KeyboardEvent} event */
-  press(event) {
-    const field = event.target instanceof Element && event.target.closest("input, select");
-    const name = (field ? null : { ArrowRight: "next", ArrowLeft: "before" }[event.key]) ?? command(event);
-    if (name === null) return;
-    if (name === "next" || name === "before") this.#step(name === "next" ? 1 : -1);
-    else if (name === "undo" && this.#verdicts) this.#undo();
-    else if (name in GUESSES) this.#guess(GUESSES[name]);
-    else if (!this.#verdicts?.obey(name)) return;
-    event.preventDefault();
-  }
-
-  #current() {
-    const key = this.#keys[this.#at];
-    return key ? [key] : [];
-  }
-
-  #guess(index) {
-    const guess = this.#parts.rows.get(this.#keys[this.#at])?.top?.[index];
-    if (guess) this.#verdicts?.give("WRONG_BREED", guess.label);
-  }
-
-  #said() {
-    this.#reviewed += 1;
-    this.#step(1);
+  #step(by) {
+    const to = this.#at + by;
+    if (to < 0 || to > this.#keys.length) return;
+    this.#at = to;
+    this.#draw();
+    if (this.#keys.length - to <= LOW) this.#fill();
   }
 
   #undo() {
@@ -97,6 +78,8 @@ export class QueueView {
     this.#comeBackTo(key);
   }
 
+  #replaced = (event) => this.#comeBackTo(event.detail);
+
   /** What was refused, or taken back, is asked about once more. */
   #comeBackTo(key) {
     const at = this.#keys.indexOf(key);
@@ -105,84 +88,69 @@ export class QueueView {
     this.#draw();
   }
 
-  #replaced = (event) => this.#comeBackTo(event.detail);
-
-  #step(by) {
-    const to = this.#at + by;
-    if (to < 0 || to > this.#keys.length) return;
-    this.#verdicts?.stopTyping();
-    this.#at = to;
-    this.#draw();
-    if (this.#keys.length - this.#at <= LOW) this.#fill();
-  }
-
+  /** What was just said must have arrived, or the same photos would come once more. */
   async #fill() {
     const first = this.#keys.length === 0;
+    const { api, rows, reviews } = this.#parts;
     try {
-      await this.#parts.reviews.settled();
-      const rows = await this.#parts.api.queue(BATCH);
-      rows.forEach((row) => this.#parts.rows.put(row));
+      await reviews.settled();
+      const found = await api.queue(BATCH);
+      found.forEach((row) => rows.put(row));
       const known = new Set(this.#keys);
-      this.#keys.push(...rows.map((row) => row.key).filter((key) => !known.has(key)));
-      this.#state = "ready";
+      this.#keys.push(...found.map((row) => row.key).filter((key) => !known.has(key)));
       if (first) await this.#openAsked();
+      this.#state = "ready";
     } catch (error) {
       this.#state = "failed";
       this.#error = error;
     }
-    this.#draw();
-    if (first) this.#verdicts?.resume();
+    if (this.#one.hidden) this.#draw();
+    if (first) this.#closeup.resume();
   }
 
   /** The address names a photo after a sign-in in between: the queue goes on with that one. */
   async #openAsked() {
-    const { photo } = this.#parts.where.place;
+    const { where, rows, api } = this.#parts;
+    const { photo } = where.place;
     if (!photo) return;
-    if (!this.#parts.rows.get(photo)) {
-      const row = await this.#parts.api.prediction(photo).catch(() => null);
-      if (!row) return;
-      this.#parts.rows.put(row);
-    }
-    if (!this.#parts.rows.get(photo).review) this.#keys = [photo, ...this.#keys.filter((key) => key !== photo)];
+    const row = rows.get(photo) ?? (await api.prediction(photo).catch(() => null));
+    if (!row || row.review) return;
+    rows.put(row);
+    this.#keys = [photo, ...this.#keys.filter((key) => key !== photo)];
   }
-
-  #changed = (event) => event.detail === this.#keys[this.#at] && this.#draw();
 
   #draw() {
     const row = this.#parts.rows.get(this.#keys[this.#at] ?? "");
-    const had = this.#one.contains(document.activeElement) && document.activeElement.isConnected;
+    const had = this.#one.contains(document.activeElement);
     this.#one.hidden = !row;
     this.#none.hidden = Boolean(row);
-    this.#place.textContent = this.#reviewed ? `${several(this.#reviewed, "photo")} reviewed in this sitting.` : "";
+    this.#sitting.textContent = this.#reviewed ? `${several(this.#reviewed, "photo")} reviewed in this sitting.` : "";
     if (!row) {
-      this.#drawNone();
-      if (had) this.#none.querySelector("h2, button")?.focus();
+      this.#closeup.key = "";
+      this.#none.replaceChildren(...this.#noneWords());
+      if (had) this.#none.querySelector("h2")?.focus();
       return;
     }
-    const { where } = this.#parts;
-    if (where.place.view === "queue" && where.place.photo !== row.key) where.stay({ photo: row.key });
-    this.#heading.textContent = title(row);
     this.#why.replaceChildren(...(row.sample
       ? [icon("dice"), "Random sample: these tell how right the model is"]
-      : [`Least sure first: ${percent(row.confidence)}`]));
-    const take = this.#verdicts ? { take: (label) => this.#verdicts.give("WRONG_BREED", label) } : {};
-    this.#body.replaceChildren(...details(row, take));
-    if (had && document.activeElement === document.body) this.#heading.focus({ preventScroll: true });
-    this.#picture.show(row);
-    const next = this.#parts.rows.get(this.#keys[this.#at + 1] ?? "");
-    if (next) this.#picture.expect(next);
+      : [`Least sure: ${percent(row.confidence ?? 0)}`]));
+    this.#closeup.show(row.key);
+    this.#closeup.allow(this.#at > 0, true);
+    this.#closeup.expect(this.#keys[this.#at + 1] ?? null);
+    this.#parts.where.stay({ photo: row.key });
+    if (had && !this.#one.contains(document.activeElement)) this.#closeup.heading.focus({ preventScroll: true });
   }
 
-  #drawNone() {
-    if (this.#state === "loading") this.#none.replaceChildren(h("p", { class: "quiet" }, "Looking for photos to review…"));
-    else if (this.#state === "failed") {
-      this.#none.replaceChildren(h("h2", {}, "The queue could not be loaded"), h("p", {}, failureWords(this.#error)),
-        h("button", { type: "button", click: () => this.#fill() }, "Try again"));
-    } else {
-      this.#none.replaceChildren(h("h2", { tabindex: "-1" }, this.#reviewed ? "All done" : "Nothing waits for a review"),
-        h("p", {}, "Photos of which the model is unsure come here, and a few picked at random."),
-        h("button", { type: "button", click: () => this.#parts.where.go({ view: "photos", photo: null, filters: {} }) }, "Back to all photos"));
+  #noneWords() {
+    const heading = (words) => h("h2", { tabindex: "-1" }, words);
+    if (this.#state === "loading") return [h("p", { class: "quiet" }, "Looking for photos to review…")];
+    if (this.#state === "failed") {
+      return [heading("The queue could not be loaded"), h("p", {}, failureWords(this.#error)),
+        h("button", { type: "button", click: () => this.#fill() }, "Try again")];
     }
+    return [heading(this.#reviewed ? "All done" : "Nothing waits for a review"),
+      h("p", {}, "Photos of which the model is unsure come here, and a few picked at random."),
+      h("button", { type: "button", click: () => this.#parts.where.go({ view: "photos", photo: null, filters: {} }) }, "Back to all photos")];
   }
 
   #drawCard = () => this.#card.replaceChildren(accuracyCard(this.#parts.totals.now));
