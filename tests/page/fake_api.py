@@ -40,6 +40,7 @@ class FakeApi:
         self.history: dict[str, list[Row]] = {}
         self.breeds = list(BREEDS)
         self.accuracy: Row | None = None
+        self.user = PERSON
         self.can_review = True
         self.answers_uploads = True
         self.refused_files: dict[str, int] = {}  # a part of a name: how often S3 still says no
@@ -82,6 +83,14 @@ class FakeApi:
     def verdicts(self, key: str) -> list[tuple[str, str | None]]:
         """What was said about a photo, in order."""
         return [(said["verdict"], said.get("breed")) for said in self.history.get(key, [])]
+
+    def files(self) -> list[Row]:
+        """The uploads that were asked for, each with the key that it got."""
+        return [file | {"key": key} for key, file in self._forms.items()]
+
+    @property
+    def tokens(self) -> set[str]:
+        return self._tokens | self._cookies
 
     @property
     def url(self) -> str:
@@ -126,12 +135,12 @@ class FakeApi:
         said: Row = {name: body[name] for name in told if name in body}
         standing = self.standing(row)
         if said["verdict"] == "UNDONE":
-            if not standing or standing["by"] != PERSON:
+            if not standing or standing["by"] != self.user:
                 return 409, problem(409, "There is no review of yours on this photo to take back.")
             said["undoes"] = said.get("undoes", standing["id"])
         elif said["verdict"] == "WRONG_BREED" and said.get("breed") not in self.breeds:
             return 422, problem(422, "The verdict for that is NEW_BREED.")
-        said |= {"id": secrets.token_hex(8), "by": PERSON, "at": instant()}
+        said |= {"id": secrets.token_hex(8), "by": self.user, "at": instant()}
         self.history.setdefault(key, []).append(said)
         return 200, self.told(row)
 
@@ -175,7 +184,7 @@ class FakeApi:
         body = {
             "access_token": token,
             "expires_in": 3600,
-            "user": PERSON,
+            "user": self.user,
             "can_review": self.can_review,
         }
         answer = JSONResponse(body, headers={"Cache-Control": "no-store"})

@@ -77,7 +77,9 @@ export class Loupe {
     const { key } = this.#closeup;
     try {
       const row = await this.#parts.api.prediction(key, signal);
-      if (!signal.aborted) this.#parts.rows.detail(row);
+      if (signal.aborted) return;
+      this.#parts.rows.detail(row);
+      this.#closeup.resume();
     } catch (error) {
       if (signal.aborted || error.name === "SignedOut") return;
       const words = error.status === 404 ? "There is no such photo: it was deleted, or it is not answered yet." : failureWords(error);

@@ -50,6 +50,11 @@ export class News {
     return this.#show(this.#alert, text, options, 0);
   }
 
+  /** @param {string} name of a message that is no longer true */
+  close(name) {
+    this.#named.get(name)?.();
+  }
+
   /**
    * What lies outside of an open dialog can neither be read nor pressed, so the messages go inside.
    * @param {HTMLElement} parent

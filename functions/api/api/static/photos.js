@@ -75,6 +75,7 @@ export class PhotosView {
     if (event.key === "Escape" && this.#selection.keys.size) this.#selection.clear();
     else if (name === "next" || name === "before") this.#grid.move(name === "next" ? 1 : -1);
     else if (name === "select" && this.#grid.active) this.#selection.toggle(this.#grid.active);
+    else if (name === "type" && this.#verdicts) this.#type();
     else if (name === "undo" && this.#verdicts) this.#parts.reviews.undo(this.#grid.active);
     else if (name !== null && name in GUESSES && this.#verdicts) this.#guess(GUESSES[name]);
     else if (name === null || !this.#verdicts?.obey(name)) return;
@@ -95,6 +96,13 @@ export class PhotosView {
     const { keys } = this.#selection;
     if (keys.size) return [...keys];
     return this.#grid.active ? [this.#grid.active] : [];
+  }
+
+  /** The field for a breed stands in the bar of what is selected. */
+  #type() {
+    const { keys } = this.#selection;
+    if (keys.size === 0 && this.#grid.active) this.#selection.toggle(this.#grid.active);
+    this.#verdicts.type();
   }
 
   #guess(index) {
@@ -142,6 +150,7 @@ export class PhotosView {
       return;
     }
     const waiting = list.state === "loading" && list.keys.length === 0;
+    this.element.classList.toggle("bare", list.state === "ready" && list.keys.length === 0 && !list.more && this.showsNewest);
     this.#grid.show(list.keys);
     this.#grid.element.hidden = list.keys.length === 0;
     this.#grid.element.setAttribute("aria-busy", String(list.state === "loading"));
@@ -214,11 +223,13 @@ export class PhotosView {
 
   #drawBar() {
     const { size } = this.#selection.keys;
+    const inside = this.#bar.contains(document.activeElement);
     this.#bar.hidden = size === 0;
     this.#chosen.textContent = size ? `${several(size, "photo")} selected` : "";
     document.body.classList.toggle("with-selection", size > 0);
-    if (size === 0) this.#verdicts?.stopTyping();
-    if (size === 0 && !this.#grid.element.contains(document.activeElement) && document.activeElement === document.body) this.#grid.focus(this.#grid.active);
+    if (size > 0) return;
+    this.#verdicts?.stopTyping();
+    if (inside) this.#grid.focus(this.#grid.active);
   }
 
   #openLoupe() {

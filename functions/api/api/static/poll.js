@@ -1,6 +1,6 @@
 /** Looks again and again: often while something is expected, never in a hidden tab, seldom after failures. */
 
-const CALM_MS = 4_000;
+const CALM_MS = 3_000;
 const EAGER_MS = 700;
 const LONGEST_MS = 60_000;
 

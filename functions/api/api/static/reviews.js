@@ -165,6 +165,7 @@ export class Reviews extends EventTarget {
   }
 
   #refused({ key, status, problem }) {
+    this.#news.close("review");
     this.#forgetDone(key);
     this.#rows.takeBack(key);
     if (status === 412 && problem?.current) {
@@ -178,6 +179,7 @@ export class Reviews extends EventTarget {
   }
 
   #failed(said, error) {
+    this.#news.close("review");
     said.forEach((entry) => {
       this.#forgetDone(entry.key);
       this.#rows.takeBack(entry.key);

@@ -73,7 +73,7 @@ function lineOf(upload, uploads, rows, open) {
     look.hidden = state !== "answered";
     words.textContent = {
       waiting: "Waiting",
-      sending: percent(share),
+      sending: share < 1 ? percent(share) : "Finishing…",
       sent: "Waiting for the answer…",
       failed: upload.words,
       answered: answerWords(rows.get(upload.key)),

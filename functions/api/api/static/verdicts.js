@@ -71,7 +71,7 @@ export class Verdicts {
   /** Goes on typing where the person left off. */
   resume() {
     const [key] = this.#parts.keys();
-    if (key && this.#parts.drafts.typed(key)) this.type();
+    if (this.#typing.hidden && this.element.checkVisibility() && this.#parts.drafts.typed(key)) this.type();
   }
 
   stopTyping() {
