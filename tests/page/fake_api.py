@@ -46,6 +46,7 @@ class FakeApi:
         self.refused_files: dict[str, int] = {}  # a part of a name: how often S3 still says no
         self.faults: dict[str, int] = {}  # a path's start: the status that it answers with
         self.opaque_originals = False  # as HEIC is in browsers that cannot show it
+        self.listed_thumbnails_run_out = False  # as signed addresses do in a page that stays open
         self.gate = threading.Event()  # lists and pictures wait while it is not set
         self.gate.set()
         self.bucket_gate = threading.Event()
@@ -105,7 +106,7 @@ class FakeApi:
     def told(self, row: Row, *, whole: bool = False) -> Row:
         told = dict(row)
         if row["status"] in {"CLASSIFIED", "NO_DOG"}:
-            told["thumbnail_url"] = f"{self.bucket}/thumbnail/{row['id']}?v={row['version']}"
+            told["thumbnail_url"] = f"{self.bucket}/thumbnail/{row['id']}?v={row['version']}&listed"
         standing = self.standing(row)
         if standing:
             told["review"] = standing
@@ -475,6 +476,8 @@ def _parts(content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
 
 def _picture(api: FakeApi, request: Request, body: bytes) -> Response:
     row = api.rows.get(_key(api, request))
+    if api.listed_thumbnails_run_out and "listed" in request.query_params:
+        return failed(403, "The signature ran out.")
     if row is None or (request.path_params["which"] == "photo" and api.opaque_originals):
         return Response(b"not for this browser", media_type="image/heic")
     return Response(api.picture(row, request.path_params["which"]), media_type="image/jpeg")

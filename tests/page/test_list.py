@@ -26,6 +26,16 @@ def test_tile_shows_breed_and_confidence(api: FakeApi, visitor: Visitor) -> None
     expect(tiles(page).locator("img")).to_have_js_property("complete", True)
 
 
+def test_thumbnail_whose_address_ran_out_is_asked_for_anew(api: FakeApi, visitor: Visitor) -> None:
+    api.listed_thumbnails_run_out = True
+    api.put(classified(0))
+
+    page = visitor.signs_in()
+
+    expect(tiles(page).locator(".frame.loaded")).to_have_count(1)
+    assert api.asked("GET", f"predictions/{classified(0)['id']}/thumbnail") == [200]
+
+
 def test_rejected_photo_says_why_in_words(api: FakeApi, visitor: Visitor) -> None:
     api.put(rejected(0))
     page = visitor.signs_in()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.page.fake_api import FakeApi
 from tests.page.rows import BREEDS, classified, no_dog, rejected
-from tests.page.visitor import Visitor, tiles, wait_until
+from tests.page.visitor import Visitor, hide, tiles, wait_until
 
 FIRST, SECOND, *_ = BREEDS
 
@@ -177,9 +177,7 @@ def test_replaced_photo_is_shown_anew_and_gets_no_review(api: FakeApi, visitor: 
     page = visitor.signs_in(f"?photo={row['key']}")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Beagle")
-    page.clock.install()
-    hide_news = "document.dispatchEvent(new Event('visibilitychange'))"
-    page.evaluate(hide_news)
+    hide(page, True)  # so that the page does not find out by itself
     replaced = classified(0, version="00FF", breed="Samoyed", classified_at=row["classified_at"])
     api.put(replaced)
 

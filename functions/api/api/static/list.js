@@ -50,6 +50,7 @@ export class List extends EventTarget {
       const page = await this.#page();
       this.#etag = page.etag;
       this.#take(page);
+      this.#tellHead(page);
       this.keys = page.items.map((row) => row.key);
       this.#settle();
       await this.#untilRows(page.items.length);
@@ -72,7 +73,7 @@ export class List extends EventTarget {
     if (!page || this.state !== "ready") return;
     this.#etag = page.etag;
     page.items.forEach((row) => this.#rows.put(row));
-    this.dispatchEvent(new CustomEvent("head", { detail: page.items }));
+    this.#tellHead(page);
     this.#compareHead(page);
     this.#tell();
   }
@@ -168,6 +169,10 @@ export class List extends EventTarget {
       this.error = error;
     }
     this.#tell();
+  }
+
+  #tellHead({ items }) {
+    this.dispatchEvent(new CustomEvent("head", { detail: items }));
   }
 
   #tell() {

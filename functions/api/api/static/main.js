@@ -84,7 +84,7 @@ function run() {
   const poll = keepLooking(parts, views);
   warnWhenSignInEnds(poll);
   reviews.addEventListener("saved", () => totals.renew(1_000));
-  reviews.addEventListener("said", breeds.forget);
+  reviews.addEventListener("new breed", breeds.forget);
   totals.renew();
   setInterval(() => document.hidden || totals.renew(), TOTALS_MS);
   addEventListener("keydown", (event) => {
@@ -167,7 +167,7 @@ function keepLooking({ api, rows, uploads, totals, session: { canReview } }, vie
     await uploads.askForOverdue();
     if (!uploads.expecting) totals.renew(1_000);
   };
-  const poll = new Poll(look, () => uploads.expecting);
+  const poll = new Poll(look, () => uploads.due);
   if (canReview) uploads.addEventListener("sent", () => poll.now());
   let lost = null;
   poll.addEventListener("lost", (event) => {

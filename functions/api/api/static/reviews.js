@@ -104,7 +104,6 @@ export class Reviews extends EventTarget {
     const earlier = said.map((entry) => this.#lines.get(entry.key));
     const line = Promise.allSettled(earlier).then(() => this.#deliver(said, draft));
     said.forEach((entry) => this.#lines.set(entry.key, line));
-    this.dispatchEvent(new CustomEvent("said", { detail: said.map((entry) => entry.key) }));
   }
 
   /** @returns {Promise<number | null>} how many were refused; null: they still wait, for a sign-in */
@@ -123,6 +122,7 @@ export class Reviews extends EventTarget {
     results.filter((result) => result.status === 200).forEach((result) => this.#rows.confirm(result.prediction));
     refused.forEach((result) => this.#refused(result));
     this.dispatchEvent(new Event("saved"));
+    if (said.some((entry) => entry.verdict === "NEW_BREED")) this.dispatchEvent(new Event("new breed"));
     return refused.length;
   }
 

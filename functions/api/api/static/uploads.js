@@ -5,7 +5,7 @@ import { failureWords } from "./words.js";
 /**
  * @typedef {{
  *   id: number, file: File, state: "waiting" | "sending" | "sent" | "answered" | "failed", share: number,
- *   key: string, words: string, sentAt: number, form: {askedAt: number, form: import("./api.js").Form} | null,
+ *   key: string, words: string, sentAt: number, askedAt: number, form: {askedAt: number, form: import("./api.js").Form} | null,
  * }} Upload share: how much is sent, from 0 to 1
  */
 
@@ -15,6 +15,8 @@ const AGAIN_MS = 1_000;
 // A form is good for an hour. A large photo on a slow line needs some of that.
 const FORM_MS = 30 * 60_000;
 const FORMS_AT_ONCE = 20;
+// An answer takes seconds. One that takes longer is not waited for every moment.
+const DUE_MS = 60_000;
 // An answer that is not among the newest rows after this time is asked for by its key.
 const OVERDUE_MS = 8_000;
 
@@ -47,10 +49,15 @@ export class Uploads extends EventTarget {
     return this.all.some((upload) => upload.state === "sent");
   }
 
+  /** An answer may come any moment. */
+  get due() {
+    return this.all.some((upload) => upload.state === "sent" && upload.sentAt > Date.now() - DUE_MS);
+  }
+
   /** @param {File[]} files */
   add(files) {
     for (const file of files) {
-      this.all.push({ id: (this.#made += 1), file, state: "waiting", share: 0, key: "", words: "", sentAt: 0, form: null });
+      this.all.push({ id: (this.#made += 1), file, state: "waiting", share: 0, key: "", words: "", sentAt: 0, askedAt: 0, form: null });
     }
     this.#tell();
     this.#next();
@@ -79,7 +86,7 @@ export class Uploads extends EventTarget {
 
   /** Asks for the longest overdue answer by its key. */
   async askForOverdue() {
-    const upload = this.all.find((each) => each.state === "sent" && Date.now() - each.sentAt > OVERDUE_MS);
+    const upload = this.all.find((each) => each.state === "sent" && Date.now() - each.askedAt > OVERDUE_MS);
     if (!upload) return;
     try {
       const row = await this.#api.prediction(upload.key);
@@ -88,7 +95,7 @@ export class Uploads extends EventTarget {
     } catch (error) {
       if (error.status !== 404) throw error;
       // Not answered yet: the others come first next time.
-      upload.sentAt = Date.now();
+      upload.askedAt = Date.now();
     }
   }
 
@@ -109,7 +116,7 @@ export class Uploads extends EventTarget {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const key = await this.#send(upload);
-        this.#change(upload, { state: "sent", share: 1, key, sentAt: Date.now() });
+        this.#change(upload, { state: "sent", share: 1, key, sentAt: Date.now(), askedAt: Date.now() });
         this.dispatchEvent(new Event("sent"));
         return;
       } catch (error) {
