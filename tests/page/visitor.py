@@ -82,6 +82,11 @@ def drop(page: Page, *files: tuple[str, str, int]) -> None:
     page.evaluate(_DROP, [{"name": name, "type": kind, "size": size} for name, kind, size in files])
 
 
+def stop_the_clock(page: Page) -> None:
+    """From here on, time passes in the page only by `page.clock.run_for`."""
+    page.clock.pause_at(page.evaluate("Date.now()") + 1_000)
+
+
 def hide(page: Page, hidden: bool) -> None:
     """As if another tab came in front, or went."""
     page.evaluate(_HIDE, hidden)
