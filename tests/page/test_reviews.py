@@ -75,6 +75,25 @@ def test_breed_that_nobody_knows_is_said_to_be_new(api: FakeApi, visitor: Visito
     expect(page.get_by_text("Otterhound (a new breed)")).to_be_visible()
 
 
+def test_escape_closes_one_thing_after_the_other(api: FakeApi, visitor: Visitor) -> None:
+    row = classified(0)
+    api.put(row)
+    page = visitor.signs_in(f"?photo={row['key']}")
+    expect(page.get_by_role("dialog")).to_contain_text("The model is")
+    page.keyboard.press("t")
+    page.keyboard.type("retr")
+    field = page.get_by_role("combobox", name="Which breed is it?")
+    expect(field).to_have_attribute("aria-expanded", "true")
+
+    page.keyboard.press("Escape")
+    expect(field).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_known_breed_in_other_letters_is_no_new_one(api: FakeApi, visitor: Visitor) -> None:
     row = classified(0)
     api.put(row)

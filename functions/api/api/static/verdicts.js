@@ -57,7 +57,7 @@ export class Verdicts {
       choose: (text) => this.#choose(text),
     });
     input.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
+      if (event.key !== "Escape" || event.defaultPrevented) return;
       event.preventDefault();
       this.stopTyping();
     });
