@@ -49,7 +49,7 @@ async function start() {
 function welcome(failure) {
   const button = h("button", { type: "button", class: "accent large", click: () => signIn() }, "Sign in");
   main.replaceChildren(h("div", { class: "start" },
-    h("img", { src: "static/icon.svg", alt: "", width: 72, height: 72 }),
+    h("img", { src: new URL("icon.svg", import.meta.url), alt: "", width: 72, height: 72 }),
     h("h2", {}, "Which dog is it?"),
     h("p", {}, "Drop in photos, see what the model says within seconds, and put it right where it errs."),
     failure && h("p", { class: "failure", role: "alert" }, failure),

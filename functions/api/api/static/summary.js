@@ -48,6 +48,6 @@ export function accuracyCard(summary) {
   for (const name of ["from", "to", "share"]) scale.style.setProperty(`--${name}`, String(accuracy[name]));
   return h("section", { class: "accuracy" }, heading,
     h("p", { class: "figure" }, percent(accuracy.share)), scale,
-    h("p", { class: "quiet" }, `${count(accuracy.right)} of ${several(accuracy.sample, "random photo")} were right. ` +
+    h("p", { class: "quiet" }, `${count(accuracy.right)} of ${several(accuracy.sample, "random photo")} ${accuracy.right === 1 ? "was" : "were"} right. ` +
       `The true share is between ${percent(accuracy.from)} and ${percent(accuracy.to)}, 19 times in 20.`));
 }
