@@ -20,6 +20,7 @@ FUNCTION_RUNTIME := $(shell $(FUNCTION_PYTHON) -c 'import sys; print("python%d.%
 VENV := .venv
 PROJECT := $(VENV)/project/bin
 JOB := $(VENV)/job/bin
+BROWSER := $(VENV)/browser/bin
 TOOLS := $(VENV)/tools/bin
 TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)".*/\1/p' pyproject.toml)
 STARTER := .local/starter/model.tar.gz
@@ -56,7 +57,7 @@ $(VENV)/%/.stamp: local/environments/%.txt
 # inference's may not have, and an endpoint has nothing to report to anybody.
 .PHONY: lock
 lock: $(VENV)/project/.stamp ## Resolve pyproject.toml's pins into local/environments/*.txt
-	@for group in project job sdk emulator tools peers weights export schemathesis checkov hooks mutants; do \
+	@for group in project job sdk emulator tools peers weights browser export schemathesis checkov hooks mutants; do \
 	  $(PROJECT)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	    --override local/environments/override.in --group $$group -o local/environments/$$group.txt; \
 	done
@@ -208,7 +209,7 @@ $(WEIGHTS): | $(VENV)/weights/.stamp
 ## --- tests -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(VENV)/export/.stamp $(VENV)/schemathesis/.stamp $(STARTER) lint ## Lint, types, and all tests
+test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/browser/.stamp $(VENV)/checkov/.stamp $(VENV)/export/.stamp $(VENV)/schemathesis/.stamp $(STARTER) lint ## Lint, types, and all tests
 	@rm -f $(SKIPPED)
 	@export SKIPPED_TESTS=$(SKIPPED); \
 	$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud; status=$$?; \
@@ -218,6 +219,7 @@ test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/checkov/.stamp $(VENV)
 .PHONY: test-code
 test-code:
 	@$(JOB)/python -m pytest tests/job
+	@$(BROWSER)/python -m pytest tests/page
 	@$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local
 
 .PHONY: test-cloud
