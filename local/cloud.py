@@ -88,6 +88,7 @@ def listen(port: int) -> socket.socket:
 def _serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
     ministack = seams.asgi_app()
     handlers = seams.resource_handlers()
+    seams.put_groups_into_tokens()
     sagemaker = SageMaker(settings)
     scaling_store = Store(settings.state_dir / "autoscaling.json", "targets", "policies")
     autoscaling = JsonApi(

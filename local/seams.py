@@ -1,10 +1,11 @@
-"""The two places where the local cloud reaches into ministack, found and checked in one file.
+"""The three places where the local cloud reaches into ministack, found and checked in one file.
 
 1. `ministack.app:app`, an ASGI application, which `local.gateway` wraps.
 2. `ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS`, a dict from resource type to
    a dict of functions, to which `local.cloudformation` adds.
+3. `ministack.services.cognito:_fake_token`, which signs tokens, and here learns of groups.
 
-Both are looked up when the cloud starts. A ministack in which one has moved is refused, with the
+All are looked up when the cloud starts. A ministack in which one has moved is refused, with the
 seam's name.
 """
 
@@ -20,6 +21,11 @@ from local.errors import StartError
 PINNED = "1.5.33"
 _APP = "ministack.app:app"
 _HANDLERS = "ministack.services.cloudformation.provisioners:_RESOURCE_HANDLERS"
+_TOKENS = "ministack.services.cognito:_fake_token"
+_POOLS = "ministack.services.cognito:_get_pool_unscoped"
+_TOKEN_PARAMETERS = [
+    "sub", "pool_id", "client_id", "token_type", "username", "user_attrs", "groups",
+]  # fmt: skip
 # The types whose handlers we wrap, and what we rely on in each: these functions, with these leading
 # parameters. An update may take the logical id after them.
 _WRAPPED = (
@@ -56,6 +62,26 @@ def resource_handlers() -> dict[str, dict[str, Any]]:
             if found != expected:
                 raise _moved(_HANDLERS, f"{name} of {resource_type} takes {found}, not {expected}")
     return handlers
+
+
+def put_groups_into_tokens() -> None:
+    """Seam 3. A renewed token names the user's groups, as on AWS, and not only that of a sign-in."""
+    sign, pool_of = _look_up(_TOKENS), _look_up(_POOLS)
+    found = _parameters(sign)[: len(_TOKEN_PARAMETERS)]
+    if found != _TOKEN_PARAMETERS:
+        raise _moved(_TOKENS, f"it takes {found}, not {_TOKEN_PARAMETERS}")
+    signature = inspect.signature(sign)
+
+    def with_groups(*given: Any, **named: Any) -> Any:
+        call = signature.bind(*given, **named)
+        username = call.arguments.get("username")
+        if username and not call.arguments.get("groups"):
+            user = (pool_of(call.arguments["pool_id"]) or {}).get("_users", {}).get(username, {})
+            call.arguments["groups"] = user.get("_groups", [])
+        return sign(*call.args, **call.kwargs)
+
+    module, _, name = _TOKENS.partition(":")
+    setattr(importlib.import_module(module), name, with_groups)
 
 
 def _parameters(function: Any) -> list[str]:

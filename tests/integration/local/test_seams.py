@@ -1,4 +1,4 @@
-"""The contract with ministack: two seams, each named when it moves. Runs in the emulator's own
+"""The contract with ministack: three seams, each named when it moves. Runs in the emulator's own
 environment.
 """
 
@@ -14,9 +14,10 @@ from local.seams import PINNED
 
 
 def _check(before: str = "") -> subprocess.CompletedProcess[str]:
-    """Look up both seams in a fresh interpreter, after running `before`."""
+    """Look up the seams in a fresh interpreter, after running `before`."""
     script = f"""
 import ministack.app
+from ministack.services import cognito
 from ministack.services.cloudformation import provisioners
 {before}
 from local import seams
@@ -24,6 +25,7 @@ from local.errors import StartError
 try:
     seams.asgi_app()
     seams.resource_handlers()
+    seams.put_groups_into_tokens()
 except StartError as error:
     raise SystemExit(str(error))
 """
@@ -37,7 +39,7 @@ except StartError as error:
     )
 
 
-def test_both_seams_are_where_the_pinned_version_has_them() -> None:
+def test_seams_are_where_the_pinned_version_has_them() -> None:
     found = _check()
 
     assert found.returncode == 0, found.stderr
@@ -58,6 +60,8 @@ def test_both_seams_are_where_the_pinned_version_has_them() -> None:
             "del provisioners._RESOURCE_HANDLERS['AWS::DynamoDB::Table']['update']",
             "_RESOURCE_HANDLERS",
         ),
+        ("cognito._fake_token = lambda claims: ''", "_fake_token"),
+        ("del cognito._get_pool_unscoped", "_get_pool_unscoped"),
     ],
 )
 def test_seam_that_moved_is_named(moved: str, seam: str) -> None:

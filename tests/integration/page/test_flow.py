@@ -83,6 +83,13 @@ def test_two_people_review_at_once_and_both_stay(page: Page) -> None:
     assert late.json()["current"]["version"] == "0B"
 
 
+def test_renewed_session_may_what_the_first_one_might(page: Page) -> None:
+    person = page.sign_in(EMAIL)
+    renewed = person.http.post("session/refresh").raise_for_status().json()
+    assert person.session["can_review"]
+    assert (renewed["can_review"], renewed["user"]) == (True, person.session["user"])
+
+
 def test_unchanged_list_is_a_304_compressed_or_not(page: Page) -> None:
     put(page, *(make_row(f"uploads/e{n}.jpg", at=datetime.now(UTC)) for n in range(5)))
     headers = {"authorization": f"Bearer {page.program_token()}"}
