@@ -65,7 +65,7 @@ def resource_handlers() -> dict[str, dict[str, Any]]:
 
 
 def put_groups_into_tokens() -> None:
-    """Seam 3. A renewed token names the user's groups, as on AWS, and not only that of a sign-in."""
+    """Seam 3. A renewed token names the user's groups, as on AWS and as that of a sign-in."""
     sign, pool_of = _look_up(_TOKENS), _look_up(_POOLS)
     found = _parameters(sign)[: len(_TOKEN_PARAMETERS)]
     if found != _TOKEN_PARAMETERS:
