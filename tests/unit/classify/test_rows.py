@@ -196,7 +196,8 @@ def test_table_is_read_consistently(world: World, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(world.dynamodb._client, "batch_get_item", spy)
     world.deliver(message(world.upload()))
-    assert [each["ConsistentRead"] for each in asked] == [True]
+    # Once or twice: a thumbnail that comes after its row looks at the row once more.
+    assert {each["ConsistentRead"] for each in asked} == {True}
 
 
 def test_keys_that_come_twice_are_asked_for_once(world: World) -> None:
