@@ -98,6 +98,15 @@ class Pipeline:
             time.sleep(0.2)
         raise AssertionError(f"no such row of {key} after {QUIET_S} s")
 
+    def soon(self, is_so: Callable[[], bool]) -> bool:
+        """Whether it becomes so: what follows a row takes a moment."""
+        deadline = time.monotonic() + QUIET_S
+        while not is_so():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True
+
     def messages(self, queue: str) -> int:
         """Messages that wait or are in flight."""
         answer = self.sqs.get_queue_attributes(

@@ -295,3 +295,36 @@ def test_archived_photo_is_told_and_answered_once_it_is_restored(
     answered = pipeline.row_that("cold.jpg", lambda row: row["status"] != "REJECTED")
     assert answered["status"] in CLASSIFIED
     assert answered["version_id"] == row["version_id"]
+
+
+def test_deleted_photo_leaves_its_lists_and_is_answered_once_it_is_back(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    # GIVEN a photo with its row and its thumbnail
+    pipeline.proxy.faults = []
+    content, key = photos.pictures(tmp_path, 1)[0], f"{PREFIX}gone.jpg"
+    bucket = pipeline.outputs["BucketName"]
+    first = pipeline.s3.put_object(Bucket=bucket, Key=key, Body=content)["VersionId"]
+    row = pipeline.row_that("gone.jpg", lambda _row: True)
+    prefix = row["thumbnail"].rpartition("/")[0]
+
+    def thumbnails() -> list[str]:
+        listed = pipeline.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+        return [each["Key"] for each in listed.get("Contents", ())]
+
+    # WHEN it is deleted
+    marker = pipeline.s3.delete_object(Bucket=bucket, Key=key)["VersionId"]
+    # THEN the row says so, without any index's key
+    deleted = pipeline.row_that("gone.jpg", lambda row: row["status"] == "DELETED")
+    assert deleted["version_id"] == marker
+    assert pipeline.soon(lambda: thumbnails() == [])
+    # WHEN the delete marker is removed
+    pipeline.s3.delete_object(Bucket=bucket, Key=key, VersionId=marker)
+    # THEN the photo is answered once more
+    back = pipeline.row_that("gone.jpg", lambda row: row["status"] in CLASSIFIED)
+    assert back["version_id"] == first
+    assert pipeline.soon(lambda: thumbnails() == [back["thumbnail"]])
+    # AND gone when its last version is
+    pipeline.s3.delete_object(Bucket=bucket, Key=key, VersionId=first)
+    pipeline.row_that("gone.jpg", lambda row: row["status"] == "DELETED")
+    assert pipeline.soon(lambda: thumbnails() == [])

@@ -102,6 +102,7 @@ class _Batch:
             for chain in suspects:
                 self._before_risk(self._report)
                 self._work_through([chain], alone=True)
+            self._finish_writes()
             with self._timed("thumbnails"):
                 self._report.thumbnails_left = self._thumbnails.finish()
         finally:
@@ -129,6 +130,8 @@ class _Batch:
             known = self._known_of(upload)
             if self._is_pending(upload, known):
                 pending.append(upload)
+            elif self._is_half_deleted(upload, known):
+                self._writes.complete_deletion(upload)
             else:
                 self._settle(upload, OutcomeKind.ALREADY_ANSWERED)
                 self._thumbnails.row_was_there(upload, known)
@@ -136,6 +139,11 @@ class _Batch:
 
     def _known_of(self, upload: Upload) -> Known:
         return self._known.get(upload.key, Known())
+
+    @staticmethod
+    def _is_half_deleted(upload: Upload, known: Known) -> bool:
+        same = upload.sequencer == known.sequencer
+        return upload.removed and upload.receive_count > 1 and known.deleted and same
 
     def _is_pending(self, upload: Upload, known: Known) -> bool:
         if not upload.restored:
@@ -183,6 +191,9 @@ class _Batch:
                     [reads[index] for index in run],
                     ATTEMPTS_ALONE if alone else ATTEMPTS_TOGETHER,
                 )
+        self._finish_writes()
+
+    def _finish_writes(self) -> None:
         with self._timed("write"):
             for upload, outcome in self._writes.finish():
                 self._report.outcomes[upload] = outcome

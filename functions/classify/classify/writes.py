@@ -43,11 +43,23 @@ class Writes:
         row = with_expiry(deleted_row(removal, now), now, self._retention_days)
 
         def put() -> Written:
-            # In this order: a crash between the two is worked on again.
-            self._ports.delete_older_thumbnails(removal, removal.sequencer)
-            return self._ports.put_row(row)
+            written = self._ports.put_row(row)
+            # In this order: the row that stands instead needs its thumbnail.
+            if written.done:
+                self._ports.delete_older_thumbnails(removal, removal.sequencer)
+            return written
 
         self._start(put, removal, removal, row, Outcome(OutcomeKind.DELETED))
+
+    def complete_deletion(self, removal: Upload) -> None:
+        """A try before this one has written the row, and may have ended before the thumbnails."""
+
+        def complete() -> Written:
+            self._ports.delete_older_thumbnails(removal, removal.sequencer)
+            return Written(done=True)
+
+        outcome = Outcome(OutcomeKind.ALREADY_ANSWERED)
+        self._start(complete, removal, removal, {}, outcome)
 
     def keep(self, removal: Upload, known: Known) -> None:
         """The row is right as it was found."""

@@ -302,11 +302,14 @@ def test_deletion_that_fails_half_way_is_tried_again(world: World, operation: st
     fault = throttled(operation)
     faulty = world.dynamodb if operation == "put_item" else world.s3
     faulty.faults[operation] = [fault]
-    # WHEN it fails, THEN the row does not say deleted while the thumbnail is there
+    # WHEN it fails, THEN the message comes back while the thumbnail is there
     assert world.deliver(sent) == ["m1"]
-    assert world.row()["status"] == "CLASSIFIED"
-    # AND the next try does it all
-    assert world.deliver(sent) == []
+    assert world.thumbnails()
+    # AND the next try does it all, however often that one fails
+    again = message(json.loads(sent["body"])["Records"][0], receive_count=2)
+    faulty.faults[operation] = [throttled(operation)]
+    assert world.deliver(again) == ["m1"]
+    assert world.deliver(again) == []
     assert world.row()["status"] == "DELETED"
     assert world.thumbnails() == {}
 
@@ -404,6 +407,30 @@ def test_two_deliveries_of_a_removal_that_see_different_things_leave_no_thumbnai
     assert world.deliver(back) == []
     assert world.row()["status"] == "DELETED"
     assert world.thumbnails() == {}
+
+
+def test_late_event_of_a_marker_that_is_removed_leaves_the_thumbnail(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a deletion in work: it has seen that the photo is gone
+    world.deliver(message(world.upload()))
+    before = world.row()
+    marker = world.remove()
+    look = handler.PORTS.current_version
+
+    def meanwhile(removal: Upload) -> Upload:
+        try:
+            return look(removal)
+        finally:
+            monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, current_version=look))
+            # WHEN its marker is removed, and the event of that is worked on first
+            world.deliver(message(world.remove(version_id=version_of(marker))))
+
+    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, current_version=meanwhile))
+    assert world.deliver(message(marker)) == []
+    # THEN the row stands, with its picture
+    assert world.row()["classified_at"] == before["classified_at"]
+    assert list(world.thumbnails()) == [before["thumbnail"]]
 
 
 def test_log_names_what_was_deleted_by_its_count(world: World, logs: io.StringIO) -> None:
