@@ -109,6 +109,6 @@ def test_failing_step_ends_the_loop_with_its_own_words(drawings: Path, tmp_path:
         expect=2,  # make's own; the loop's is 1
     )
 
-    assert "[tuning] strategy = 'Clever' is not one of Bayesian" in output
+    assert "[tuning] strategy = 'Clever': Input should be 'Bayesian'" in output
     assert "Error 1" in output
     assert not (tmp_path / "loop.json").exists()
