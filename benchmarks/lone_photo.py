@@ -15,24 +15,20 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.pipeline import MODEL, burst, pictures
 from benchmarks.report import machine, write
-from local.launch import Cloud
-from tours.stack import LOCAL_CONCURRENCY, PREFIX, deploy
-from tours.steps import Steps
+from benchmarks.whole_path import WholePath, deployed
+from tours.stack import LOCAL_CONCURRENCY, PREFIX
 
 WINDOWS_S = (1, 0)
 BATCH = 10
@@ -46,53 +42,45 @@ def main() -> int:
     parser.add_argument("--flood", type=int, default=200)
     options = parser.parse_args()
     console, result = Console(), {}
-    with tempfile.TemporaryDirectory(prefix="lone-photo-") as folder:
-        cloud = Cloud(Path(folder) / "state")
-        try:
-            cloud.start()
-            runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-            outputs = deploy(cloud, Steps(console, Path(folder) / "log"), MODEL, runtime)
-            contents, source = pictures(Path(folder), options.flood)
-            burst(cloud, outputs, contents[:20], "warm")
-            event_source(cloud, outputs, enabled=False)
-            for window_s in WINDOWS_S:
-                with stand_in(cloud, outputs, window_s):
-                    burst(cloud, outputs, contents[:20], f"warm-{window_s}")
-                    alone = [
-                        lone(cloud, outputs, contents[n % len(contents)], f"{window_s}-{n}")
-                        for n in range(options.photos)
-                    ]
-                    rates = [
-                        len(contents) / burst(cloud, outputs, contents, f"flood-{window_s}-{n}")
-                        for n in range(3)
-                    ]
-                result[f"window of {window_s} s"] = {
-                    "lone_photo_s": alone,
-                    "median_lone_photo_s": statistics.median(alone),
-                    "flood_photos_a_second": rates,
-                    "median_flood_photos_a_second": statistics.median(rates),
-                }
-        finally:
-            cloud.stop()
-    report(console, result, source)
-    write("lone_photo", {"windows": result, "source": source, "machine": machine()})
+    with deployed(console, options.flood) as path:
+        contents = path.contents
+        path.burst(contents[:20], "warm")
+        event_source(path, enabled=False)
+        for window_s in WINDOWS_S:
+            with stand_in(path, window_s):
+                path.burst(contents[:20], f"warm-{window_s}")
+                alone = [
+                    lone(path, contents[n % len(contents)], f"{window_s}-{n}")
+                    for n in range(options.photos)
+                ]
+                rates = [
+                    len(contents) / path.burst(contents, f"flood-{window_s}-{n}") for n in range(3)
+                ]
+            result[f"window of {window_s} s"] = {
+                "lone_photo_s": alone,
+                "median_lone_photo_s": statistics.median(alone),
+                "flood_photos_a_second": rates,
+                "median_flood_photos_a_second": statistics.median(rates),
+            }
+    report(console, result, path.source)
+    write("lone_photo", {"windows": result, "source": path.source, "machine": machine()})
     return 0
 
 
-def event_source(cloud: Cloud, outputs: dict[str, str], enabled: bool) -> None:
+def event_source(path: WholePath, enabled: bool) -> None:
     """Switch the stack's event source on or off."""
-    function = cloud.client("lambda")
-    found = function.list_event_source_mappings(FunctionName=outputs["FunctionName"])
+    function = path.cloud.client("lambda")
+    found = function.list_event_source_mappings(FunctionName=path.outputs["FunctionName"])
     (mapping,) = found["EventSourceMappings"]
     function.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
 
-def lone(cloud: Cloud, outputs: dict[str, str], content: bytes, name: str) -> float:
+def lone(path: WholePath, content: bytes, name: str) -> float:
     """Seconds from the upload of one photo to its row."""
     key = f"{PREFIX}lone/{name}.jpg"
-    table = cloud.resource("dynamodb").Table(outputs["TableName"])
+    table = path.cloud.resource("dynamodb").Table(path.outputs["TableName"])
     started = time.perf_counter()
-    cloud.client("s3").put_object(Bucket=outputs["BucketName"], Key=key, Body=content)
+    path.cloud.client("s3").put_object(Bucket=path.outputs["BucketName"], Key=key, Body=content)
     while "Item" not in table.get_item(Key={"image_key": key}):
         if time.perf_counter() - started > DEADLINE_S:
             raise SystemExit(f"no row of {key} after {DEADLINE_S} s")
@@ -101,12 +89,13 @@ def lone(cloud: Cloud, outputs: dict[str, str], content: bytes, name: str) -> fl
 
 
 @contextmanager
-def stand_in(cloud: Cloud, outputs: dict[str, str], window_s: float) -> Iterator[None]:
+def stand_in(path: WholePath, window_s: float) -> Iterator[None]:
     """Feeds the function while it lasts."""
     stop = threading.Event()
     config = Config(max_pool_connections=2 * LOCAL_CONCURRENCY, retries={"total_max_attempts": 1})
-    sqs, function = cloud.client("sqs", config=config), cloud.client("lambda", config=config)
-    queue, name = outputs["QueueUrl"], outputs["FunctionName"]
+    sqs = path.cloud.client("sqs", config=config)
+    function = path.cloud.client("lambda", config=config)
+    queue, name = path.outputs["QueueUrl"], path.outputs["FunctionName"]
     free = threading.Semaphore(LOCAL_CONCURRENCY)
 
     def receive(most: int, wait_s: int) -> list[dict[str, Any]]:

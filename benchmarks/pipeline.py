@@ -13,28 +13,17 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
-import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
-from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import ROOT, machine, write
+from benchmarks.report import machine, write
+from benchmarks.whole_path import deployed
 from local.launch import Cloud
-from rigs.photos import DOGS
-from tours.demo import photos as demo_photos
-from tours.stack import LOCAL_CONCURRENCY, PREFIX, deploy
-from tours.steps import Steps
+from tours.stack import LOCAL_CONCURRENCY
 
-MODEL = ROOT / ".local" / "starter" / "model.tar.gz"
-UPLOADERS = 8
-DEADLINE_S = 300
 LOG_GROUP = "/aws/lambda/breed-classifier-classify"
 
 
@@ -44,57 +33,15 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
-        cloud = Cloud(Path(folder) / "state")
-        try:
-            cloud.start()
-            runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-            outputs = deploy(cloud, Steps(console, Path(folder) / "log"), MODEL, runtime)
-            contents, source = pictures(Path(folder), options.photos)
-            burst(cloud, outputs, contents[:20], "warm")
-            rates = []
-            for run in range(options.runs):
-                with console.status(f"run {run + 1} of {options.runs}"):
-                    rates.append(len(contents) / burst(cloud, outputs, contents, f"run-{run}"))
-            stages = stage_seconds(cloud)
-        finally:
-            cloud.stop()
-    report(console, rates, stages, source, len(contents))
+    with deployed(console, options.photos) as path:
+        path.burst(path.contents[:20], "warm")
+        rates = []
+        for run in range(options.runs):
+            with console.status(f"run {run + 1} of {options.runs}"):
+                rates.append(len(path.contents) / path.burst(path.contents, f"run-{run}"))
+        stages = stage_seconds(path.cloud)
+    report(console, rates, stages, path.source, len(path.contents))
     return 0
-
-
-def pictures(folder: Path, count: int) -> tuple[list[bytes], str]:
-    """`count` files, the same ones again when there are not so many."""
-    real = sorted((DOGS / "test").glob("*/*.jpg"))
-    if real:
-        step = max(1, len(real) // count)
-        chosen = list(islice(cycle(real[::step]), count))
-        return [path.read_bytes() for path in chosen], "dog photos, 224x224 JPEG"
-    drawn = demo_photos.drawn(folder / "drawings").files
-    return [path.read_bytes() for path in islice(cycle(drawn), count)], "drawings, 480x360 JPEG"
-
-
-def burst(cloud: Cloud, outputs: dict[str, str], contents: list[bytes], name: str) -> float:
-    """Seconds from the first upload to the last row."""
-    s3 = cloud.client("s3", config=Config(max_pool_connections=UPLOADERS))
-    keys = [f"{PREFIX}{name}/{number}.jpg" for number in range(len(contents))]
-    table = cloud.resource("dynamodb").Table(outputs["TableName"])
-
-    def put(key: str, content: bytes) -> None:
-        s3.put_object(Bucket=outputs["BucketName"], Key=key, Body=content)
-
-    # A scan's page is a megabyte: rows of other bursts must not fill it.
-    with table.batch_writer() as writer:
-        for row in table.scan(ProjectionExpression="image_key")["Items"]:
-            writer.delete_item(Key=row)
-    started = time.perf_counter()
-    with ThreadPoolExecutor(UPLOADERS) as pool:
-        list(pool.map(put, keys, contents))
-    while (done := table.scan(Select="COUNT")["Count"]) < len(keys):
-        if time.perf_counter() - started > DEADLINE_S:
-            raise SystemExit(f"only {done} of {len(keys)} rows after {DEADLINE_S} s")
-        time.sleep(0.05)
-    return time.perf_counter() - started
 
 
 def stage_seconds(cloud: Cloud) -> dict[str, float]:

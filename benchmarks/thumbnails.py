@@ -1,7 +1,7 @@
 """What thumbnails cost the local path: `python -m benchmarks.thumbnails [--pairs 12]`.
 
 Pairs of bursts on one stack, with thumbnails and without: the function's code is exchanged for a
-copy that writes none. Bursts as in benchmarks.pipeline. Also the CPU time a photo, of the function
+copy that writes none. Also the CPU time a photo, of the function
 and of the local cloud. Writes thumbnails.json.
 
 What shapes the number: function, endpoint, cloud and uploader keep this machine's cores busy, so
@@ -14,7 +14,6 @@ import io
 import os
 import statistics
 import sys
-import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -23,11 +22,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.pipeline import MODEL, burst, pictures
 from benchmarks.report import ROOT, machine, write
+from benchmarks.whole_path import WholePath, deployed
 from local.launch import Cloud
-from tours.stack import deploy
-from tours.steps import Steps
 
 BUILT = ROOT / ".aws-sam" / "build" / "ClassifyFunction"
 KINDS = ("with", "without")
@@ -44,37 +41,28 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=12)
     options = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="thumbnails-") as folder:
-        cloud = Cloud(Path(folder) / "state")
-        try:
-            cloud.start()
-            runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-            outputs = deploy(cloud, Steps(console, Path(folder) / "log"), MODEL, runtime)
-            contents, source = pictures(Path(folder), options.photos)
-            burst(cloud, outputs, contents, "warm")
-            pairs = [
-                pair(cloud, outputs, contents, number)
-                for number in track(range(options.pairs), "pairs", console=console)
-            ]
-        finally:
-            cloud.stop()
-    report(console, pairs, source, len(contents))
+    with deployed(console, options.photos) as path:
+        path.burst(path.contents, "warm")
+        pairs = [
+            pair(path, number) for number in track(range(options.pairs), "pairs", console=console)
+        ]
+    report(console, pairs, path.source, len(path.contents))
     return 0
 
 
-def pair(cloud: Cloud, outputs: dict[str, str], contents: list[bytes], number: int) -> Rates:
+def pair(path: WholePath, number: int) -> Rates:
     """With thumbnails and without, the first one in turns."""
     found = {}
     for kind in KINDS if number % 2 else KINDS[::-1]:
-        cloud.client("lambda").update_function_code(
-            FunctionName=outputs["FunctionName"], ZipFile=code(thumbnails=kind == "with")
+        path.cloud.client("lambda").update_function_code(
+            FunctionName=path.outputs["FunctionName"], ZipFile=code(thumbnails=kind == "with")
         )
-        burst(cloud, outputs, contents[:20], f"warm-{number}-{kind}")
-        before = cpu_ms(cloud)
-        spent_s = burst(cloud, outputs, contents, f"pair-{number}-{kind}")
-        after = cpu_ms(cloud)
-        found[kind] = {"photos_a_second": len(contents) / spent_s} | {
-            f"{name}_cpu_ms_a_photo": (after[name] - before[name]) / len(contents)
+        path.burst(path.contents[:20], f"warm-{number}-{kind}")
+        before = cpu_ms(path.cloud)
+        spent_s = path.burst(path.contents, f"pair-{number}-{kind}")
+        after = cpu_ms(path.cloud)
+        found[kind] = {"photos_a_second": len(path.contents) / spent_s} | {
+            f"{name}_cpu_ms_a_photo": (after[name] - before[name]) / len(path.contents)
             for name in PROCESSES
         }
     return found

@@ -30,15 +30,16 @@ def end_descendants() -> None:
     """SIGTERM to whatever this process still has below it, SIGKILL to what is left after a grace
     period.
     """
-    _signal_all(descendants(os.getpid()), signal.SIGTERM)
+    signal_all(descendants(os.getpid()), signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_S
     while descendants(os.getpid()) and time.monotonic() < deadline:
         _reap()
         time.sleep(0.05)
-    _signal_all(descendants(os.getpid()), signal.SIGKILL)
+    signal_all(descendants(os.getpid()), signal.SIGKILL)
 
 
-def _signal_all(pids: list[int], number: signal.Signals) -> None:
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    """Send a signal to each that has not ended meanwhile."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)

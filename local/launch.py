@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +19,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from local.children import descendants
+from local.children import descendants, signal_all
 from local.environment import variables
 from local.settings import HOST
 
@@ -76,6 +77,15 @@ class Cloud:
                 raise CloudError(f"The local cloud is silent for {START_S:.0f} s:\n{self.output()}")
             time.sleep(POLL_S)
 
+    @contextmanager
+    def running(self) -> Iterator[Cloud]:
+        """Started, and stopped at the end."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+
     def _spawn(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
         env = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
         if self._worker_endpoint_url:
@@ -113,9 +123,7 @@ class Cloud:
             below = descendants(process.pid)  # with groups of their own
             process.kill()
             process.wait()
-            for pid in below:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            signal_all(below, signal.SIGKILL)
 
     @property
     def pid(self) -> int | None:

@@ -30,7 +30,5 @@ def runtime() -> str:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A cloud of the module's own."""
-    cloud = Cloud(tmp_path_factory.mktemp("cloud") / "state")
-    cloud.start()
-    yield cloud
-    cloud.stop()
+    with Cloud(tmp_path_factory.mktemp("cloud") / "state").running() as cloud:
+        yield cloud

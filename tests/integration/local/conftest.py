@@ -24,10 +24,8 @@ _SERVING = Path(__file__).with_name("fake_serving.py")
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path_factory.mktemp("cloud") / "state")
-    cloud.start()
-    yield cloud
-    cloud.stop()
+    with Cloud(tmp_path_factory.mktemp("cloud") / "state").running() as cloud:
+        yield cloud
 
 
 def archive(marker: str | None = "first", extra: dict[str, bytes] | None = None) -> bytes:

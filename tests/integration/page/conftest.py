@@ -15,10 +15,8 @@ STACK = "photos"
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path_factory.mktemp("cloud") / "state")
-    cloud.start()
-    yield cloud
-    cloud.stop()
+    with Cloud(tmp_path_factory.mktemp("cloud") / "state").running() as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="session")
