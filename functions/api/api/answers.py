@@ -40,9 +40,13 @@ def problem(error: ProblemError) -> Response[Any]:
     return Response(error.status, PROBLEM, text_of(error.body()), headers)
 
 
+def etag_of(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
 def revalidated(body: Any, same: Any, if_none_match: str) -> Response[Any]:
     """304 when the caller has it. `same`: what has to change before the answer counts as new."""
-    etag = f'"{hashlib.sha256(text_of(same).encode()).hexdigest()[:32]}"'
+    etag = etag_of(text_of(same).encode())
     return tagged(text_of(body), JSON, etag, if_none_match, REVALIDATED)
 
 

@@ -43,6 +43,12 @@ def bad_body(errors: Sequence[FieldError]) -> ProblemError:
     return ProblemError(422, _in_words("The body", errors), errors)
 
 
+def no_row() -> ProblemError:
+    return ProblemError(
+        404, "There is no row for this photo: it was not answered yet, or never was."
+    )
+
+
 def unavailable(what: str) -> ProblemError:
     return ProblemError(503, f"{what} Try again in a moment.")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from api.months import stamp
 from api.people import Caller
-from api.problems import FieldError, ProblemError, unavailable
+from api.problems import FieldError, ProblemError, no_row, unavailable
 
 Row = dict[str, Any]
 
@@ -110,9 +110,7 @@ def review(key: str, said: Said, caller: Caller, ports: Ports, shown: Callable[[
 
 def _reviewable(row: Row | None, said: Said, shown: Callable[[Row], Any]) -> Row:
     if row is None:
-        raise ProblemError(
-            404, "There is no row for this photo: it was not answered yet, or never was."
-        )
+        raise no_row()
     if row["status"] == "DELETED":
         raise ProblemError(409, "The photo was deleted: there is nothing left to review.")
     if row["sequencer"] != said.version:

@@ -1,6 +1,5 @@
 """The routes: what each reads of a request, whom it asks, and what it answers."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -14,14 +13,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from api import bodies, presenting, queue, reviewing, sessions, static, tallies, uploads
-from api.answers import NO_STORE, answer, problem, revalidated, tagged
+from api.answers import JSON, NO_STORE, answer, etag_of, problem, revalidated, tagged
 from api.clients import Services
 from api.cursors import Position, seal, unseal
 from api.filters import Filters, read_limit, read_query
 from api.identifiers import id_of, key_of
 from api.listing import Row, plan_for, read_page
 from api.people import Caller, caller_of
-from api.problems import FieldError, ProblemError, bad_query
+from api.problems import FieldError, ProblemError, bad_query, no_row
 from api.settings import MAX_UPLOAD_BYTES
 
 SHOWN_HISTORY = 100
@@ -42,9 +41,12 @@ def _services() -> Services:
 
 
 def _header(name: str) -> str:
-    headers = app.current_event.raw_event.get("headers", {})
-    value: str = headers.get(name, "")
-    return value
+    return _headers().get(name, "")
+
+
+def _headers() -> Mapping[str, str]:
+    headers: Mapping[str, str] = app.current_event.raw_event.get("headers", {})
+    return headers
 
 
 def _query() -> dict[str, list[str]]:
@@ -146,9 +148,7 @@ def _redirected(identifier: str, address: presenting.Address) -> Answer:
 def _existing(key: str, services: Services) -> Row:
     row = services.read_row(key)
     if row is None:
-        raise ProblemError(
-            404, "There is no row for this photo: it was not answered yet, or never was."
-        )
+        raise no_row()
     return row
 
 
@@ -285,11 +285,6 @@ def _cookies() -> list[str]:
     return cookies
 
 
-def _headers() -> Mapping[str, str]:
-    headers: Mapping[str, str] = app.current_event.raw_event.get("headers", {})
-    return headers
-
-
 # --------------------------------------------------------------------------------------- the page
 
 
@@ -306,16 +301,17 @@ def get_static(file: str) -> Answer:
 
 
 def get_description() -> Answer:
-    text = _description()
-    etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
-    return tagged(
-        text, "application/json", etag, _header("if-none-match"), {"cache-control": "no-cache"}
-    )
+    text, etag = _description()
+    headers = {"cache-control": "no-cache"}
+    return tagged(text, JSON, etag, _header("if-none-match"), headers)
 
 
 @cache
-def _description() -> str:
-    return json.dumps(json.loads(DESCRIPTION.read_text(encoding="utf-8")), separators=(",", ":"))
+def _description() -> tuple[str, str]:
+    """The text, and its ETag."""
+    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    text = json.dumps(description, separators=(",", ":"))
+    return text, etag_of(text.encode())
 
 
 # (method, path) -> who answers. The gateway's routes are page/template.yaml's.

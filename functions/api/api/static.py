@@ -1,11 +1,11 @@
 """The page's files, and the headers that keep it to itself."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from api.answers import etag_of
 from api.settings import Settings
 
 FOLDER = Path(__file__).with_name("static")
@@ -41,7 +41,7 @@ def read(name: str, folder: Path = FOLDER) -> File | None:
         return None
     content = path.read_bytes()
     kind = _TYPES.get(path.suffix, "application/octet-stream")
-    return File(content, kind, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    return File(content, kind, etag_of(content))
 
 
 def page_headers(settings: Settings) -> Mapping[str, str]:
