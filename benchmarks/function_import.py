@@ -17,20 +17,13 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.report import ROOT, machine, write
+from rigs.functions import CLASSIFY
 
-ENVIRONMENT = {
+FUNCTION = str(ROOT / "functions" / "classify")
+ENVIRONMENT = CLASSIFY | {
     "PATH": os.defpath,
-    "PYTHONPATH": str(ROOT / "functions" / "classify"),
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "LAMBDA_TASK_ROOT": str(ROOT / "functions" / "classify"),
-    "PREDICTIONS_TABLE": "predictions",
-    "ENDPOINT_NAME": "breeds",
-    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
-    "POWERTOOLS_SERVICE_NAME": "classify",
-    "POWERTOOLS_METRICS_NAMESPACE": "breed-classifier",
+    "PYTHONPATH": FUNCTION,
+    "LAMBDA_TASK_ROOT": FUNCTION,
 }
 TIMED = "import time; t = time.perf_counter()\n{}\nprint(time.perf_counter() - t)"
 FLOOR = """import boto3

@@ -28,6 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.report import ROOT, machine, write
+from rigs.functions import API
 
 sys.path[:0] = [str(ROOT / "functions" / name) for name in ("classify", "api")]
 
@@ -54,22 +55,6 @@ LISTS: dict[str, dict[str, str]] = {
         "reviewed": "false",
         "confidence_from": "0.9",
     },
-}
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "PREDICTIONS_TABLE": "predictions",
-    "REVIEWS_TABLE": "reviews",
-    "TALLIES_TABLE": "tallies",
-    "BUCKET": "photos",
-    "CURSOR_SECRET": "cursors",
-    "SIGN_IN_HOST": "dogs.auth.us-east-1.amazoncognito.com",
-    "CLIENT_ID": "page",
-    "POWERTOOLS_SERVICE_NAME": "api",
-    "POWERTOOLS_LOG_LEVEL": "ERROR",
-    "FIRST_MONTH": "2026-10",
 }
 HASHES = {
     "by-breed": ("breed", "classified_at"),
@@ -220,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     count = parser.parse_args().rows
-    os.environ |= ENVIRONMENT
+    os.environ |= API | {"FIRST_MONTH": "2026-10", "POWERTOOLS_LOG_LEVEL": "ERROR"}
     from api import clients, handler
     from api.signing import Signer
     from api.wire import item_of

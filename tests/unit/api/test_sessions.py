@@ -14,7 +14,7 @@ from api import handler, signin
 from api.problems import ProblemError
 from api.settings import Settings
 
-from tests.unit.api.conftest import ENVIRONMENT
+from rigs.functions import API
 from tests.unit.api.world import Answered, World, send
 
 CODE = {
@@ -167,7 +167,7 @@ def test_config_says_where_to_sign_in(pool: UserPool) -> None:
 def test_local_cloud_has_everything_at_one_address(
     pool: UserPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings.from_env(ENVIRONMENT | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
+    settings = Settings.from_env(API | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
     monkeypatch.setattr(handler, "SERVICES", replace(handler.SERVICES, settings=settings))
     assert settings.bucket_url == "http://127.0.0.1:4566/photos"
     assert ask("GET", "/config.json").body["sign_in"] == "http://127.0.0.1:4566/oauth2/authorize"
@@ -182,7 +182,7 @@ def test_local_cloud_has_everything_at_one_address(
 @pytest.mark.parametrize("name", ["PREDICTIONS_TABLE", "BUCKET", "CURSOR_SECRET", "AWS_REGION"])
 def test_missing_setting_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        Settings.from_env({key: value for key, value in ENVIRONMENT.items() if key != name})
+        Settings.from_env({key: value for key, value in API.items() if key != name})
 
 
 @dataclass
