@@ -42,10 +42,7 @@ def test_one_key_says_it(
 
 
 def test_breed_is_typed_with_completion(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
 
     page.keyboard.press("t")
     page.keyboard.type("retr")
@@ -61,10 +58,7 @@ def test_breed_is_typed_with_completion(api: FakeApi, visitor: Visitor) -> None:
 
 
 def test_breed_that_nobody_knows_is_said_to_be_new(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
 
     page.keyboard.press("t")
     page.keyboard.type("Otterhound")
@@ -95,10 +89,7 @@ def test_escape_closes_one_thing_after_the_other(api: FakeApi, visitor: Visitor)
 
 
 def test_known_breed_in_other_letters_is_no_new_one(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
 
     page.keyboard.press("t")
     page.keyboard.type("great dane")
@@ -119,10 +110,7 @@ def test_both_answers_are_shown(api: FakeApi, visitor: Visitor) -> None:
 
 
 def test_undo_brings_back_what_stood_before(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
 
     page.keyboard.press("2")
     page.keyboard.press("n")
@@ -212,10 +200,7 @@ def test_replaced_photo_is_shown_anew_and_gets_no_review(api: FakeApi, visitor: 
 
 
 def test_refused_review_is_taken_back_and_may_be_sent_again(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
     api.faults = {"predictions/": 503}
 
     page.keyboard.press("n")
@@ -230,10 +215,7 @@ def test_refused_review_is_taken_back_and_may_be_sent_again(api: FakeApi, visito
 
 
 def test_quick_words_about_one_photo_arrive_in_order(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
 
     for key in "y2nu":
         page.keyboard.press(key)

@@ -43,10 +43,7 @@ def test_reload_needs_no_second_sign_in(api: FakeApi, visitor: Visitor) -> None:
 
 
 def test_token_that_ran_out_is_renewed_unseen(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
 
     api.expire_tokens()
     page.keyboard.press("y")
@@ -99,10 +96,7 @@ def test_half_typed_breed_survives_the_end_of_the_sign_in(api: FakeApi, visitor:
 
 
 def test_words_of_one_person_are_never_sent_for_another(api: FakeApi, visitor: Visitor) -> None:
-    row = classified(0)
-    api.put(row)
-    page = visitor.signs_in()
-    tiles(page).focus()
+    page, row = visitor.is_at_one_photo()
     api.end_sessions()
     page.keyboard.press("y")
     page.get_by_role("dialog", name="Your sign-in has ended").wait_for()

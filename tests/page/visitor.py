@@ -9,6 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.page.fake_api import FakeApi
+from tests.page.rows import Row, classified
 
 _DROP = """(files) => {
   const data = new DataTransfer();
@@ -56,6 +57,14 @@ class Visitor:
         page = self.opens(query, **context)
         sign_in(page)
         return page
+
+    def is_at_one_photo(self) -> tuple[Page, Row]:
+        """A page after sign-in with the focus on the only photo, and the photo's row."""
+        row = classified(0)
+        self._api.put(row)
+        page = self.signs_in()
+        tiles(page).focus()
+        return page, row
 
     def leave(self) -> None:
         for context in self._contexts:
