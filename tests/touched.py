@@ -17,6 +17,8 @@ TESTS = {
     "page/": ("tests/integration/page", "tests/integration/template"),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),
+    "operate/": ("tests/e2e/test_operate.py",),
+    "pipeline/": ("tests/integration/template",),
     "tours/": ("tests/e2e/test_demo.py", "tests/e2e/test_loop.py"),
 }
 
