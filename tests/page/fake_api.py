@@ -30,6 +30,7 @@ from tests.page.rows import BREEDS, PERSON, Row, classified, identifier, instant
 STATIC = Path(__file__).resolve().parents[2] / "functions" / "api" / "api" / "static"
 BASE = "/_aws/execute-api/fake"
 LARGEST = 26_214_400
+RELEASE = "0123456789ab"  # the real API's is a hash of the files
 
 
 class FakeApi:
@@ -277,7 +278,10 @@ def application(api: FakeApi) -> Starlette:
         Route("/bucket", _in_thread(api, _store), methods=["POST", "OPTIONS"]),
         Route("/bucket/{which}/{id}", _in_thread(api, _picture)),
         Route(f"{BASE}/", lambda _: _file("index.html", api)),
-        Route(f"{BASE}/static/{{name}}", lambda request: _file(request.path_params["name"], api)),
+        Route(
+            f"{BASE}/static/{RELEASE}/{{name}}",
+            lambda request: _file(request.path_params["name"], api),
+        ),
         Route(f"{BASE}/config.json", lambda _: _config(api)),
         Route(f"{BASE}/session", _in_thread(api, _session), methods=["POST", "DELETE"]),
         Route(f"{BASE}/session/refresh", _in_thread(api, _refresh), methods=["POST"]),
@@ -336,7 +340,12 @@ def _file(name: str, api: FakeApi) -> Response:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     kind = mimetypes.guess_type(name)[0]
-    return Response(path.read_bytes(), media_type=kind, headers={"Content-Security-Policy": policy})
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "public, max-age=31536000"}
+    content = path.read_bytes()
+    if name == "index.html":
+        headers["Cache-Control"] = "no-cache"
+        content = content.replace(b'"static/', f'"static/{RELEASE}/'.encode())
+    return Response(content, media_type=kind, headers=headers)
 
 
 def _sign_in_form(request: Request) -> Response:
