@@ -262,7 +262,9 @@ unit: $(VENV)/project/.stamp ## Only the unit tests
 
 .PHONY: pr
 pr: $(VENV)/project/.stamp $(STARTER) lint ## What CI will say of your change, in a few minutes: lint, unit tests, what it touches
-	@$(PROJECT)/python -m pytest tests/unit $$($(PROJECT)/python -m tests.touched)
+	@touched=" $$($(PROJECT)/python -m tests.touched) "; \
+	$(PROJECT)/python -m pytest tests/unit $${touched/ tests\/page / }; \
+	case "$$touched" in *" tests/page "*) $(MAKE) --no-print-directory $(VENV)/browser/.stamp setup; $(BROWSER)/python -m pytest tests/page;; esac
 
 # In copies below .local; the project itself is not touched. tests/mutants/README.md
 .PHONY: mutants

@@ -14,6 +14,8 @@ TESTS = {
     "serving/": ("tests/integration/serving",),
     "functions/classify/": ("tests/integration/function",),
     "functions/api/": ("tests/integration/page",),
+    # In an environment of its own: `make pr` runs these last.
+    "functions/api/api/static/": ("tests/page",),
     "page/": ("tests/integration/page", "tests/integration/template"),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),

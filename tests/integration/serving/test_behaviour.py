@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from photo_reader import FORMATS
+from rigs import heic
 from rigs.hosts import LIMITS, Host
 from rigs.requests import (
     JPEG,
@@ -24,7 +25,6 @@ from rigs.requests import (
 )
 from serving.model import load
 from serving.preprocess import pixels
-from tests.odd_files import heic
 
 
 def bomb() -> bytes:
