@@ -32,6 +32,7 @@ from tests.unit.classify.world import (
     picture,
     prediction,
     record,
+    unknown_breed,
 )
 
 JPEG = picture()
@@ -91,6 +92,23 @@ def test_photo_without_a_dog_has_no_breed_but_its_confidence(world: World) -> No
     assert "breed" not in row
     assert row["top"]
     assert row["status_month"] == f"NO_DOG#{row['month_shard']}"
+
+
+def test_dog_of_an_unknown_breed_has_none_but_the_nearest_ones(world: World) -> None:
+    world.endpoint.reply = lambda _index: unknown_breed()
+    assert world.deliver(message(world.upload())) == []
+    row = world.row()
+    assert (row["status"], row["novelty"]) == ("UNKNOWN_BREED", Decimal("0.985"))
+    assert "breed" not in row
+    assert (row["confidence"], row["top"][0]["label"]) == (Decimal("0.875"), "Pug")
+    assert row["status_month"] == f"UNKNOWN_BREED#{row['month_shard']}"
+
+
+def test_classified_row_has_its_novelty_where_the_model_measures_it(world: World) -> None:
+    world.endpoint.reply = lambda _index: prediction() | {"novelty": 0.25, "unknown": False}
+    world.deliver(message(world.upload()))
+    row = world.row()
+    assert (row["status"], row["breed"], row["novelty"]) == ("CLASSIFIED", "Pug", Decimal("0.25"))
 
 
 def test_model_without_a_dog_score_leaves_the_attribute_out(world: World) -> None:
@@ -388,6 +406,8 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
     world.deliver(*messages([dog, text, record("uploads/gone.jpg", "1", None), dog]))
     world.endpoint.reply = lambda _index: no_dog()
     world.deliver(message(world.upload("uploads/c.jpg"), record("uploads/folder/", "2", None)))
+    world.endpoint.reply = lambda _index: unknown_breed()
+    world.deliver(message(world.upload("uploads/d.jpg")))
     world.deliver(message(body="?", receive_count=5))
     world.s3.faults["put_object"] = [throttled("PutObject")]
     sent = message(record("uploads/c.jpg", "3", None))
@@ -400,6 +420,7 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
         == {
             "UploadsAnswered",
             "Classified",
+            "UnknownBreed",
             "NoDog",
             "Rejected",
             "Deleted",

@@ -43,6 +43,10 @@ def no_dog() -> Json:
     return prediction(None, 0.75) | {"dog_probability": 0.25}
 
 
+def unknown_breed() -> Json:
+    return prediction() | {"novelty": 0.985, "unknown": True}
+
+
 def answer(predictions: Sequence[Json]) -> bytes:
     model = {"name": "starter", "version": "sha256:abc"}
     return json.dumps({"model": model, "predictions": list(predictions)}).encode()
