@@ -30,6 +30,7 @@ from tests.page.rows import BREEDS, PERSON, Row, classified, identifier, instant
 STATIC = Path(__file__).resolve().parents[2] / "functions" / "api" / "api" / "static"
 BASE = "/_aws/execute-api/fake"
 LARGEST = 26_214_400
+REVIEWABLE = ("CLASSIFIED", "UNKNOWN_BREED", "NO_DOG")
 
 
 class FakeApi:
@@ -105,7 +106,7 @@ class FakeApi:
 
     def told(self, row: Row, *, whole: bool = False) -> Row:
         told = dict(row)
-        if row["status"] in {"CLASSIFIED", "NO_DOG"}:
+        if row["status"] in REVIEWABLE:
             told["thumbnail_url"] = f"{self.bucket}/thumbnail/{row['id']}?v={row['version']}&listed"
         standing = self.standing(row)
         if standing:
@@ -127,7 +128,7 @@ class FakeApi:
         row = self.rows.get(key)
         if row is None:
             return 404, problem(404, "There is no such photo.")
-        if row["status"] not in {"CLASSIFIED", "NO_DOG"}:
+        if row["status"] not in REVIEWABLE:
             return 409, problem(409, "The photo was rejected: there is nothing to review.")
         if body["version"] != row["version"]:
             words = problem(412, "The photo was replaced by another one.")
@@ -441,7 +442,7 @@ def _breeds(api: FakeApi, request: Request, body: bytes) -> Response:
 
 def _summary(api: FakeApi, request: Request, body: bytes) -> Response:
     statuses = [row["status"] for row in api.rows.values()]
-    counts = {name: statuses.count(name) for name in ("CLASSIFIED", "NO_DOG", "REJECTED")}
+    counts = {name: statuses.count(name) for name in (*REVIEWABLE, "REJECTED")}
     reviewed = sum(api.standing(row) is not None for row in api.rows.values())
     return tagged(
         request,
