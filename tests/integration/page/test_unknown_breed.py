@@ -8,8 +8,8 @@ from typing import Any
 from rigs.page import EMAIL, Page
 from rigs.photos import pictures
 from tests.integration.local.conftest import SageMaker, archive
-from tests.integration.local.waiting import wait_until
 from tests.schemas import check
+from tests.waiting import wait_until
 
 KEY = "uploads/stranger.jpg"
 SERVING = Path(__file__).with_name("strange_serving.py")
