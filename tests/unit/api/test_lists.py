@@ -279,6 +279,35 @@ def test_merge_loses_nothing_and_doubles_nothing_whatever_ties(
         )
 
 
+@pytest.mark.parametrize("limit", [1, 2, 20])
+def test_smallest_page_gets_on_although_every_partition_is_full(limit: int) -> None:
+    shards = [*map(str, range(4)), "sample", "unknown"]
+    keys = [f"{state}#2026-11#{shard}" for state in ("open", "done") for shard in shards]
+    rows: list[Row] = [
+        {
+            "image_key": f"{key} {number}",
+            "status": "CLASSIFIED",
+            "classified_at": "2026-11-01T00:00:00.000000Z",
+            "confidence_key": key,
+            "confidence": Decimal(number) / 10,
+        }
+        for key in keys
+        for number in range(5)
+    ]
+    query = Shelves(rows)
+    plan = plan_for(Filters(order="least_sure"), NOW, "2026-11")
+    found: list[Row] = []
+    position: Position | None = None
+    for _page in range(len(rows) + 1):
+        page = read_page(plan, position, limit, lambda _row: True, query)
+        found += page.rows
+        position = page.next
+        if position is None:
+            break
+    assert position is None
+    assert sorted(row["image_key"] for row in found) == sorted(row["image_key"] for row in rows)
+
+
 # ----------------------------------------------------------------------------------- what is asked
 
 
