@@ -39,6 +39,7 @@ COLUMNS = {
         "breed": "VARCHAR",
         "confidence": "DOUBLE",
         "dog_probability": "DOUBLE",
+        "novelty": "DOUBLE",
         "top": "STRUCT(label VARCHAR, probability DOUBLE)[]",
         "model_version": "VARCHAR",
         "variant": "VARCHAR",
@@ -62,7 +63,8 @@ COLUMNS = {
         "by": "VARCHAR",
         "by_id": "VARCHAR",
         "at": "TIMESTAMPTZ",
-        "answer": "STRUCT(status VARCHAR, breed VARCHAR, confidence DOUBLE, model_version VARCHAR)",
+        "answer": "STRUCT(status VARCHAR, breed VARCHAR, confidence DOUBLE, novelty DOUBLE, "
+        "model_version VARCHAR)",
     },
 }
 

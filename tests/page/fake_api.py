@@ -19,6 +19,7 @@ from tests.page.rows import BREEDS, PERSON, Row, classified, identifier, instant
 
 BASE = "/_aws/execute-api/fake"
 LARGEST = 26_214_400
+REVIEWABLE = ("CLASSIFIED", "UNKNOWN_BREED", "NO_DOG")
 
 
 class FakeApi:
@@ -94,7 +95,7 @@ class FakeApi:
 
     def told(self, row: Row, *, whole: bool = False) -> Row:
         told = dict(row)
-        if row["status"] in {"CLASSIFIED", "NO_DOG"}:
+        if row["status"] in REVIEWABLE:
             told["thumbnail_url"] = f"{self.bucket}/thumbnail/{row['id']}?v={row['version']}&listed"
         standing = self.standing(row)
         if standing:
@@ -116,7 +117,7 @@ class FakeApi:
         row = self.rows.get(key)
         if row is None:
             return 404, problem(404, "There is no such photo.")
-        if row["status"] not in {"CLASSIFIED", "NO_DOG"}:
+        if row["status"] not in REVIEWABLE:
             return 409, problem(409, "The photo was rejected: there is nothing to review.")
         if body["version"] != row["version"]:
             words = problem(412, "The photo was replaced by another one.")

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.page.fake_api import BASE, LARGEST, FakeApi, problem
+from tests.page.fake_api import BASE, LARGEST, REVIEWABLE, FakeApi, problem
 from tests.page.rows import Row, identifier, instant
 
 STATIC = Path(__file__).resolve().parents[2] / "functions" / "api" / "api" / "static"
@@ -218,7 +218,7 @@ def _breeds(api: FakeApi, request: Request, body: bytes) -> Response:
 
 def _summary(api: FakeApi, request: Request, body: bytes) -> Response:
     statuses = [row["status"] for row in api.rows.values()]
-    counts = {name: statuses.count(name) for name in ("CLASSIFIED", "NO_DOG", "REJECTED")}
+    counts = {name: statuses.count(name) for name in (*REVIEWABLE, "REJECTED")}
     reviewed = sum(api.standing(row) is not None for row in api.rows.values())
     return tagged(
         request,

@@ -1,7 +1,8 @@
 """`evaluate`: the whole test split through the deployed pipeline, from upload to row.
 
 Every photo of the split is uploaded under a prefix of its own run; the rows that appear are the
-answers. A photo that was rejected or taken for no dog is a wrong answer.
+answers. A photo that was rejected or taken for no dog is a wrong answer. One of an unknown breed is
+ranked by the nearest breeds, as the training job ranks it, and told apart in `named`.
 """
 
 from __future__ import annotations
@@ -41,10 +42,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Result:
-    """What the rows say. `versions` counts them by model_version, which rejected ones have not."""
+    """What the rows say. `versions` counts them by model_version, which rejected ones have not.
+
+    `named`: of all photos, those whose row has the right breed; an unknown breed has none.
+    """
 
     top1: Proportion
     top5: Proportion
+    named: Proportion
     statuses: dict[str, int]
     versions: dict[str, int]
     seconds: float
@@ -78,9 +83,11 @@ def run(
         truth=tuple(photo.index for photo in photos),
         ranked=tuple(ranked(rows[photo.key], labels) for photo in photos),
     )
+    named = sum(rows[photo.key].get("breed") == labels[photo.index] for photo in photos)
     return Result(
         top1=answers.top(1),
         top5=answers.top(5),
+        named=Proportion(named, len(photos)),
         statuses=dict(Counter(row["status"] for row in rows.values())),
         versions=dict(
             Counter(row["model_version"] for row in rows.values() if "model_version" in row)
@@ -91,7 +98,7 @@ def run(
 
 def ranked(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[int, ...]:
     """A row's answer as indices of labels, best first; empty when it is none."""
-    if row["status"] != "CLASSIFIED":
+    if row["status"] not in ("CLASSIFIED", "UNKNOWN_BREED"):
         return ()
     unknown = len(labels)  # a label that the data set does not have is wrong for every photo
     by_label = {label: index for index, label in enumerate(labels)}
