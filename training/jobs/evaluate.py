@@ -78,7 +78,7 @@ def run(
     """
     began = time.monotonic()
     upload(clients("s3"), stack.bucket, photos, lambda count: progress("uploaded", count))
-    rows = _wait(clients, stack, [photo.key for photo in photos], progress)
+    rows = wait_for_rows(clients, stack, [photo.key for photo in photos], progress)
     answers = Answers(
         truth=tuple(photo.index for photo in photos),
         ranked=tuple(ranked(rows[photo.key], labels) for photo in photos),
@@ -135,12 +135,16 @@ def clean_up(clients: Callable[[str], Any], stack: Stack, photos: Sequence[Shown
         table.delete_item(TableName=stack.table, Key={"image_key": {"S": key}})
 
 
-def _wait(
+def wait_for_rows(
     clients: Callable[[str], Any],
     stack: Stack,
     wanted: Sequence[str],
     progress: Callable[[str, int], None],
 ) -> dict[str, dict[str, Any]]:
+    """The row of each key, once all are there. `progress` hears ("rows", how many).
+
+    Raises CommandError when rows stop appearing before that, with what waits in the queues.
+    """
     dynamodb = clients("dynamodb")
     patience_s = _visibility_s(clients("sqs"), stack) + MARGIN_S
     rows: dict[str, dict[str, Any]] = {}

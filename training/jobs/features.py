@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from training.jobs import follow
+from training.jobs.channels import UploadedData, split_uri
 from training.jobs.config import FEATURE_HYPERPARAMETERS, Config
 from training.jobs.definition import JobDefinition, Place, job_name, training_request
 from training.jobs.follow import Say
-from training.jobs.inputs import UploadedData, split_uri
 from training.jobs.source import SourceArchive
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from photo_reader import FORMATS
+from rigs import heic
 from rigs.hosts import LIMITS, Host
 from rigs.requests import (
     JPEG,
@@ -25,7 +26,6 @@ from rigs.requests import (
 )
 from serving.model import load
 from serving.preprocess import pixels
-from tests.odd_files import heic
 from tests.waiting import wait_until
 
 

@@ -14,7 +14,7 @@ from classify.rows import Written
 from PIL import Image
 
 from photo_reader import MAX_PIXELS
-from tests.odd_files import heic
+from rigs import heic
 from tests.unit.classify.test_batch_log import lines
 from tests.unit.classify.world import (
     Context,

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from tests.odd_files import heic
+from rigs import heic
 from tours.demo import report
 
 PREFIX = "uploads/"

