@@ -84,16 +84,11 @@ def words(result: Result, verdict: Verdict) -> list[str]:
     """The report in lines."""
     statuses = ", ".join(f"{count} {name}" for name, count in sorted(result.statuses.items()))
     offline = verdict.offline
-    unknown = result.statuses.get("UNKNOWN_BREED", 0)
-    of_unknown = [
-        f"{unknown} UNKNOWN_BREED count by their nearest breed above, as in the job; "
-        f"rows with the right breed {_share(result.named)}"
-    ]
     return [
         f"{result.top1.n} photos in {result.seconds:.0f} s: {statuses} (NO_DOG and REJECTED count "
-        "as wrong)",
+        "as wrong, UNKNOWN_BREED by its nearest breeds)",
         f"top-1 {_share(result.top1)}, top-5 {_share(result.top5)} from the rows",
-        *(of_unknown if unknown else []),
+        f"{_share(result.named)} of the rows have the right breed",
         f"top-1 {offline.top1:.2%}, top-5 {offline.top5:.2%} (n = {offline.n}) by the job, "
         f"model {offline.version}",
         f"tolerance {verdict.tolerance:.2%}: {verdict.problem or 'within'}",

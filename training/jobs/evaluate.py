@@ -1,8 +1,7 @@
 """`evaluate`: the whole test split through the deployed pipeline, from upload to row.
 
 Every photo of the split is uploaded under a prefix of its own run; the rows that appear are the
-answers. A photo that was rejected or taken for no dog is a wrong answer. One of an unknown breed is
-ranked by the nearest breeds, as the training job ranks it, and told apart in `named`.
+answers. A photo that was rejected or taken for no dog is a wrong answer.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from training.figures.metrics import Answers, Proportion
 from training.jobs.errors import CommandError
 from training.jobs.stack import PREFIX, Stack
 
+CLASSIFIED, UNKNOWN_BREED = "CLASSIFIED", "UNKNOWN_BREED"
 UPLOADS_AT_ONCE = 8
 # A pipeline that writes no row for this much longer than one visibility time-out of its queue has
 # stopped: a photo whose function crashed has had another try by then.
@@ -97,8 +97,11 @@ def run(
 
 
 def ranked(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[int, ...]:
-    """A row's answer as indices of labels, best first; empty when it is none."""
-    if row["status"] not in ("CLASSIFIED", "UNKNOWN_BREED"):
+    """A row's answer as indices of labels, best first; empty when it is none.
+
+    Of a dog of no known breed it is the nearest breeds: the job's own figure counts those too.
+    """
+    if row["status"] not in (CLASSIFIED, UNKNOWN_BREED):
         return ()
     unknown = len(labels)  # a label that the data set does not have is wrong for every photo
     by_label = {label: index for index, label in enumerate(labels)}
