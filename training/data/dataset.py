@@ -97,6 +97,14 @@ class DataSet:
         return self.splits["test"]
 
     @cached_property
+    def audit_names(self) -> dict[Path, str]:
+        """Each audit photo's "audit/<class folder>/<file>"."""
+        return {
+            sample.path: unicodedata.normalize("NFC", sample.path.relative_to(self.root).as_posix())
+            for sample in self.audit
+        }
+
+    @cached_property
     def digests(self) -> dict[str, str]:
         """Each photo's name -> sha256 of its content in hex."""
         return {self.names[path]: digest for path, digest in file_digests([*self.names]).items()}

@@ -53,7 +53,7 @@ class Layout:
     """The files of a data set as they lie on disk.
 
     `groups` maps a split's name (None where the set is not split) to its class folders, and each of
-    those to its pictures. `audit` holds the class folders of the folder of that name beside the splits.
+    those to its pictures. `audit` maps the class folders of audit/, beside the splits, to theirs.
     `others` are visible files and folders that are not part of the data set.
     """
 

@@ -20,8 +20,6 @@ The rules:
                 outside audit, one of them in train
 """
 
-import hashlib
-import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,10 +33,10 @@ from training.data.dataset import set_hash
 from training.data.errors import DataError
 from training.data.fingerprint import BITS, MAX_DISTANCE, as_array, nearest
 from training.data.folders import AUDIT, SPLITS, labels_of
+from training.data.manifest import SCHEMA, version_of
 from training.data.reviews import Opinion, Word, breed_key
 from training.data.splitting import DEFAULT_FRACTIONS, Fractions
 
-SCHEMA = 1
 # The class for photos of no dog, where a base has one.
 NO_DOG_LABELS = ("no dog", "not a dog")
 _MAX_FOLDER_BYTES = 200  # file systems end at 255
@@ -134,7 +132,7 @@ def make_version(
     base: Iterable[BasePhoto],
     reviewed: Iterable[Reviewed],
     previous: Mapping[str, Any] | None = None,
-    rules: Rules = Rules(),  # noqa: B008 - frozen
+    rules: Rules = Rules(),
     advance: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Decide on every photo; `advance` is called after each review's.
@@ -142,7 +140,7 @@ def make_version(
     `previous` is the manifest of the version before, if there is one. Raises DataError where the
     labels cannot be class folders.
     """
-    decided = {each["sha256"]: _split(each["name"]) for each in (previous or {}).get("photos", ())}
+    decided = _decided(previous or {})
     base = sorted(base)
     reviewed = sorted(reviewed, key=lambda each: (each.opinion.key, each.opinion.version))
     photos, files = _of_base(base, decided)
@@ -157,6 +155,7 @@ def make_version(
     for name, photo in files.items():
         known.add(name, photo)
     taken: list[tuple[_Candidate, str]] = []
+    refused: list[_Candidate] = []
     for one in sorted(candidates, key=lambda c: (c.photo.sha256 not in decided, _order(c))):
         advance()
         sha256 = one.photo.sha256
@@ -169,14 +168,13 @@ def make_version(
             left_out.append(_out(one.opinion, "BASE_SAYS_OTHERWISE", why, sha256, name))
             conflicts.append(_conflict(one.opinion, (one.opinion.word,), label))
             continue
-        near = known.near(one.photo)
-        if near is not None:
-            why = f"nearly the same picture as {near[0]}, {near[1]} of {BITS} bits apart"
-            left_out.append(_out(one.opinion, "NEAR_COPY", why, sha256, near[0]))
+        if known.near(one.photo) is not None:
+            refused.append(one)
             continue
-        split = decided.get(sha256) or _split_of(one, rules.fractions)
+        split = min(decided[sha256]) if sha256 in decided else _split_of(one, rules.fractions)
         known.add(_name(split, one), one.photo)
         taken.append((one, split))
+    left_out += _near_copies(refused, files, taken)
 
     classes = _classes(own.values(), taken, rules)
     for one, split in taken:
@@ -206,25 +204,41 @@ def make_version(
     )
 
 
-def version_of(manifest: Mapping[str, Any]) -> str:
-    """12 hex digits of the sha256 of everything in a manifest but its version."""
-    content = {name: value for name, value in manifest.items() if name != "version"}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def to_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """A manifest as dataset.json."""
-    return (json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
-
-
 def folder_of(label: str) -> str:
     """A class's folder in a made version: without an index, which a new class would break."""
     return label.replace(" ", "_")
 
 
+def _decided(previous: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Each photo's split in the version before, by sha256; a base may have a file in several."""
+    decided: dict[str, set[str]] = defaultdict(set)
+    for each in previous.get("photos", ()):
+        decided[each["sha256"]].add(each["name"].partition("/")[0])
+    return dict(decided)
+
+
+def _near_copies(
+    refused: Sequence[_Candidate],
+    files: Mapping[str, Photo],
+    taken: Iterable[tuple[_Candidate, str]],
+) -> list[Json]:
+    """Each refused photo with the closest of all that are in, in whichever order they came in."""
+    all_in = {**files, **{_name(split, one): one.photo for one, split in taken}}
+    known = _Known(len(all_in))
+    for name, photo in sorted(all_in.items()):
+        known.add(name, photo)
+    left_out = []
+    for one in refused:
+        near = known.near(one.photo)
+        if near is None:
+            raise AssertionError("what it was refused for is still in")
+        why = f"nearly the same picture as {near[0]}, {near[1]} of {BITS} bits apart"
+        left_out.append(_out(one.opinion, "NEAR_COPY", why, one.photo.sha256, near[0]))
+    return left_out
+
+
 def _of_base(
-    base: Sequence[BasePhoto], decided: Mapping[str, str]
+    base: Sequence[BasePhoto], decided: Mapping[str, set[str]]
 ) -> tuple[list[Json], dict[str, Photo]]:
     """The base's photos, each in its own split or the one that an earlier version chose."""
     photos: list[Json] = []
@@ -232,7 +246,8 @@ def _of_base(
     for each in base:
         sha256 = each.photo.sha256
         split, _, rest = each.name.split("/", 2)
-        place = f"{decided.get(sha256, split)}/{folder_of(each.label)}"
+        chosen = decided.get(sha256, {split})
+        place = f"{split if split in chosen else min(chosen)}/{folder_of(each.label)}"
         name = f"{place}/{rest}"
         if name in files:  # another one of that name, moved here from its split
             name = f"{place}/{sha256[:16]}-{rest.replace('/', '-')}"
@@ -376,10 +391,6 @@ def _waiting(label: str, taken: Sequence[tuple[_Candidate, str]], rules: Rules) 
 
 def _name(split: str, one: _Candidate) -> str:
     return f"{split}/{folder_of(one.label)}/reviewed-{one.photo.sha256[:16]}{one.suffix}"
-
-
-def _split(name: str) -> str:
-    return name.partition("/")[0]
 
 
 def _place(opinion: Opinion) -> Json:
