@@ -17,6 +17,7 @@ TESTS = {
     "page/": ("tests/integration/page", "tests/integration/template"),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),
+    "training/data/": ("tests/integration/page/test_dataset.py",),
     "tours/": ("tests/e2e/test_demo.py", "tests/e2e/test_loop.py"),
 }
 

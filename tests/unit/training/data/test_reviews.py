@@ -77,7 +77,7 @@ def test_sample_is_told_from_the_row_or_by_the_functions_own_chance() -> None:
         upload = Upload("photos", f"uploads/{number}.jpg", "0A", size_bytes=9)
         prediction = Prediction("Pug", 0.9, (("Pug", 0.9),), dog_probability=None)
         answered = answered_row(
-            upload, Photo(b"", 9, 9), prediction, Answer((prediction,), "m", None),
+            upload, Photo(b"", 9, 9), prediction, Answer((prediction,), "m", "v"),
             datetime(2026, 11, 26, tzinfo=UTC),
         )  # fmt: skip
         assert was_sampled(upload.key, "0A") == answered.get("sample", False)
