@@ -145,8 +145,13 @@ data: $(VENV)/project/.stamp ## Download the 133 dog breeds, 1.1 GB (DATA=folder
 	@$(PROJECT)/python -m training.data download $(call path,$(or $(DATA),.local/data/dogs))
 
 .PHONY: verify
-verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks between splits (DATA=folder)
-	@$(PROJECT)/python -m training.data verify $(call path,$(or $(DATA),.local/data/dogs))
+verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks between splits (DATA=folder AGAINST=an-older-one)
+	@$(PROJECT)/python -m training.data verify $(call path,$(or $(DATA),.local/data/dogs)) $(if $(AGAINST),--against $(call path,$(AGAINST)))
+
+.PHONY: dataset
+dataset: $(VENV)/project/.stamp ## A new version of a data set, of a base and the page's reviews (DATA=folder STACK=name OUT=folder TO=s3://bucket/prefix ARGS="--new-class-at 10")
+	@$(PROJECT)/python -m training.data dataset $(call path,$(or $(DATA),.local/data/dogs)) --stack $(call quote,$(STACK)) \
+	  --out $(call path,$(or $(OUT),.local/data/versions)) $(if $(TO),--to $(call quote,$(TO))) $(ARGS)
 
 .PHONY: upload
 upload: $(VENV)/project/.stamp ## Send a data set to S3, only what changed (DATA=folder TO=s3://bucket/prefix)

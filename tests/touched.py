@@ -21,6 +21,7 @@ TESTS = {
     "local/": ("tests/integration/local",),
     "operate/": ("tests/e2e/test_operate.py",),
     "pipeline/": ("tests/integration/template",),
+    "training/data/": ("tests/integration/page/test_dataset.py",),
     "tours/": ("tests/e2e/test_demo.py", "tests/e2e/test_loop.py"),
 }
 
