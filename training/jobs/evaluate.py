@@ -17,10 +17,12 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from training.figures.confidence import Coverage, coverages
 from training.figures.metrics import Answers, Proportion
 from training.jobs.errors import CommandError
 from training.jobs.stack import PREFIX, Stack
 
+CLASSIFIED, UNKNOWN_BREED = "CLASSIFIED", "UNKNOWN_BREED"
 UPLOADS_AT_ONCE = 8
 # A pipeline that writes no row for this much longer than one visibility time-out of its queue has
 # stopped: a photo whose function crashed has had another try by then.
@@ -48,6 +50,7 @@ class Result:
     statuses: dict[str, int]
     versions: dict[str, int]
     seconds: float
+    coverage: Sequence[Coverage] = ()
 
 
 def keys(photos: Sequence[tuple[Path, int]]) -> list[Shown]:
@@ -78,6 +81,12 @@ def run(
         truth=tuple(photo.index for photo in photos),
         ranked=tuple(ranked(rows[photo.key], labels) for photo in photos),
     )
+    answered = [
+        (float(rows[photo.key]["confidence"]), ranked[:1] == (photo.index,))
+        for photo, ranked in zip(photos, answers.ranked, strict=True)
+        if rows[photo.key]["status"] == CLASSIFIED
+    ]
+    sure, right = [one for one, _ in answered], [one for _, one in answered]
     return Result(
         top1=answers.top(1),
         top5=answers.top(5),
@@ -86,12 +95,16 @@ def run(
             Counter(row["model_version"] for row in rows.values() if "model_version" in row)
         ),
         seconds=time.monotonic() - began,
+        coverage=coverages(sure, right, len(photos)),
     )
 
 
 def ranked(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[int, ...]:
-    """A row's answer as indices of labels, best first; empty when it is none."""
-    if row["status"] != "CLASSIFIED":
+    """A row's answer as indices of labels, best first; empty when it is none.
+
+    Of a dog of no known breed it is the nearest breeds: the job's own figure counts those too.
+    """
+    if row["status"] not in (CLASSIFIED, UNKNOWN_BREED):
         return ()
     unknown = len(labels)  # a label that the data set does not have is wrong for every photo
     by_label = {label: index for index, label in enumerate(labels)}

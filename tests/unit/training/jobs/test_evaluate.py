@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from training.figures.metrics import Proportion
 from training.jobs import evaluate
 from training.jobs.errors import CommandError
 from training.jobs.stack import Stack
@@ -54,7 +55,7 @@ def _row(photo: evaluate.Shown, number: int) -> dict[str, Any]:
         return row | {"status": "NO_DOG"}
     told = LABELS[photo.index] if number % 10 else LABELS[1 - photo.index]
     top = [{"label": told, "probability": Decimal("0.9")}]
-    return row | {"status": "CLASSIFIED", "top": top}
+    return row | {"status": "CLASSIFIED", "confidence": Decimal("0.9"), "top": top}
 
 
 def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> None:
@@ -77,6 +78,10 @@ def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> No
     assert result.statuses == {"NO_DOG": refused, "CLASSIFIED": 230 - refused}
     assert (result.top1.hits, result.top1.n) == (230 - refused - wrong, 230)
     assert result.versions == {"v1": 230}
+    at_90 = next(one for one in result.coverage if one.threshold == 0.9)
+    assert at_90.right == Proportion(230 - refused - wrong, 230 - refused)
+    assert at_90.share == (230 - refused) / 230
+    assert result.coverage[-1].words() == "no photo is answered with at least 99%"
     assert heard == {"uploaded": 230, "rows": 230}
 
 
