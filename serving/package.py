@@ -158,7 +158,7 @@ class Manifest:
             weights_sha256=content.text("weights_sha256"),
             origin=content.member("origin").rest(),
             temperature=content.number("temperature") if content.has("temperature") else 1.0,
-            novelty=_novelty(content.member("novelty")) if content.has("novelty") else None,
+            novelty=read_novelty(content.member("novelty")) if content.has("novelty") else None,
         )
         content.end()
         if version != manifest.version:
@@ -192,7 +192,8 @@ def _dog_score(content: JsonObject | None) -> DogScore | None:
     return score
 
 
-def _novelty(content: JsonObject) -> Novelty:
+def read_novelty(content: JsonObject) -> Novelty:
+    """The member `novelty`; raises ValueError for what is none."""
     novelty = Novelty(content.numbers("quantiles"), content.number("threshold"))
     content.end()
     return novelty
