@@ -73,7 +73,7 @@ demo: setup $(STARTER) ## Deploy everything on this machine, classify photos, sh
 .PHONY: model
 model: $(STARTER) ## Build the starter model package: 118 breeds, no training
 
-$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/network/*.py training/package/*.py)
+$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/network/*.py training/package/*.py) training/package/starter.json
 	@$(PROJECT)/python -m training.package.starter --output $@
 
 .PHONY: local
@@ -283,7 +283,7 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  $$python/python -m benchmarks.$$name; done
 
 BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost $(JOB_BENCHMARKS)
-JOB_BENCHMARKS := hook_overhead usual_recipe
+JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds
 
 .PHONY: figures
 figures: $(VENV)/project/.stamp ## Write docs/figures.md from benchmarks/results

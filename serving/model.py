@@ -1,6 +1,7 @@
 """A verified model package as something that can be called: pictures -> predictions."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,19 @@ CLOSE = 0.1
 
 @dataclass(frozen=True)
 class Prediction:
-    """One photo's answer; probabilities are softmax values over the breeds, best first."""
+    """One photo's answer; probabilities are calibrated ones of the breeds, best first.
+
+    `novelty` is the share of the model's validation photos that look more like a known breed than
+    this one: 0 to 1, None where there is no dog, or where the model was not measured. `unknown`:
+    a dog, but of none of the breeds; `label` is the nearest one all the same.
+    """
 
     label: str | None
     confidence: float
     dog_probability: float | None
     top: tuple[tuple[str, float], ...]
+    novelty: float | None = None
+    unknown: bool = False
 
 
 class Model:
@@ -88,21 +96,46 @@ class Model:
 
     def answers(self, features: Floats) -> list[Prediction]:
         """float32 (N, features), just computed or kept -> one prediction a row."""
-        probabilities, *rest = self.heads(features)
+        logits, *rest = self.heads(features)
+        probabilities = softmax(logits, self.manifest.temperature)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
         best = np.take_along_axis(probabilities, order, axis=1)
         dog = rest[0].clip(0, 1).tolist() if rest else [None] * len(features)
-        rows = zip(best.tolist(), order.tolist(), dog, strict=True)
+        novelty = self._novelty(logits)
+        rows = zip(best.tolist(), order.tolist(), dog, novelty, strict=True)
         return [self._prediction(*row) for row in rows]
 
-    def _prediction(self, values: list[float], indices: list[int], dog: float | None) -> Prediction:
+    def _novelty(self, logits: Floats) -> Sequence[float | None]:
+        told = self.manifest.novelty
+        if told is None:
+            return [None] * len(logits)
+        shares = np.linspace(0, 1, len(told.quantiles))
+        found: list[float] = (1 - np.interp(logits.max(1), told.quantiles, shares)).tolist()
+        return found
+
+    def _prediction(
+        self, values: list[float], indices: list[int], dog: float | None, novelty: float | None
+    ) -> Prediction:
         labels = self.manifest.labels
         top = tuple((labels[i], round(value, 6)) for i, value in zip(indices, values, strict=True))
         score = self.manifest.dog_score
         if dog is None or score is None or dog >= score.threshold:
             rounded = None if dog is None else round(dog, 6)
-            return Prediction(top[0][0], top[0][1], rounded, top)
+            told = self.manifest.novelty
+            if novelty is None or told is None:
+                return Prediction(top[0][0], top[0][1], rounded, top)
+            novelty = round(novelty, 6)  # first, so that who reads both sees why
+            unknown = novelty >= told.threshold
+            return Prediction(top[0][0], top[0][1], rounded, top, novelty, unknown)
         return Prediction(None, round(1 - dog, 6), round(dog, 6), top)
+
+
+def softmax(logits: Floats, temperature: float) -> NDArray[np.float64]:
+    """float32 (N, breeds) -> probabilities (N, breeds), of the logits over the temperature."""
+    scaled = (logits - logits.max(1, keepdims=True)).astype(np.float64) / temperature
+    masses = np.exp(scaled)
+    shares: NDArray[np.float64] = masses / masses.sum(1, keepdims=True)
+    return shares
 
 
 def load(folder: Path, threads: int = 1, precision: ServedPrecision = "float32") -> Model:

@@ -46,6 +46,7 @@ from training.data.errors import DataError
 from training.errors import JobError
 from training.features.cache import from_channel, from_photos
 from training.features.file import DESCRIPTION, FILE, Features, describe, write
+from training.figures.confidence import THRESHOLDS
 from training.figures.report import evaluate, write_json, write_report
 from training.fit import checkpoint
 from training.fit.batches import FeatureBatches, PhotoBatches, Source
@@ -177,11 +178,13 @@ def identity(options: Options, pretrained: Pretrained, features: Features) -> di
 def finish(
     job: Job, trained: Trained, pretrained: Pretrained, features: Features, data: DataSet | None
 ) -> None:
-    """Export the best weights, load them as an endpoint would, and report what they answer."""
+    """Export the best weights, load and calibrate them, and report what they answer."""
     options, folders = job.options, job.folders
-    manifest = export(folders.model, trained, pretrained, features, options)
-    figures = evaluate(folders.model, features, data, frozen=options.frozen)
+    export(folders.model, trained, pretrained, features, options)
+    manifest, figures = evaluate(folders.model, features, data, frozen=options.frozen)
     write_report(folders, manifest, trained.run, figures, features, data)
+    for one in figures["test"].coverages(THRESHOLDS):
+        job.say(f"test: {one.words()}")
     best, test = trained.best, figures["test"].answers
     job.say(
         final_lines(

@@ -92,6 +92,7 @@ def words(result: Result, verdict: Verdict) -> list[str]:
         f"top-1 {offline.top1:.2%}, top-5 {offline.top5:.2%} (n = {offline.n}) by the job, "
         f"model {offline.version}",
         f"tolerance {verdict.tolerance:.2%}: {verdict.problem or 'within'}",
+        *(one.words() for one in result.coverage),
     ]
 
 
@@ -107,6 +108,7 @@ def to_json(result: Result, verdict: Verdict) -> dict[str, Any]:
         "offline": {"top1": verdict.offline.top1, "top5": verdict.offline.top5},
         "tolerance": round(verdict.tolerance, 4),
         "problem": verdict.problem,
+        "coverage": [one.to_json() for one in result.coverage],
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from training.figures.confidence import Coverage, coverages
 from training.figures.metrics import Answers, Proportion
 from training.jobs.errors import CommandError
 from training.jobs.stack import PREFIX, Stack
@@ -53,6 +54,7 @@ class Result:
     statuses: dict[str, int]
     versions: dict[str, int]
     seconds: float
+    coverage: Sequence[Coverage] = ()
 
 
 def keys(photos: Sequence[tuple[Path, int]]) -> list[Shown]:
@@ -84,6 +86,12 @@ def run(
         ranked=tuple(ranked(rows[photo.key], labels) for photo in photos),
     )
     named = sum(rows[photo.key].get("breed") == labels[photo.index] for photo in photos)
+    answered = [
+        (float(rows[photo.key]["confidence"]), ranked[:1] == (photo.index,))
+        for photo, ranked in zip(photos, answers.ranked, strict=True)
+        if rows[photo.key]["status"] == CLASSIFIED
+    ]
+    sure, right = [one for one, _ in answered], [one for _, one in answered]
     return Result(
         top1=answers.top(1),
         top5=answers.top(5),
@@ -93,6 +101,7 @@ def run(
             Counter(row["model_version"] for row in rows.values() if "model_version" in row)
         ),
         seconds=time.monotonic() - began,
+        coverage=coverages(sure, right, len(photos)),
     )
 
 

@@ -82,6 +82,12 @@ def test_labels_become_indices_and_unknown_ones_are_never_right() -> None:
         assert ranked({"status": status, "top": top}, LABELS) == (2, 3, 1)
 
 
+def test_dog_of_no_known_breed_counts_by_its_nearest_ones() -> None:
+    row = {"status": "UNKNOWN_BREED", "top": [{"label": "Pug"}, {"label": "Beagle"}]}
+
+    assert ranked(row, LABELS) == (2, 1)
+
+
 def test_package_without_a_figure_says_where_it_should_come_from() -> None:
     with pytest.raises(UsageError, match="make train"):
         offline_figure({"name": "starter", "version": "x", "origin": {}})

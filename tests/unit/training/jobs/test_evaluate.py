@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from training.figures.metrics import Proportion
 from training.jobs import evaluate
 from training.jobs.errors import CommandError
 from training.jobs.stack import Stack
@@ -56,7 +57,8 @@ def _row(photo: evaluate.Shown, number: int) -> dict[str, Any]:
     top = [{"label": told, "probability": Decimal("0.9")}]
     if number % 25 == 0:
         return row | {"status": "UNKNOWN_BREED", "top": top}
-    return row | {"status": "CLASSIFIED", "breed": told, "top": top}
+    found = {"status": "CLASSIFIED", "breed": told, "confidence": Decimal("0.9"), "top": top}
+    return row | found
 
 
 def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> None:
@@ -88,6 +90,11 @@ def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> No
     assert near
     assert (result.top1.hits, result.top1.n) == (230 - refused - wrong, 230)
     assert result.versions == {"v1": 230}
+    at_90 = next(one for one in result.coverage if one.threshold == 0.9)
+    classified = 230 - refused - len(strange)
+    assert at_90.right == Proportion(result.named.hits, classified)
+    assert at_90.share == classified / 230
+    assert result.coverage[-1].words() == "no photo is answered with at least 99%"
     assert heard == {"uploaded": 230, "rows": 230}
 
 

