@@ -149,7 +149,7 @@ verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks betwe
 	@$(PROJECT)/python -m training.data verify $(call path,$(or $(DATA),.local/data/dogs)) $(if $(AGAINST),--against $(call path,$(AGAINST)))
 
 .PHONY: dataset
-dataset: $(VENV)/project/.stamp ## A new version of a data set, of a base and the page's reviews (DATA=folder STACK=name OUT=folder TO=s3://bucket/prefix ARGS="--new-class-at 10")
+dataset: $(VENV)/project/.stamp ## A new version of a data set, with the page's reviews (DATA=base OUT=folder TO=s3://... ARGS="--new-class-at 20")
 	@$(PROJECT)/python -m training.data dataset $(call path,$(or $(DATA),.local/data/dogs)) --stack $(call quote,$(STACK)) \
 	  --out $(call path,$(or $(OUT),.local/data/versions)) $(if $(TO),--to $(call quote,$(TO))) $(ARGS)
 

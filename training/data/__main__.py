@@ -110,7 +110,7 @@ def _dataset(options: argparse.Namespace, console: Console) -> int:
             bar = bars.add_task(what, total=total)
             return lambda: bars.advance(bar)
 
-        rules = Rules(options.new_class_at)
+        rules = Rules(options.new_class_at, options.fractions)
         made = versions.make(base, options.stack, options.out, options.to, rules, steps)
     if made.folder is None or made.manifest is None:
         console.print(

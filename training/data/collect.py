@@ -1,7 +1,7 @@
 """Reviews and their photos from a deployed stack: tables and bucket, on AWS or the local cloud.
 
 A photo is asked for by the version of the object that the review is about, and kept in a folder, so
-that it is fetched once. What the owner has deleted since leaves that folder.
+that it is fetched once. What was deleted since, or has no review any more, leaves that folder.
 """
 
 import hashlib
@@ -83,22 +83,26 @@ def fetch_photos(
         for result in pool.map(lambda one: _fetched(client, bucket, one, kept), found):
             results.append(result)
             advance()
+    wanted = {_place(kept, bucket, one) for one in found if not one.deleted}
+    for path in set(kept.iterdir()) - wanted:
+        path.unlink()
     return results
 
 
 def _fetched(client: Any, bucket: str, opinion: Opinion, kept: Path) -> Reviewed:
-    place = [bucket, opinion.key, opinion.version, opinion.version_id]
-    path = kept / hashlib.sha256(json.dumps(place).encode()).hexdigest()[:32]
-    if opinion.deleted:
-        path.unlink(missing_ok=True)
+    if opinion.deleted or opinion.word.verdict == "UNSURE":
         return Reviewed(opinion, None)
-    if opinion.word.verdict == "UNSURE":
-        return Reviewed(opinion, None)
+    path = _place(kept, bucket, opinion)
     if not path.exists():
         problem = _fetch(client, bucket, opinion, path)
         if problem is not None:
             return Reviewed(opinion, None, code="GONE", problem=problem)
     return _looked_at(opinion, inspect(path))
+
+
+def _place(kept: Path, bucket: str, opinion: Opinion) -> Path:
+    place = [bucket, opinion.key, opinion.version, opinion.version_id]
+    return kept / hashlib.sha256(json.dumps(place).encode()).hexdigest()[:32]
 
 
 def _looked_at(opinion: Opinion, seen: Inspection) -> Reviewed:

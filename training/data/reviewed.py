@@ -35,7 +35,7 @@ from training.data.fingerprint import BITS, MAX_DISTANCE, as_array, nearest
 from training.data.folders import AUDIT, SPLITS, labels_of
 from training.data.manifest import SCHEMA, version_of
 from training.data.reviews import Opinion, Word, breed_key
-from training.data.splitting import DEFAULT_FRACTIONS, Fractions
+from training.data.splitting import DEFAULT_FRACTIONS, Fractions, check_fractions
 
 # The class for photos of no dog, where a base has one.
 NO_DOG_LABELS = ("no dog", "not a dog")
@@ -138,8 +138,9 @@ def make_version(
     """Decide on every photo; `advance` is called after each review's.
 
     `previous` is the manifest of the version before, if there is one. Raises DataError where the
-    labels cannot be class folders.
+    labels cannot be class folders, or the fractions are none.
     """
+    check_fractions(rules.fractions)
     decided = _decided(previous or {})
     base = sorted(base)
     reviewed = sorted(reviewed, key=lambda each: (each.opinion.key, each.opinion.version))

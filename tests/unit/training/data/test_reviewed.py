@@ -252,3 +252,12 @@ def test_manifest_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_bytes(to_bytes(manifest))
     with pytest.raises(DataError, match="was changed since it was made"):
         read_manifest(tmp_path)
+
+
+def test_photo_that_is_in_is_not_pushed_out_by_a_near_copy_that_was_seen_earlier() -> None:
+    photos = {"uploads/a.jpg": photo("a1", "a"), "uploads/b.jpg": photo("a2", "a")}
+    rows = [row("uploads/a.jpg"), row("uploads/b.jpg")]
+    said = [entry("uploads/a.jpg", "UNSURE", at=1), entry("uploads/b.jpg", at=2)]
+    before = _made(with_photos(said, rows, photos))
+    after = _made(with_photos([*said, entry("uploads/a.jpg", at=3)], rows, photos), before)
+    assert _codes(after) == {"uploads/a.jpg": "NEAR_COPY"}
