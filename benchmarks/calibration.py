@@ -1,4 +1,4 @@
-"""How sure models are, and how often right: `python -m benchmarks.calibration [--keep]`.
+"""How sure models are, and how often right: `python -m benchmarks.calibration`.
 
 - The model that training/train.py makes with its defaults, over three seeds: calibration error,
   Brier score and log loss on valid and test, before and after the temperature that the job fits to
@@ -7,7 +7,8 @@
   all test for it: train and test together are 7,371 photos of the 117 breeds that both know, enough
   to tell a calibration error of 0.01 from 0. Of so few photos as test has, a perfectly calibrated
   model would show an error of its own, which is drawn here. `--keep` writes its temperature and
-  quantiles to training/package/starter.json, of which the package is made.
+  quantiles to training/package/starter.json, of which the package is made; `--cache DIR` keeps
+  the photos' features for another run.
 - Mixed precision with and without its second look, on the starter's photos of valid and test.
 
 Photos: DOGS_DATA (default ../shared/dogs beside the repository); nothing is measured without. They
@@ -56,12 +57,16 @@ def main() -> int:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration")
     parser.add_argument("--keep", action="store_true", help="write the starter's own figures")
+    parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     options = parser.parse_args()
     if not (DOGS / "train").is_dir():
         print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
+        if options.cache:
+            options.cache.mkdir(parents=True, exist_ok=True)
+            (base / "cache").symlink_to(options.cache.resolve())
         trained = [train(base, seed) for seed in SEEDS]
         starter, measured = measure_starter(base)
     if options.keep:

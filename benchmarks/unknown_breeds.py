@@ -1,4 +1,4 @@
-"""Which score tells a dog of no known breed? `python -m benchmarks.unknown_breeds`.
+"""Which score tells a dog of no known breed? `python -m benchmarks.unknown_breeds [--cache DIR]`.
 
 Twenty breeds are left out, five times, and the job trains on the others with its defaults. Then
 the test photos of the known breeds meet all photos of the left-out ones, none of which the head has
@@ -22,6 +22,7 @@ Photos: DOGS_DATA (default ../shared/dogs beside the repository); nothing is mea
 descend from ImageNet, which the backbone has seen. Writes unknown_breeds.json.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -60,11 +61,17 @@ Floats = NDArray[np.float64]
 
 def main() -> int:
     """Measure, print, and write the results."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.unknown_breeds")
+    parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
+    cache: Path | None = parser.parse_args().cache
     if not (DOGS / "train").is_dir():
         print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
+        if cache:
+            cache.mkdir(parents=True, exist_ok=True)
+            (base / "cache").symlink_to(cache.resolve())
         train(base, SM_CHANNEL_DATA=DOGS, SM_MODEL_DIR=base / "all", features_only=True)
         features, pretrained = file.read(base / "all" / FILE), load_pretrained(BACKBONE)
         draws = [draw(base, number, features, pretrained) for number in range(DRAWS)]

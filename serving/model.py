@@ -25,6 +25,9 @@ TOP = 5
 # or less: how sure it is of its answers decides.
 CLOSE = 0.1
 
+# The same for the novelty and its threshold: two photos of known breeds in a hundred are so near.
+CLOSE_NOVELTY = 0.01
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -77,6 +80,10 @@ class Model:
         score, dog = self.manifest.dog_score, answer.dog_probability
         if score is not None and dog is not None and dog < score.threshold + CLOSE:
             return dog > score.threshold - CLOSE  # of what is no dog, no breed is told
+        told, novelty = self.manifest.novelty, answer.novelty
+        near = told and novelty is not None and abs(novelty - told.threshold) < CLOSE_NOVELTY
+        if near:
+            return True
         first, *others = (probability for _, probability in answer.top)
         return bool(others) and first - others[0] < CLOSE
 

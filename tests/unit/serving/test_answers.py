@@ -376,3 +376,17 @@ def test_manifest_keeps_what_was_measured_and_leaves_out_what_was_not() -> None:
     for wrong in (0, -1, 1000):
         with pytest.raises(ValueError, match="temperature"):
             replace(plain, temperature=wrong)
+
+
+@pytest.mark.parametrize(
+    ("logit", "again"),
+    [(-1.745, True), (-1.755, True), (-1.77, False), (-1.73, False), (-3, False)],
+)
+def test_photo_near_the_threshold_of_novelty_is_looked_at_again(logit: float, again: bool) -> None:
+    exact = FakeBackbone()
+    plain = model([[math.exp(logit), 0.01]])
+    told = replace(plain.manifest, novelty=Novelty((-2.0, -1.5, -1.0), 0.75))
+
+    Model(told, plain.backbone, plain.heads, exact).predict(photos(0))  # type: ignore[arg-type]
+
+    assert bool(exact.calls) is again

@@ -1,5 +1,6 @@
 """The starter package: its labels, weights, bytes, and the wheel it carries."""
 
+import json
 import os
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from serving.model import load
 from serving.package import unpack
 from tests.odd_files.building import saved
 from training.fit.batches import normalised
+from training.fit.calibration import UNKNOWN_FROM
 from training.network.breeds import breed_labels
-from training.package.starter import DOG_THRESHOLD, build, main
+from training.package.starter import DOG_THRESHOLD, KEPT, build, main
 from training.package.wheels import IMAGE_PLATFORM, IMAGE_PYTHON
 
 
@@ -76,6 +78,14 @@ def test_manifest_holds_the_measured_threshold(folder: Path) -> None:
     assert score is not None
     assert (score.first, score.last, score.classes) == (151, 268, 1000)
     assert score.threshold == DOG_THRESHOLD
+
+
+def test_manifest_holds_the_measured_temperature_and_novelty(folder: Path) -> None:
+    manifest, kept = load(folder).manifest, json.loads(KEPT.read_text(encoding="utf-8"))
+    assert manifest.novelty is not None
+    assert manifest.temperature == kept["temperature"] != 1
+    assert list(manifest.novelty.quantiles) == kept["novelty"]["quantiles"]
+    assert manifest.novelty.threshold == kept["novelty"]["threshold"] == UNKNOWN_FROM
 
 
 def test_package_holds_no_pickle_and_no_path_of_this_machine(folder: Path) -> None:
