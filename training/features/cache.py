@@ -165,11 +165,15 @@ def _kept(cache: Path, earlier: Path | None, key: Key) -> Kept:
     files = sorted(cache.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
     found = [features for path in files if (features := _alike(path, key))]
     if earlier is not None:
-        features = _read_channel(earlier)
-        if is_alike(features.key, key):
-            found.insert(0, features)
+        try:
+            features = _read_channel(earlier)
+        except JobError as error:
+            print(f"features: none of the channel is reused: {error}", flush=True)
         else:
-            print("features: those of the channel were made otherwise, none is reused", flush=True)
+            if is_alike(features.key, key):
+                found.insert(0, features)
+            else:
+                print("features: the channel's were made otherwise, none is reused", flush=True)
     return Kept(found)
 
 
