@@ -175,6 +175,17 @@ tune: $(VENV)/sdk/.stamp ## Search hyperparameters with a SageMaker tuning job (
 train: $(VENV)/sdk/.stamp ## Train with the best ones, debugged and profiled (DATA=s3://... ARGS="--spot --managed-rules")
 	@$(JOBS) train $(if $(DATA),--data $(call quote,$(DATA))) $(ARGS)
 
+.PHONY: compare
+compare: $(VENV)/project/.stamp ## May a challenger take the champion's place? (CHAMPION=model.tar.gz CHALLENGER=model.tar.gz DATA=folder OUT=folder)
+	@$(PROJECT)/python -m training.contest $(call path,$(CHAMPION)) $(call path,$(CHALLENGER)) $(call path,$(or $(DATA),.local/data/dogs)) \
+	  --out $(call path,$(or $(OUT),.local/contest)) $(if $(MARGIN),--margin $(call quote,$(MARGIN)))
+
+.PHONY: improve
+improve: $(VENV)/project/.stamp $(VENV)/sdk/.stamp ## From reviews to a registered challenger, or why not (DATA=folder TO=s3://bucket/prefix STACK=name TUNE=1 LEAST=20 CHAMPION=model.tar.gz MADE=1)
+	@$(PROJECT)/python -m training.contest.improve $(call path,$(or $(DATA),.local/data/dogs)) --to $(call quote,$(TO)) \
+	  --stack $(call quote,$(STACK)) $(SETTINGS) $(if $(MADE),--made) $(if $(TUNE),--tune) $(if $(LEAST),--least $(call quote,$(LEAST))) \
+	  $(if $(MARGIN),--margin $(call quote,$(MARGIN))) $(if $(CHAMPION),--champion $(call path,$(CHAMPION))) $(if $(OUT),--out $(call path,$(OUT)))
+
 .PHONY: deploy
 deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into the stack (MODEL=file or s3://... PARAMETERS="AlarmEmail=...")
 	@$(JOBS) deploy $(if $(MODEL),--model $(call path,$(MODEL))) $(if $(PARAMETERS),--parameters $(call quote,$(PARAMETERS)))

@@ -20,7 +20,8 @@ Hyperparameters:
     --precision        auto, float32, bf16: of the training photos' features and a trained backbone
     --dog-score        auto, true, false: whether the model may answer "no dog"
     --model-name       name in the package's manifest
-    --features-only    true: compute the features, write them as the model, and end
+    --features-only    true: compute the features, write them as the model, and end; a channel
+                       features of another data set saves the photos that both have
     --debug, --stop-on true: record tensors and evaluate rules; rules that stop the training
     --profile          true: record times and the machine, write a report
     --seed
@@ -153,7 +154,9 @@ def find_features(job: Job, pretrained: Pretrained, data: DataSet | None) -> Fea
     if data is None:
         raise JobError("features can only be made from photos: add a channel named data")
     precision = fastest_float() if options.precision == "auto" else options.precision
-    return from_photos(pretrained, data, precision, views, folders.cache, job.workers)
+    return from_photos(
+        pretrained, data, precision, views, folders.cache, job.workers, folders.features
+    )
 
 
 def open_source(
