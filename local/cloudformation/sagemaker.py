@@ -1,4 +1,4 @@
-"""AWS::SageMaker::Model, EndpointConfig and Endpoint."""
+"""AWS::SageMaker::Model, EndpointConfig, Endpoint and ModelPackageGroup."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from local.wire import JsonApi, coerced
 Properties = dict[str, Any]
 Provisioned = tuple[str, dict[str, Any]]
 _SETTLE_TIMEOUT_S = 900.0
+_GONE = " does not exist."
 
 
 class Named:
-    """Model and EndpointConfig: made and deleted, never changed; a change replaces them. `Ref` is
-    the ARN.
+    """Model, EndpointConfig and ModelPackageGroup: made and deleted, never changed; a change
+    replaces them. `Ref` is the ARN.
     """
 
     def __init__(self, api: JsonApi, kind: str) -> None:
@@ -30,6 +31,7 @@ class Named:
         answer = _call(self._api, operation, {**properties, self._name_property: name})
         return answer[f"{self._kind}Arn"], {
             self._name_property: name,
+            f"{self._kind}Arn": answer[f"{self._kind}Arn"],
             "Id": answer[f"{self._kind}Arn"],
         }
 
@@ -92,6 +94,7 @@ def handlers(sagemaker: SageMaker) -> dict[str, dict[str, Any]]:
     return {
         "AWS::SageMaker::Model": _handler(Named(sagemaker.api, "Model")),
         "AWS::SageMaker::EndpointConfig": _handler(Named(sagemaker.api, "EndpointConfig")),
+        "AWS::SageMaker::ModelPackageGroup": _handler(Named(sagemaker.api, "ModelPackageGroup")),
         "AWS::SageMaker::Endpoint": _handler(EndpointResource(sagemaker)),
     }
 
@@ -117,7 +120,8 @@ def _delete(api: JsonApi, kind: str, resource_arn: str) -> None:
     try:
         api.call(f"Delete{kind}", {f"{kind}Name": _name(resource_arn)})
     except AwsError as error:
-        if not error.message.startswith("Could not find"):
+        gone = error.message.startswith("Could not find") or error.message.endswith(_GONE)
+        if not gone:
             raise ValueError(f"Delete{kind}: {error.code}: {error.message}") from error
 
 

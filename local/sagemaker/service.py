@@ -8,6 +8,7 @@ from local.sagemaker.jobs import jobs
 from local.sagemaker.jobs.jobs import TrainingJobs
 from local.sagemaker.jobs.operations import TrainingOperations
 from local.sagemaker.operations import HostingOperations
+from local.sagemaker.registry import GROUPS, PACKAGES, RegistryOperations
 from local.sagemaker.runtime import Runtime
 from local.sagemaker.tuning import run as tuning
 from local.sagemaker.tuning.jobs import TuningJobs
@@ -24,6 +25,7 @@ class SageMaker:
         folder = settings.sagemaker_dir
         hosting_store = Store(folder / "state.json", "models", "endpoint_configs", "endpoints")
         job_store = Store(folder / "jobs.json", jobs.TABLE, tuning.TABLE, tags.TABLE)
+        registry_store = Store(folder / "registry.json", GROUPS, PACKAGES)
         self._endpoints = Endpoints(settings, hosting_store)
         self._training = TrainingJobs(settings, job_store)
         self._tuning = TuningJobs(job_store, self._training)
@@ -35,6 +37,7 @@ class SageMaker:
                 HostingOperations(settings, hosting_store, self._endpoints),
                 TrainingOperations(settings, job_store, self._training),
                 TuningOperations(settings, job_store, self._tuning),
+                RegistryOperations(settings, registry_store, job_store),
                 tags.TagOperations(job_store),
             ),
         )

@@ -205,10 +205,22 @@ def test_bucket_tells_the_queue_what_happens_to_photos_once_the_queue_lets_it() 
     ]
 
 
-@pytest.mark.parametrize("name", ["UploadBucket", "PredictionsTable"])
+@pytest.mark.parametrize(
+    "name", ["UploadBucket", "PredictionsTable", "DeploymentsTable", "ModelPackageGroup"]
+)
 def test_users_data_outlives_the_stack(name: str) -> None:
     assert resource(name)["DeletionPolicy"] == "RetainExceptOnCreate"
     assert resource(name)["UpdateReplacePolicy"] == "Retain"
+
+
+def test_deployments_of_a_stack_are_in_the_order_of_their_times() -> None:
+    table = properties("DeploymentsTable")
+    assert table["KeySchema"] == [
+        {"AttributeName": "stack", "KeyType": "HASH"},
+        {"AttributeName": "at", "KeyType": "RANGE"},
+    ]
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
 def test_table_has_its_key_and_its_indexes() -> None:
@@ -301,6 +313,7 @@ def test_endpoint_parts_are_made_only_without_an_existing_endpoint() -> None:
         "Model": "CreateEndpoint",
         "EndpointConfig": "CreateEndpoint",
         "Endpoint": "CreateEndpoint",
+        "ModelPackageGroup": "CreateEndpoint",
         "EndpointScaling": "Scaled",
         "EndpointScalingPolicy": "Scaled",
     }
@@ -320,6 +333,7 @@ def test_every_name_in_the_contract_is_there() -> None:
     assert template()["Outputs"].keys() >= {
         "BucketName",
         "TableName",
+        "DeploymentsTableName",
         "QueueUrl",
         "DeadLetterQueueUrl",
         "EndpointName",
