@@ -53,6 +53,11 @@ UNUSED = {
     ),
     "AWS::SageMaker::Model": ("sagemaker:ListModels",),
     "AWS::SageMaker::EndpointConfig": ("kms:*", "sagemaker:ListEndpointConfigs"),
+    # A policy of the group's own, for other accounts.
+    "AWS::SageMaker::ModelPackageGroup": (
+        "sagemaker:DeleteModelPackageGroupPolicy", "sagemaker:PutModelPackageGroupPolicy",
+        "sagemaker:ListModelPackageGroups", "sagemaker:Update*",
+    ),
     "AWS::SageMaker::Endpoint": ("sagemaker:ListEndpoints",),
     # Of functions, and by schedule.
     "AWS::ApplicationAutoScaling::ScalableTarget": (
