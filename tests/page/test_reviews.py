@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.fake_api import FakeApi
 from tests.page.rows import BREEDS, classified, no_dog, rejected, unknown_breed
@@ -92,6 +92,31 @@ def test_breed_is_typed_with_completion(api: FakeApi, visitor: Visitor) -> None:
     expect(tiles(page).locator(".name")).to_have_text(chosen)
     breed = chosen.replace(" ", "_")
     wait_until(page, lambda: api.verdicts(row["key"]) == [("WRONG_BREED", breed)])
+
+
+def test_typed_breed_stays_with_its_photo_although_the_person_goes_on(
+    api: FakeApi, visitor: Visitor
+) -> None:
+    # GIVEN a server that is slow to tell the breeds
+    typed, other = classified(0), classified(1)
+    api.put(typed, other)
+    page = visitor.signs_in()
+    held: list[Route] = []
+    # Not list.append itself: Playwright cannot wrap what is built in.
+    page.route("**/breeds", lambda route: held.append(route))
+    tiles(page).first.focus()
+    page.keyboard.press("t")
+    page.keyboard.type("Elo")
+    page.keyboard.press("Enter")
+    # WHEN the person is at another photo before the answer
+    page.keyboard.press("Escape")
+    tiles(page).nth(1).focus()
+    wait_until(page, lambda: bool(held))
+    for route in held:
+        route.continue_()
+    # THEN it is said of the one that it was typed for
+    wait_until(page, lambda: api.verdicts(typed["key"]) == [("NEW_BREED", "Elo")])
+    assert api.verdicts(other["key"]) == []
 
 
 def test_breed_that_nobody_knows_is_said_to_be_new(api: FakeApi, visitor: Visitor) -> None:
