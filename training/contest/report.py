@@ -32,7 +32,8 @@ section{background:var(--card);border:1px solid var(--edge);border-radius:12px;p
 .soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
 .verdict{border-radius:12px;padding:14px 18px;font-size:1.05rem;overflow-wrap:anywhere}
 .verdict.good{background:var(--goodbg)}.verdict.bad{background:var(--badbg)}
-.scroll{overflow-x:auto;margin:0 0 10px}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto;margin:0 0 10px}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:4px 10px;border-bottom:1px solid var(--edge);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 .flips{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:12px}
