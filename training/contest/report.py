@@ -32,7 +32,8 @@ section{background:var(--card);border:1px solid var(--edge);border-radius:12px;p
 .soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
 .verdict{border-radius:12px;padding:14px 18px;font-size:1.05rem;overflow-wrap:anywhere}
 .verdict.good{background:var(--goodbg)}.verdict.bad{background:var(--badbg)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto;margin:0 0 10px}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:4px 10px;border-bottom:1px solid var(--edge);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 .flips{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:12px}
@@ -55,10 +56,11 @@ def page(contest: Contest, champion: Answered, challenger: Answered) -> str:
     )
     tone = "bad" if contest.word == "refused" else "good"
     word = {"better": "Better", "not_worse": "Not worse", "refused": "Refused"}[contest.word]
+    said = contest.reason.removeprefix(f"{word}: ")
     body = element(
         "main",
         element("h1", "Champion and challenger"),
-        element("p", element("strong", f"{word}. "), contest.reason, cls=f"verdict {tone}"),
+        element("p", element("strong", f"{word}. "), said, cls=f"verdict {tone}"),
         _overall(contest),
         _classes(contest),
         _flips(contest, champion, challenger),
