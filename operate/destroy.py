@@ -113,6 +113,7 @@ def _things(clients: Clients, stack: str) -> Iterator[Thing]:
     yield from _endpoints(clients("sagemaker"), stack)
     yield from _bucket(clients, stack)
     yield from _tables(clients("dynamodb"), stack)
+    yield from _registry(clients("sagemaker"), stack)
     yield from _models(clients("sagemaker"), stack)
 
 
@@ -199,6 +200,26 @@ def _tables(dynamodb: Any, stack: str) -> Iterator[Thing]:
         )
 
 
+def _registry(sagemaker: Any, stack: str) -> Iterator[Thing]:
+    """The group with its packages, which cost nothing and tell what was trained and approved."""
+    group = {"ModelPackageGroupName": stack}
+    if _or_none(sagemaker.describe_model_package_group, **group) is None:
+        return
+    packages = [
+        item["ModelPackageArn"]
+        for page in sagemaker.get_paginator("list_model_packages").paginate(**group)
+        for item in page["ModelPackageSummaryList"]
+    ]
+
+    def delete(_progress: Progress) -> None:
+        for arn in packages:
+            sagemaker.delete_model_package(ModelPackageName=arn)
+        sagemaker.delete_model_package_group(**group)
+
+    words = f"{len(packages)} packages"
+    yield Thing("model registry", stack, words, "nothing", data=True, delete=delete)
+
+
 def _models(sagemaker: Any, stack: str) -> Iterator[Thing]:
     """What earlier deploys left for a rollback: those that bear the stack's tag."""
     for kind, plural, members, delete in (
@@ -225,6 +246,6 @@ def _or_none(ask: Callable[..., dict[str, Any]], **arguments: str) -> dict[str, 
     except ClientError as error:
         # By words: CloudFormation's and SageMaker's codes for it stand for other faults as well.
         words = str(error)
-        if any(said in words for said in ("does not exist", "Could not find", "not found")):
+        if any(said in words.lower() for said in ("does not exist", "could not find", "not found")):
             return None
         raise

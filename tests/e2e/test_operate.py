@@ -133,6 +133,7 @@ def test_destroy_keeps_data_until_it_is_told_otherwise(
     # THEN nothing is left, and that is said the next time
     assert bucket not in {item["Name"] for item in s3.list_buckets()["Buckets"]}
     assert table not in cloud.client("dynamodb").list_tables()["TableNames"]
+    assert not sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
     done = commands.run(
         ["make", "destroy", f"STACK={STACK}", f"CONFIRM={STACK}"], 2, cloud.environment()
     )
