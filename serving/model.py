@@ -20,8 +20,8 @@ TOP = 5
 
 # How little must be between the two best breeds, calibrated, to look again. Of 1,680 photos of dogs
 # int8 gives 52 another first label with the starter model; 12 % are looked at again, and 3 are left
-# (benchmarks/calibration.py). At 0.1 it would be 13, and a look at 7 %. With another model it may be
-# more or less.
+# (benchmarks/calibration.py). At 0.1 it would be 13, and a look at 7 %. Another model may have
+# more or fewer.
 CLOSE = 0.2
 
 # The same for a photo and the dog threshold, whose score no temperature touches.
