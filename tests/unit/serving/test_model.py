@@ -255,6 +255,7 @@ def test_mixed_package_is_int8_with_float32_behind_it(
 ) -> None:
     monkeypatch.setattr("serving.model.multiplies_int8", lambda: True)
     monkeypatch.setattr("serving.model.CLOSE", 1.1 if again else 0.0)
+    monkeypatch.setattr("serving.model.CLOSE_DOG", 1.1 if again else 0.0)
     write_package(tmp_path)
     batch = pictures(2, SPEC.crop)
     mixed, exact = (load(tmp_path, 1, p).predict(batch) for p in ("mixed", "float32"))
