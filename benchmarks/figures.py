@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from benchmarks.markdown import bullets, paragraph, percent, table
-from benchmarks.report import ROOT, read
+from benchmarks.report import PAGES_MACHINE, ROOT, read
 from benchmarks.serving import figures as endpoint
 
 PAGE = ROOT / "docs" / "figures.md"
@@ -84,6 +84,12 @@ def _opening() -> Iterator[str]:
     )
 
 
+def elsewhere(name: str) -> str:
+    """ ", on <machine>" of a result that was not measured on the pages' machine."""
+    found = read(name)["machine"]["name"]
+    return "" if found == PAGES_MACHINE else f", on {found}"
+
+
 def _path() -> Iterator[str]:
     path, imported, memory = read("pipeline"), read("function_import"), read("batch_memory")
     windows, thumbnails = read("lone_photo")["windows"], read("thumbnails")
@@ -97,7 +103,7 @@ def _path() -> Iterator[str]:
         *((f"... share of the function's time: {stage}", percent(share), "")
           for stage, share in path["stage_share"].items()),
         *((f"a lone photo, upload to row, event source with a {window}",
-           f"{one['median_lone_photo_s']:.2f} s", "`lone_photo`")
+           f"{one['median_lone_photo_s']:.2f} s", f"`lone_photo`{elsewhere('lone_photo')}")
           for window, one in windows.items()),
         *((f"a flood, event source with a {window}",
            f"{one['median_flood_photos_a_second']:.0f} photos a second", "")
@@ -105,7 +111,7 @@ def _path() -> Iterator[str]:
         *((f"with thumbnails, against without: {words}",
            f"{thumbnails[name]['median_ratio']:.2f} x", command)
           for words, name, command in (
-            ("photos a second", "photos_a_second", "`thumbnails`"),
+            ("photos a second", "photos_a_second", f"`thumbnails`{elsewhere('thumbnails')}"),
             ("the function's CPU time", "function_cpu_ms_a_photo", ""),
             ("the local cloud's CPU time", "cloud_cpu_ms_a_photo", ""),
           )),
