@@ -187,8 +187,24 @@ improve: $(VENV)/project/.stamp $(VENV)/sdk/.stamp ## From reviews to a register
 	  $(if $(MARGIN),--margin $(call quote,$(MARGIN))) $(if $(CHAMPION),--champion $(call path,$(CHAMPION))) $(if $(OUT),--out $(call path,$(OUT)))
 
 .PHONY: deploy
-deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the trained model into the stack (MODEL=file or s3://... PARAMETERS="AlarmEmail=...")
-	@$(JOBS) deploy $(if $(MODEL),--model $(call path,$(MODEL))) $(if $(PARAMETERS),--parameters $(call quote,$(PARAMETERS)))
+deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the approved or trained model into the stack (MODEL=file or s3://... WHY="..." PARAMETERS="AlarmEmail=...")
+	@$(JOBS) deploy $(if $(MODEL),--model $(call path,$(MODEL))) $(if $(PARAMETERS),--parameters $(call quote,$(PARAMETERS))) $(if $(WHY),--why $(call quote,$(WHY)))
+
+.PHONY: register
+register: $(VENV)/sdk/.stamp ## Put what `make train` made into the stack's model registry, pending (OUT=folder)
+	@$(JOBS) register
+
+.PHONY: approve
+approve: $(VENV)/sdk/.stamp ## Approve a version of the registry (VERSION=2, else the newest pending; WHY="...")
+	@$(JOBS) approve $(if $(VERSION),--version $(call quote,$(VERSION))) $(if $(WHY),--why $(call quote,$(WHY)))
+
+.PHONY: history
+history: $(VENV)/sdk/.stamp ## What was deployed (AT=2026-03-03: what served that day, and how right it was)
+	@$(JOBS) history $(if $(AT),--at $(call quote,$(AT)))
+
+.PHONY: why
+why: $(VENV)/sdk/.stamp ## From a row to its model, training, approval and deployment (KEY=uploads/rex.jpg)
+	@$(JOBS) why --key $(call quote,$(KEY))
 
 # What `make deploy` and `make demo` run: the one place that names the template's parameters for sam. Those that are not
 # named keep the value that the stack has. TEMPLATE is one that sam has packaged (`make release` goes back to such a one),

@@ -139,12 +139,12 @@ class RegistryOperations:
                     "ValidationException",
                     "ModelApprovalStatus can be updated for versioned Model Packages only.",
                 )
-            properties = {**record.get("CustomerMetadataProperties", {})}
+            properties = {**(record.get("CustomerMetadataProperties") or {})}
             properties |= params.get("CustomerMetadataProperties", {})
             for name in params.get("CustomerMetadataPropertiesToRemove", []):
                 properties.pop(name, None)
             added = params.get("AdditionalInferenceSpecificationsToAdd", [])
-            kept = [*record.get("AdditionalInferenceSpecifications", []), *added]
+            kept = [*(record.get("AdditionalInferenceSpecifications") or []), *added]
             record |= changed | {
                 "CustomerMetadataProperties": properties or None,
                 "AdditionalInferenceSpecifications": kept or None,

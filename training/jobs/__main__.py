@@ -1,8 +1,13 @@
-"""`python -m training.jobs COMMAND`: tune, train, deploy, predict, evaluate, image.
+"""`python -m training.jobs COMMAND`: tune, train, register, approve, deploy and what comes after.
 
     tune      search hyperparameters; writes tuning.json and plots
     train     the debugged, profiled job with the best of them; writes train.json and its output
-    deploy    put the trained model (or --model) into the stack
+    register  put what train made into the stack's model registry, to be approved
+    approve   approve a version of the registry (--version, else the newest that is pending)
+    deploy    put the model approved last (or --model; without a registry the trained one) into
+              the stack, and record that
+    history   what was deployed; --at DAY: what served then, and how right it was by the reviews
+    why       from a row (--key) to its model, training, approval and deployment
     predict   ask the endpoint about one photo
     evaluate  send the test split through the deployed pipeline; compare with the job's own figure
     image     build the slim serving image with docker or podman, and push it to your own ECR
@@ -76,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     deploy = commands.add_parser("deploy")
     deploy.add_argument("--model", help="model.tar.gz or its S3 URI; default: what train made")
     deploy.add_argument("--parameters", default="", help="of the template, NAME=VALUE ...")
+    approve = commands.add_parser("approve")
+    approve.add_argument("--version", type=int, help="default: the newest that is pending")
+    for command in (deploy, approve):
+        command.add_argument("--why", default="", help="one line, kept with it")
+    commands.add_parser("register")
+    commands.add_parser("history").add_argument("--at", metavar="YYYY-MM-DD")
+    commands.add_parser("why").add_argument("--key", required=True, help="as uploads/rex.jpg")
     predict = commands.add_parser("predict")
     what = predict.add_mutually_exclusive_group(required=True)
     what.add_argument("--photo", type=Path)

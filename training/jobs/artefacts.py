@@ -24,9 +24,9 @@ def fetch(s3: Any, job: dict[str, Any], folder: Path) -> None:
     `job` is the answer of DescribeTrainingJob. Raises CommandError naming what is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _download(s3, job["ModelArtifacts"]["S3ModelArtifacts"], folder / MODEL)
+    download(s3, job["ModelArtifacts"]["S3ModelArtifacts"], folder / MODEL)
     output = folder / OUTPUT
-    _download(s3, output_uri(job), output)
+    download(s3, output_uri(job), output)
     try:
         with tarfile.open(output) as archive:
             archive.extractall(folder, filter="data")
@@ -64,7 +64,8 @@ def read_manifest(package: Path) -> dict[str, Any]:
     return manifest
 
 
-def _download(s3: Any, uri: str, path: Path) -> None:
+def download(s3: Any, uri: str, path: Path) -> None:
+    """One object to a file. Raises CommandError."""
     bucket, key = split_uri(uri)
     try:
         s3.download_file(bucket, key, str(path))

@@ -12,7 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from training.data.dataset import DataSet
 from training.data.errors import DataError
-from training.jobs import artefacts, comparison, endpoint, evaluate, image, predict, stack
+from training.jobs import (
+    artefacts,
+    comparison,
+    endpoint,
+    evaluate,
+    governance,
+    image,
+    predict,
+    registry,
+    stack,
+)
 from training.jobs import deploy as deployment
 from training.jobs import train as training_job
 from training.jobs import tune as search
@@ -50,12 +60,61 @@ def train(options: argparse.Namespace, console: Console) -> int:
 
 
 def deploy(options: argparse.Namespace, console: Console) -> int:
-    """Bring the stack up to the model."""
+    """Bring the stack up to the model: the one named, else the one approved last, else train's."""
+    config = _config(options)
     model = options.model
     if model is None:
-        model = training_job.read_result(options.out / training_job.RESULT).model_data
-    deployment.deploy(_config(options), model, options.stack, options.parameters, console)
+        approved = registry.newest_approved(Sdk(config.jobs).client("sagemaker"), options.stack)
+        if approved is not None:
+            model = approved.model_data
+            _say(console)(
+                f"version {approved.number} of the registry {options.stack} was approved last "
+                f"(model {approved.model_version}); MODEL= deploys another one"
+            )
+        else:
+            model = training_job.read_result(options.out / training_job.RESULT).model_data
+    deployment.deploy(config, model, options.stack, options.parameters, options.why, console)
     return 0
+
+
+def register(options: argparse.Namespace, console: Console) -> int:
+    """What train made into the stack's registry, to be approved."""
+    client, deployed = _deployed(options)
+    trained = training_job.read_result(options.out / training_job.RESULT)
+    arn = governance.register(client, deployed, trained, options.out / artefacts.MODEL)
+    _say(console)(f"registered {arn}, pending: `make approve` or the console approves it")
+    return 0
+
+
+def approve(options: argparse.Namespace, console: Console) -> int:
+    """A person's yes to one version; nothing is deployed."""
+    client = Sdk(_config(options).jobs).client
+    version = governance.approve(client, options.stack, options.version, options.why)
+    _say(console)(f"approved {version.arn} (model {version.model_version}); now `make deploy`")
+    return 0
+
+
+def history(options: argparse.Namespace, console: Console) -> int:
+    """What was deployed, or what served on a day and how right it was."""
+    client, deployed = _deployed(options)
+    governance.history(client, deployed, options.at, _say(console))
+    return 0
+
+
+def why(options: argparse.Namespace, console: Console) -> int:
+    """From a row to all that made its answer."""
+    client, deployed = _deployed(options)
+    governance.why(client, deployed, options.key, _say(console))
+    return 0
+
+
+def _deployed(options: argparse.Namespace) -> tuple[governance.Client, stack.Stack]:
+    client = Sdk(_config(options).jobs).client
+    return client, stack.look(client("cloudformation"), options.stack)
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    return lambda words: console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def predict_one(options: argparse.Namespace, console: Console) -> int:
@@ -154,4 +213,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "predict": predict_one,
     "evaluate": evaluate_all,
     "image": push_image,
+    "register": register,
+    "approve": approve,
+    "history": history,
+    "why": why,
 }

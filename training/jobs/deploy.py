@@ -12,15 +12,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.jobs import artefacts, stack
+from training.jobs import artefacts, governance, stack
 from training.jobs.config import Config
 from training.jobs.errors import CommandError, UsageError
 from training.jobs.sdk import Sdk
 from training.jobs.stack import Stack
 
 
-def deploy(config: Config, model: str, name: str, parameters: str, console: Console) -> Stack:
-    """Deploy `model`, an S3 URI or a file (which is uploaded first).
+def deploy(
+    config: Config, model: str, name: str, parameters: str, why: str, console: Console
+) -> Stack:
+    """Deploy `model`, an S3 URI or a file (which is uploaded first), and record that it serves.
 
     Raises UsageError, CommandError.
     """
@@ -37,6 +39,7 @@ def deploy(config: Config, model: str, name: str, parameters: str, console: Cons
             f"{name}-new-fleet-errors-... and {name}-new-fleet-latency-... what triggered it."
         )
     console.print(f"endpoint {deployed.endpoint} serves {served}", markup=False, highlight=False)
+    governance.record(sdk.client, deployed, served, why)
     return deployed
 
 

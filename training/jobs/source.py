@@ -10,6 +10,8 @@ import ast
 import gzip
 import hashlib
 import io
+import shutil
+import subprocess
 import tarfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -122,3 +124,15 @@ def _tar_gz(files: dict[str, bytes]) -> bytes:
             entry.mode = 0o644
             archive.addfile(entry, io.BytesIO(files[name]))
     return buffer.getvalue()
+
+
+def git_commit() -> str:
+    """The checkout's commit, with -dirty where files differ from it; empty without git."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    described = subprocess.run(
+        [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=_ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return described.stdout.strip() if described.returncode == 0 else ""

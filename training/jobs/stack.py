@@ -26,6 +26,7 @@ class Stack:
     endpoint: str
     queue_url: str
     dead_letter_queue_url: str
+    deployments: str = ""  # the table; empty for a stack of an earlier template
 
 
 def look(cloudformation: Any, name: str) -> Stack:
@@ -45,6 +46,7 @@ def look(cloudformation: Any, name: str) -> Stack:
             endpoint=outputs["EndpointName"],
             queue_url=outputs["QueueUrl"],
             dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
+            deployments=outputs.get("DeploymentsTableName", ""),
         )
     except KeyError as error:
         raise CommandError(
@@ -80,7 +82,13 @@ def _make(*arguments: str) -> None:
 
 def served_model(sagemaker: Any, endpoint: str) -> str:
     """ModelDataUrl of the model that the endpoint serves now."""
+    return str(served_container(sagemaker, endpoint)["ModelDataUrl"])
+
+
+def served_container(sagemaker: Any, endpoint: str) -> dict[str, Any]:
+    """PrimaryContainer of the model that the endpoint serves now."""
     config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     model = sagemaker.describe_model(ModelName=variants[0]["ModelName"])
-    return str(model["PrimaryContainer"]["ModelDataUrl"])
+    container: dict[str, Any] = model["PrimaryContainer"]
+    return container

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from training.jobs import artefacts, features, follow
+from training.jobs import artefacts, features, follow, source
 from training.jobs.definition import JobDefinition, job_name, training_request
 from training.jobs.errors import CommandError, UsageError
 from training.jobs.managed_rules import request_members
@@ -40,6 +40,7 @@ class TrainedJob:
     metrics: dict[str, float]
     seconds: float
     billable_seconds: int | None
+    git_commit: str = ""
 
 
 def train(
@@ -75,6 +76,7 @@ def train(
         metrics={m["MetricName"]: m["Value"] for m in ended.get("FinalMetricDataList", [])},
         seconds=round(seconds, 1),
         billable_seconds=ended.get("BillableTimeInSeconds"),
+        git_commit=source.git_commit(),
     )
     (out / RESULT).write_text(json.dumps(asdict(trained), indent=2) + "\n", encoding="utf-8")
     _show(run, trained, out)

@@ -275,6 +275,18 @@ def test_old_fleet_is_kept_until_the_new_one_s_alarms_have_seen_their_periods() 
         assert policy["TerminationWaitInSeconds"] >= watched_s + 120
 
 
+@pytest.mark.parametrize(("count", "expected"), [(1, "ALL_AT_ONCE"), (2, "CANARY"), (5, "CANARY")])
+def test_of_several_instances_one_takes_its_share_first(count: int, expected: str) -> None:
+    deployment = Deployment(ModelDataUrl=PACKAGE, InstanceCount=count, MaxInstanceCount=6)
+    policy = deployment.properties("Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    routing = policy["TrafficRoutingConfiguration"]
+    assert routing["Type"] == expected
+    if expected == "CANARY":
+        assert routing["CanarySize"] == {"Type": "INSTANCE_COUNT", "Value": 1}
+        alarm = deployment.properties("NewFleetErrorsAlarm")
+        assert routing["WaitIntervalInSeconds"] >= alarm["Period"] * alarm["EvaluationPeriods"]
+
+
 def test_serverless_endpoint_takes_as_many_requests_as_there_are_functions() -> None:
     deployment = Deployment(
         ModelDataUrl=PACKAGE, ServingImage=SLIM, ServerlessMemoryMB="3072", MaxConcurrency=5

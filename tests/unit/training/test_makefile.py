@@ -44,6 +44,11 @@ def test_variables_of_jobs_are_one_word_each(odd: str) -> None:
     for target, variable, option in (
         ("deploy", "MODEL", "--model"),
         ("deploy", "PARAMETERS", "--parameters"),
+        ("deploy", "WHY", "--why"),
+        ("approve", "WHY", "--why"),
+        ("approve", "VERSION", "--version"),
+        ("history", "AT", "--at"),
+        ("why", "KEY", "--key"),
         ("predict", "PHOTO", "--photo"),
         ("evaluate", "DATA", "--data"),
     ):
