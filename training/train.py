@@ -183,7 +183,8 @@ def finish(
 ) -> None:
     """Export the best weights, load and calibrate them, and report what they answer."""
     options, folders = job.options, job.folders
-    export(folders.model, trained, pretrained, features, options)
+    version = data.version if data else None
+    export(folders.model, trained, pretrained, features, options, version)
     manifest, figures = evaluate(folders.model, features, data, frozen=options.frozen)
     write_report(folders, manifest, trained.run, figures, features, data)
     for one in figures["test"].coverages(THRESHOLDS):

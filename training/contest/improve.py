@@ -30,7 +30,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from serving.package import PackageError, read_package, unpack
-from training.contest.__main__ import RESULT, run
+from training.contest.__main__ import run
 from training.contest.verdict import MARGIN
 from training.data.dataset import DataSet
 from training.data.errors import DataError
@@ -162,10 +162,8 @@ def _train(options: argparse.Namespace, folder: Path) -> Path:
 
 
 def register_command(options: argparse.Namespace) -> Sequence[str]:
-    """`make register` of what train.json in OUT names, with the comparison that it has won."""
-    contest = Path(options.out) / RESULT
-    return ["make", "register", f"STACK={options.stack}", f"OUT={options.out}",
-            f"CONTEST={contest}"]  # fmt: skip
+    """`make register` of what train.json in OUT names."""
+    return ["make", "register", f"STACK={options.stack}", f"OUT={options.out}"]
 
 
 def _step(title: str, command: Sequence[str], *, keep: bool = False) -> str:

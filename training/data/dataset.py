@@ -14,6 +14,7 @@ its data channel after `upload` are one data set with one hash.
 """
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ class DataSet:
     others: tuple[Path, ...]
     audit: tuple[Sample, ...] = ()
     manifest: Path | None = None
+
+    @property
+    def version(self) -> str | None:
+        """What `make dataset` calls it; None for a folder that it did not make."""
+        if self.manifest is None:
+            return None
+        return str(json.loads(self.manifest.read_text(encoding="utf-8"))["version"])
 
     @classmethod
     def open(cls, root: Path, seed: int = 0, fractions: Fractions = DEFAULT_FRACTIONS) -> "DataSet":

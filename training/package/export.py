@@ -43,9 +43,17 @@ class Trained:
 
 
 def export(
-    folder: Path, trained: Trained, pretrained: Pretrained, features: Features, options: Options
+    folder: Path,
+    trained: Trained,
+    pretrained: Pretrained,
+    features: Features,
+    options: Options,
+    data_version: str | None = None,
 ) -> Manifest:
-    """Write the package into `folder`; returns its manifest, which has no metrics yet."""
+    """Write the package into `folder`; returns its manifest, which has no metrics yet.
+
+    `data_version` is that of a data set that `make dataset` made.
+    """
     tensors = {f"backbone.{name}": tensor for name, tensor in pretrained.tensors.items()}
     tensors |= trained.run.best_weights
     if trained.score and pretrained.classifier:
@@ -59,7 +67,8 @@ def export(
         preprocess=pretrained.entry.preprocess,
         dog_score=trained.score,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
-        origin=origin(options, pretrained, features, trained.best.epoch),
+        origin=origin(options, pretrained, features, trained.best.epoch)
+        | ({"data_version": data_version} if data_version else {}),
     )
     write_unpacked(folder, manifest, weights)
     return manifest
