@@ -73,7 +73,7 @@ demo: setup $(STARTER) ## Deploy everything on this machine, classify photos, sh
 .PHONY: model
 model: $(STARTER) ## Build the starter model package: 118 breeds, no training
 
-$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/network/*.py training/package/*.py)
+$(STARTER): $(VENV)/project/.stamp $(wildcard photo_reader/*.py) $(wildcard serving/*) $(wildcard training/network/*.py training/package/*.py) training/package/starter.json
 	@$(PROJECT)/python -m training.package.starter --output $@
 
 .PHONY: local
@@ -145,8 +145,13 @@ data: $(VENV)/project/.stamp ## Download the 133 dog breeds, 1.1 GB (DATA=folder
 	@$(PROJECT)/python -m training.data download $(call path,$(or $(DATA),.local/data/dogs))
 
 .PHONY: verify
-verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks between splits (DATA=folder)
-	@$(PROJECT)/python -m training.data verify $(call path,$(or $(DATA),.local/data/dogs))
+verify: $(VENV)/project/.stamp ## Look for broken photos, copies and leaks between splits (DATA=folder AGAINST=an-older-one)
+	@$(PROJECT)/python -m training.data verify $(call path,$(or $(DATA),.local/data/dogs)) $(if $(AGAINST),--against $(call path,$(AGAINST)))
+
+.PHONY: dataset
+dataset: $(VENV)/project/.stamp ## A new version of a data set, with the page's reviews (DATA=base OUT=folder TO=s3://... ARGS="--new-class-at 20")
+	@$(PROJECT)/python -m training.data dataset $(call path,$(or $(DATA),.local/data/dogs)) --stack $(call quote,$(STACK)) \
+	  --out $(call path,$(or $(OUT),.local/data/versions)) $(if $(TO),--to $(call quote,$(TO))) $(ARGS)
 
 .PHONY: upload
 upload: $(VENV)/project/.stamp ## Send a data set to S3, only what changed (DATA=folder TO=s3://bucket/prefix)
@@ -170,6 +175,17 @@ tune: $(VENV)/sdk/.stamp ## Search hyperparameters with a SageMaker tuning job (
 train: $(VENV)/sdk/.stamp ## Train with the best ones, debugged and profiled (DATA=s3://... ARGS="--spot --managed-rules")
 	@$(JOBS) train $(if $(DATA),--data $(call quote,$(DATA))) $(ARGS)
 
+.PHONY: compare
+compare: $(VENV)/project/.stamp ## May a challenger take the champion's place? (CHAMPION=model.tar.gz CHALLENGER=model.tar.gz DATA=folder OUT=folder)
+	@$(PROJECT)/python -m training.contest $(call path,$(CHAMPION)) $(call path,$(CHALLENGER)) $(call path,$(or $(DATA),.local/data/dogs)) \
+	  --out $(call path,$(or $(OUT),.local/contest)) $(if $(MARGIN),--margin $(call quote,$(MARGIN)))
+
+.PHONY: improve
+improve: $(VENV)/project/.stamp $(VENV)/sdk/.stamp ## From reviews to a registered challenger, or why not (DATA=folder TO=s3://bucket/prefix STACK=name TUNE=1 LEAST=20 CHAMPION=model.tar.gz MADE=1)
+	@$(PROJECT)/python -m training.contest.improve $(call path,$(or $(DATA),.local/data/dogs)) --to $(call quote,$(TO)) \
+	  --stack $(call quote,$(STACK)) $(SETTINGS) $(if $(MADE),--made) $(if $(TUNE),--tune) $(if $(LEAST),--least $(call quote,$(LEAST))) \
+	  $(if $(MARGIN),--margin $(call quote,$(MARGIN))) $(if $(CHAMPION),--champion $(call path,$(CHAMPION))) $(if $(OUT),--out $(call path,$(OUT)))
+
 .PHONY: deploy
 deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the approved or trained model into the stack (MODEL=file or s3://... WHY="..." PARAMETERS="AlarmEmail=...")
 	@$(JOBS) deploy $(if $(MODEL),--model $(call path,$(MODEL))) $(if $(PARAMETERS),--parameters $(call quote,$(PARAMETERS))) $(if $(WHY),--why $(call quote,$(WHY)))
@@ -191,11 +207,13 @@ why: $(VENV)/sdk/.stamp ## From a row to its model, training, approval and deplo
 	@$(JOBS) why --key $(call quote,$(KEY))
 
 # What `make deploy` and `make demo` run: the one place that names the template's parameters for sam. Those that are not
-# named keep the value that the stack has. The zip goes into the stack's own folder: `sam delete` of another stack deletes
-# what its own template names, and would take a shared one along.
+# named keep the value that the stack has. TEMPLATE is one that sam has packaged (`make release` goes back to such a one),
+# CLOUDFORMATION_ROLE the role that CloudFormation works as (pipeline/oidc.yaml). The zip goes into the stack's own
+# folder: `sam delete` of another stack deletes what its own template names, and would take a shared one along.
 .PHONY: stack
 stack: $(VENV)/tools/.stamp ## sam deploy of what `make build` built (MODEL_URL=s3://.../model.tar.gz STACK=name)
 	@$(SAM) deploy --stack-name $(call quote,$(STACK)) --resolve-s3 --s3-prefix $(call quote,$(STACK)) --no-confirm-changeset \
+	  $(if $(TEMPLATE),--template-file $(call path,$(TEMPLATE))) $(if $(CLOUDFORMATION_ROLE),--role-arn $(call quote,$(CLOUDFORMATION_ROLE))) \
 	  --parameter-overrides $(if $(MODEL_URL),ModelDataUrl=$(call quote,$(MODEL_URL))) FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
 
 .PHONY: predict
@@ -214,6 +232,34 @@ image: $(VENV)/sdk/.stamp ## Build the slim serving image and push it to your EC
 loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this machine, unattended (DATA=folder OUT=loop.json CONFIG=file)
 	@$(PROJECT)/python -m tours.loop $(if $(DATA),--data $(call path,$(DATA))) $(if $(OUT),--out $(call path,$(OUT))) \
 	  $(if $(CONFIG),--config $(call path,$(CONFIG))) $(SETTINGS)
+
+## --- a stack that is deployed -------------------------------------------------------------------------------------
+
+OPERATE = PATH="$(CURDIR)/$(TOOLS):$$PATH" SAM_CLI_TELEMETRY=0 $(PROJECT)/python -m operate
+KNOWN = $(if $(PHOTO),--photo $(call path,$(PHOTO))) $(if $(BREED),--breed $(call quote,$(BREED)))
+
+.PHONY: smoke
+smoke: $(VENV)/project/.stamp ## One photo through a deployed stack, from upload to row, and away again (STACK=name PHOTO=file BREED=Pug)
+	@$(OPERATE) smoke --stack $(call quote,$(STACK)) $(KNOWN)
+
+.PHONY: release
+release: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Deploy this checkout, smoke, watch its alarms; go back if one rings (STACK=name MODEL_URL=s3://... WATCH=minutes)
+	@$(OPERATE) release --stack $(call quote,$(STACK)) $(KNOWN) --model-url $(call quote,$(MODEL_URL)) \
+	  --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
+
+.PHONY: destroy
+destroy: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## List what a stack costs and holds, ask for its name, delete it (STACK=name DATA=delete for photos and rows as well)
+	@$(OPERATE) destroy --stack $(call quote,$(STACK)) --data $(call quote,$(DATA)) --confirm $(call quote,$(CONFIRM))
+
+# The stack's name does not begin with that of the stack it may deploy: CloudFormationRole may change roles of that name.
+.PHONY: pipeline-roles
+pipeline-roles: $(VENV)/tools/.stamp ## Let a GitHub environment deploy a stack (SUBJECT=repo:acme/dogs:environment:production STACK=name MODELS_BUCKET=name)
+	@test -n $(call quote,$(SUBJECT)) -a -n $(call quote,$(MODELS_BUCKET)) || { echo "SUBJECT=repo:OWNER/NAME:environment:ENVIRONMENT or MODELS_BUCKET=name is missing: see docs/deploy.md"; exit 2; }
+	@$(SAM) deploy --template-file pipeline/oidc.yaml --stack-name pipeline-$(call quote,$(STACK)) \
+	  --resolve-s3 --s3-prefix pipeline-$(call quote,$(STACK)) --capabilities CAPABILITY_IAM \
+	  --no-confirm-changeset --no-fail-on-empty-changeset \
+	  --parameter-overrides Subject=$(call quote,$(SUBJECT)) Stack=$(call quote,$(STACK)) ModelsBucket=$(call quote,$(MODELS_BUCKET)) \
+	  $(if $(PROVIDER),Provider=$(call quote,$(PROVIDER)))
 
 WEIGHTS := .local/weights/resnet50_v1.safetensors
 .PHONY: weights
@@ -248,7 +294,9 @@ unit: $(VENV)/project/.stamp ## Only the unit tests
 
 .PHONY: pr
 pr: $(VENV)/project/.stamp $(STARTER) lint ## What CI will say of your change, in a few minutes: lint, unit tests, what it touches
-	@$(PROJECT)/python -m pytest tests/unit $$($(PROJECT)/python -m tests.touched)
+	@touched=" $$($(PROJECT)/python -m tests.touched) "; \
+	$(PROJECT)/python -m pytest tests/unit $${touched/ tests\/page / }; \
+	case "$$touched" in *" tests/page "*) $(MAKE) --no-print-directory $(VENV)/browser/.stamp setup; $(BROWSER)/python -m pytest tests/page;; esac
 
 # In copies below .local; the project itself is not touched. tests/mutants/README.md
 .PHONY: mutants
@@ -262,7 +310,7 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  $$python/python -m benchmarks.$$name; done
 
 BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost $(JOB_BENCHMARKS)
-JOB_BENCHMARKS := hook_overhead usual_recipe
+JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds
 
 .PHONY: figures
 figures: $(VENV)/project/.stamp ## Write docs/figures.md from benchmarks/results
@@ -279,11 +327,13 @@ benchmark-engines: $(VENV)/peers/.stamp ## OpenVINO beside PyTorch, ONNX Runtime
 	@$(VENV)/peers/bin/python -m benchmarks.engines
 
 .PHONY: lint
-lint: $(VENV)/project/.stamp ## Style, types, and who may import whom
+lint: $(VENV)/project/.stamp $(VENV)/hooks/.stamp ## Style, types, who may import whom, and the workflows
 	@$(PROJECT)/ruff check .
 	@$(PROJECT)/ruff format --check .
 	@$(PROJECT)/mypy
 	@PYTHONPATH=.:functions/classify:functions/api $(PROJECT)/lint-imports
+	@$(VENV)/hooks/bin/zizmor --offline --quiet --pedantic .github/workflows
+	@$(VENV)/hooks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 .PHONY: hooks
 hooks: $(VENV)/hooks/.stamp $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Run .pre-commit-config.yaml on every file, and at each commit from now on

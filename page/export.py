@@ -21,10 +21,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import boto3
 import duckdb
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
+
+from page.tables import items, tables
 
 # Columns and their types, in this order; what a row does not have is NULL. As schemas/row.json.
 _REVIEW = 'STRUCT(id VARCHAR, verdict VARCHAR, breed VARCHAR, "by" VARCHAR, "at" VARCHAR)'
@@ -39,6 +39,7 @@ COLUMNS = {
         "breed": "VARCHAR",
         "confidence": "DOUBLE",
         "dog_probability": "DOUBLE",
+        "novelty": "DOUBLE",
         "top": "STRUCT(label VARCHAR, probability DOUBLE)[]",
         "model_version": "VARCHAR",
         "variant": "VARCHAR",
@@ -62,7 +63,8 @@ COLUMNS = {
         "by": "VARCHAR",
         "by_id": "VARCHAR",
         "at": "TIMESTAMPTZ",
-        "answer": "STRUCT(status VARCHAR, breed VARCHAR, confidence DOUBLE, model_version VARCHAR)",
+        "answer": "STRUCT(status VARCHAR, breed VARCHAR, confidence DOUBLE, novelty DOUBLE, "
+        "model_version VARCHAR)",
     },
 }
 
@@ -74,38 +76,13 @@ def main() -> int:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        for kind, table in _tables(args.stack).items():
-            count = write(kind, _items(table), args.out)
+        for kind, table in tables(args.stack).items():
+            count = write(kind, items(table), args.out)
             print(f"{count} {kind} in {args.out}/{kind}.parquet and .csv")
     except (BotoCoreError, ClientError) as error:
         print(f"The tables of {args.stack} cannot be read: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _tables(stack: str) -> dict[str, str]:
-    """Names of the tables, by what is in them; a stack without a page has no reviews."""
-    api = boto3.client("cloudformation")
-    outputs = api.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
-    named = {output["OutputKey"]: output["OutputValue"] for output in outputs}
-    tables = {"predictions": named["TableName"]}
-    reviews = f"{stack}-page-reviews"
-    if reviews in _existing():
-        tables["reviews"] = reviews
-    return tables
-
-
-def _existing() -> set[str]:
-    pages = boto3.client("dynamodb").get_paginator("list_tables").paginate()
-    return {name for page in pages for name in page["TableNames"]}
-
-
-def _items(table: str) -> Iterator[dict[str, Any]]:
-    take = TypeDeserializer().deserialize
-    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table)
-    for page in pages:
-        for item in page["Items"]:
-            yield {name: take(value) for name, value in item.items()}
 
 
 def write(kind: str, items: Iterator[dict[str, Any]], out: Path) -> int:

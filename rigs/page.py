@@ -11,6 +11,7 @@ import hashlib
 import re
 import secrets
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,11 +26,16 @@ READ, WRITE = "predictions/read", "predictions/write"
 SCOPES = ("openid", READ, WRITE)
 
 
-def deploy(cloud: Cloud, stack: str, build: bool = True) -> Page:
-    """The first stack without an endpoint, and its page."""
+NO_ENDPOINT = ("PARAMETERS=EndpointName=elsewhere",)
+
+
+def deploy(
+    cloud: Cloud, stack: str, build: bool = True, answered_by: Sequence[str] = NO_ENDPOINT
+) -> Page:
+    """The first stack, made with these arguments of `make stack`, and its page."""
     for command in (
         *([["make", "build"]] if build else []),
-        ["make", "stack", f"STACK={stack}", "PARAMETERS=EndpointName=elsewhere"],
+        ["make", "stack", f"STACK={stack}", *answered_by],
         [
             *("make", "page-stack", f"STACK={stack}", f"EMAIL={EMAIL}"),
             "PARAMETERS=ProgramAccess=yes",

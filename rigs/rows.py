@@ -25,11 +25,18 @@ def make_row(
     sequencer: str = "0A",
     sample: bool | None = False,
     model_version: str = "sha256:abc",
+    novelty: float | None = None,
+    unknown: bool = False,
 ) -> Json:
-    """As the classify function writes it. `sample` None: as chance has it."""
+    """As the classify function writes it. `sample` None: as chance has it.
+
+    `unknown`: of an unknown breed, `breed` is the nearest one.
+    """
     upload = Upload("photos", key, sequencer, version_id="v1", etag="e", size_bytes=9)
     top = ((breed or "Pug", confidence), *TOP[1:])
-    prediction = Prediction(breed, confidence, top, dog_probability=0.9)
+    if unknown and novelty is None:
+        novelty = 0.99
+    prediction = Prediction(breed, confidence, top, 0.9, novelty, unknown)
     answer = Answer((prediction,), model_version, "AllTraffic")
     row = answered_row(upload, Photo(b"", 640, 480), prediction, answer, at)
     if sample is None:
@@ -37,7 +44,8 @@ def make_row(
     for name in ("sample", "sample_key", "sample_order"):
         row.pop(name, None)
     month = row["month_shard"][:7]
-    row["confidence_key"] = f"open#{month}#sample" if sample else f"open#{row['month_shard']}"
+    shard = f"{month}#unknown" if unknown else row["month_shard"]
+    row["confidence_key"] = f"open#{month}#sample" if sample else f"open#{shard}"
     if sample:
         order = f"{zlib.crc32(key.encode()):016x}"
         row |= {"sample": True, "sample_key": f"open#{month}", "sample_order": order}

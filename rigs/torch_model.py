@@ -45,7 +45,7 @@ class TorchModel:
         """What `decode` gives -> the five best breeds of each picture."""
         batch = normalised(list(pictures), self._manifest.preprocess)
         logits = self._network(batch.contiguous(memory_format=self._layout))
-        values, indices = logits.softmax(1).topk(5)
+        values, indices = (logits / self._manifest.temperature).softmax(1).topk(5)
         labels = self._manifest.labels
         return [
             {"top": [{"label": labels[i], "probability": p} for p, i in zip(*row, strict=True)]}

@@ -57,6 +57,10 @@ class JsonObject:
         value = self._take(name)
         return None if value is None else JsonObject(value, self._prefix + name)
 
+    def has(self, name: str) -> bool:
+        """Whether the member is there, and has not been taken."""
+        return name in self._left
+
     def rest(self) -> dict[str, Any]:
         """What has not been taken, whatever it is."""
         left, self._left = self._left, {}

@@ -1,6 +1,7 @@
 """A verified model package as something that can be called: pictures -> predictions."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,22 +18,34 @@ logger = logging.getLogger("serving")
 
 TOP = 5
 
-# How little must be between the two best breeds, or a photo and the dog threshold, to look again.
-# Of 1,638 photos of dogs, int8 gives 47 another first label with EfficientNet-Lite0 and 45 with
-# ResNet50, both with ImageNet's weights. 11 and 8 % of all are looked at again, and then 4 and 8
-# are left. At 0.2 it would be 1 and 4, but a look at 18 and 15 %. With another model it may be more
-# or less: how sure it is of its answers decides.
-CLOSE = 0.1
+# How little must be between the two best breeds, calibrated, to look again. Of 1,680 photos of dogs
+# int8 gives 52 another first label with the starter model; 12 % are looked at again, and 3 are left
+# (benchmarks/calibration.py). At 0.1 it would be 13, and a look at 7 %. Another model may have
+# more or fewer.
+CLOSE = 0.2
+
+# The same for a photo and the dog threshold, whose score no temperature touches.
+CLOSE_DOG = 0.1
+
+# The same for the novelty and its threshold: two photos of known breeds in a hundred are so near.
+CLOSE_NOVELTY = 0.01
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One photo's answer; probabilities are softmax values over the breeds, best first."""
+    """One photo's answer; probabilities are calibrated ones of the breeds, best first.
+
+    `novelty` is the share of the model's validation photos that look more like a known breed than
+    this one: 0 to 1, None where there is no dog, or where the model was not measured. `unknown`:
+    a dog, but of none of the breeds; `label` is the nearest one all the same.
+    """
 
     label: str | None
     confidence: float
     dog_probability: float | None
     top: tuple[tuple[str, float], ...]
+    novelty: float | None = None
+    unknown: bool = False
 
 
 class Model:
@@ -67,8 +80,12 @@ class Model:
     def _is_close(self, answer: Prediction) -> bool:
         """Whether a little rounding could make it another answer."""
         score, dog = self.manifest.dog_score, answer.dog_probability
-        if score is not None and dog is not None and dog < score.threshold + CLOSE:
-            return dog > score.threshold - CLOSE  # of what is no dog, no breed is told
+        if score is not None and dog is not None and dog < score.threshold + CLOSE_DOG:
+            return dog > score.threshold - CLOSE_DOG  # of what is no dog, no breed is told
+        told, novelty = self.manifest.novelty, answer.novelty
+        near = told and novelty is not None and abs(novelty - told.threshold) < CLOSE_NOVELTY
+        if near:
+            return True
         first, *others = (probability for _, probability in answer.top)
         return bool(others) and first - others[0] < CLOSE
 
@@ -88,21 +105,46 @@ class Model:
 
     def answers(self, features: Floats) -> list[Prediction]:
         """float32 (N, features), just computed or kept -> one prediction a row."""
-        probabilities, *rest = self.heads(features)
+        logits, *rest = self.heads(features)
+        probabilities = softmax(logits, self.manifest.temperature)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
         best = np.take_along_axis(probabilities, order, axis=1)
         dog = rest[0].clip(0, 1).tolist() if rest else [None] * len(features)
-        rows = zip(best.tolist(), order.tolist(), dog, strict=True)
+        novelty = self._novelty(logits)
+        rows = zip(best.tolist(), order.tolist(), dog, novelty, strict=True)
         return [self._prediction(*row) for row in rows]
 
-    def _prediction(self, values: list[float], indices: list[int], dog: float | None) -> Prediction:
+    def _novelty(self, logits: Floats) -> Sequence[float | None]:
+        told = self.manifest.novelty
+        if told is None:
+            return [None] * len(logits)
+        shares = np.linspace(0, 1, len(told.quantiles))
+        found: list[float] = (1 - np.interp(logits.max(1), told.quantiles, shares)).tolist()
+        return found
+
+    def _prediction(
+        self, values: list[float], indices: list[int], dog: float | None, novelty: float | None
+    ) -> Prediction:
         labels = self.manifest.labels
         top = tuple((labels[i], round(value, 6)) for i, value in zip(indices, values, strict=True))
         score = self.manifest.dog_score
         if dog is None or score is None or dog >= score.threshold:
             rounded = None if dog is None else round(dog, 6)
-            return Prediction(top[0][0], top[0][1], rounded, top)
+            told = self.manifest.novelty
+            if novelty is None or told is None:
+                return Prediction(top[0][0], top[0][1], rounded, top)
+            novelty = round(novelty, 6)  # first, so that who reads both sees why
+            unknown = novelty >= told.threshold
+            return Prediction(top[0][0], top[0][1], rounded, top, novelty, unknown)
         return Prediction(None, round(1 - dog, 6), round(dog, 6), top)
+
+
+def softmax(logits: Floats, temperature: float) -> NDArray[np.float64]:
+    """float32 (N, breeds) -> probabilities (N, breeds), of the logits over the temperature."""
+    scaled = (logits - logits.max(1, keepdims=True)).astype(np.float64) / temperature
+    masses = np.exp(scaled)
+    shares: NDArray[np.float64] = masses / masses.sum(1, keepdims=True)
+    return shares
 
 
 def load(folder: Path, threads: int = 1, precision: ServedPrecision = "float32") -> Model:

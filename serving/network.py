@@ -133,7 +133,7 @@ def graph(
 
 
 def heads(manifest: Manifest, weights: Weights, threads: int, *, pinned: bool = True) -> Network:
-    """float32 (N, features) -> probabilities (N, breeds), and dog probabilities (N,) if any.
+    """float32 (N, features) -> logits (N, breeds), and dog probabilities (N,) if any.
 
     Always in float32: they cost nothing beside the backbone. Raises WeightsError as above.
     """
@@ -143,7 +143,7 @@ def heads(manifest: Manifest, weights: Weights, threads: int, *, pinned: bool = 
     # Linear layers with ReLU between them, numbered as in torch's Sequential.
     for number, (before, after) in enumerate(pairwise(manifest.head)):
         x = _linear(ops.relu(x) if number else x, weights, f"head.{2 * number}", before, after)
-    outputs = [ops.softmax(x, 1)]
+    outputs = [x]
     score = manifest.dog_score
     if score is not None:
         classes = ops.softmax(_linear(features, weights, "dog_head", width, score.classes), 1)

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,9 @@ from serving.preprocess import PreprocessSpec
 SCHEMA = 1
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
+
+# What a fit to photos could give at all: beyond it every answer is sure, or none is.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-2, 1e2
 
 # Far above any model of these backbones (ResNet50's weights: 0.1 GB), far below what would take a
 # container's memory or disk.
@@ -60,6 +64,25 @@ class DogScore:
 
 
 @dataclass(frozen=True)
+class Novelty:
+    """How much a photo looks like none of the breeds, read off its largest logit.
+
+    `quantiles` are those of the largest logit of the validation photos, evenly spaced from the
+    least to the greatest. A photo's novelty is the share of those photos that have a larger one:
+    0 to 1. From `threshold` on, it is said to show a breed that the model does not know.
+    """
+
+    quantiles: tuple[float, ...]
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if len(self.quantiles) < 2 or any(a > b for a, b in pairwise(self.quantiles)):
+            raise ValueError("novelty.quantiles must be two numbers or more, none above the next")
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"novelty.threshold {self.threshold} is not above 0 and at most 1")
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What decides a prediction (above) and where the model comes from (`origin`)."""
 
@@ -73,6 +96,11 @@ class Manifest:
     # Metrics on valid and test with n, hyperparameters, seed, library versions, data-set hash,
     # training job, command: recorded, never read by serving.
     origin: Mapping[str, Any] = field(default_factory=dict)
+    # What the logits of the breeds are divided by before the softmax, so that a confidence is the
+    # share of such answers that are right (Guo et al., "On calibration of modern neural networks",
+    # 2017). It changes no order of breeds. 1, which is not written: not measured.
+    temperature: float = 1.0
+    novelty: Novelty | None = None  # None, which is not written: not measured
 
     def __post_init__(self) -> None:
         if not self.labels or any(not label.strip() for label in self.labels):
@@ -84,19 +112,33 @@ class Manifest:
             raise ValueError("head must list the widths of at least one layer")
         if self.head[-1] != len(self.labels):
             raise ValueError(f"{len(self.labels)} labels for a head of {self.head[-1]} outputs")
+        if not MIN_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE:
+            raise ValueError(
+                f"temperature {self.temperature} is not between {MIN_TEMPERATURE} and "
+                f"{MAX_TEMPERATURE}"
+            )
 
     @cached_property
     def version(self) -> str:
         """Hash of all that decides a prediction: two models with one version answer alike."""
-        deciding = asdict(replace(self, origin={}))  # without looking into what may be anything
+        deciding = replace(self, origin={})._members()  # without looking into what may be anything
         content = {k: v for k, v in deciding.items() if k not in ("name", "origin")}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
         """The text of manifest.json."""
-        content = {"schema": SCHEMA, "version": self.version, **asdict(self)}
+        content = {"schema": SCHEMA, "version": self.version, **self._members()}
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    def _members(self) -> dict[str, Any]:
+        """Without what was not measured: models from before it was keep their text and version."""
+        members = asdict(self)
+        if self.temperature == 1:
+            del members["temperature"]
+        if self.novelty is None:
+            del members["novelty"]
+        return members
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -115,6 +157,8 @@ class Manifest:
             dog_score=_dog_score(content.member_or_none("dog_score")),
             weights_sha256=content.text("weights_sha256"),
             origin=content.member("origin").rest(),
+            temperature=content.number("temperature") if content.has("temperature") else 1.0,
+            novelty=read_novelty(content.member("novelty")) if content.has("novelty") else None,
         )
         content.end()
         if version != manifest.version:
@@ -146,6 +190,13 @@ def _dog_score(content: JsonObject | None) -> DogScore | None:
     )
     content.end()
     return score
+
+
+def read_novelty(content: JsonObject) -> Novelty:
+    """The member `novelty`; raises ValueError for what is none."""
+    novelty = Novelty(content.numbers("quantiles"), content.number("threshold"))
+    content.end()
+    return novelty
 
 
 def read_package(folder: Path) -> tuple[Manifest, bytes]:

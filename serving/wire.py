@@ -66,6 +66,10 @@ def outcome_json(outcome: Prediction | ImageError) -> dict[str, Any]:
     answer: dict[str, Any] = {"label": outcome.label, "confidence": outcome.confidence}
     if outcome.dog_probability is not None:
         answer["dog_probability"] = outcome.dog_probability
+    if outcome.novelty is not None:
+        answer["novelty"] = outcome.novelty
+    if outcome.unknown:
+        answer["unknown"] = True
     answer["top"] = [{"label": name, "probability": value} for name, value in outcome.top]
     return answer
 

@@ -14,9 +14,14 @@ TESTS = {
     "serving/": ("tests/integration/serving",),
     "functions/classify/": ("tests/integration/function",),
     "functions/api/": ("tests/integration/page",),
+    # In an environment of its own: `make pr` runs these last.
+    "functions/api/api/static/": ("tests/page",),
     "page/": ("tests/integration/page", "tests/integration/template"),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),
+    "operate/": ("tests/e2e/test_operate.py",),
+    "pipeline/": ("tests/integration/template",),
+    "training/data/": ("tests/integration/page/test_dataset.py",),
     "tours/": ("tests/e2e/test_demo.py", "tests/e2e/test_loop.py"),
 }
 

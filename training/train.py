@@ -20,7 +20,8 @@ Hyperparameters:
     --precision        auto, float32, bf16: of the training photos' features and a trained backbone
     --dog-score        auto, true, false: whether the model may answer "no dog"
     --model-name       name in the package's manifest
-    --features-only    true: compute the features, write them as the model, and end
+    --features-only    true: compute the features, write them as the model, and end; a channel
+                       features of another data set saves the photos that both have
     --debug, --stop-on true: record tensors and evaluate rules; rules that stop the training
     --profile          true: record times and the machine, write a report
     --seed
@@ -46,6 +47,7 @@ from training.data.errors import DataError
 from training.errors import JobError
 from training.features.cache import from_channel, from_photos
 from training.features.file import DESCRIPTION, FILE, Features, describe, write
+from training.figures.confidence import THRESHOLDS
 from training.figures.report import evaluate, write_json, write_report
 from training.fit import checkpoint
 from training.fit.batches import FeatureBatches, PhotoBatches, Source
@@ -152,7 +154,9 @@ def find_features(job: Job, pretrained: Pretrained, data: DataSet | None) -> Fea
     if data is None:
         raise JobError("features can only be made from photos: add a channel named data")
     precision = fastest_float() if options.precision == "auto" else options.precision
-    return from_photos(pretrained, data, precision, views, folders.cache, job.workers)
+    return from_photos(
+        pretrained, data, precision, views, folders.cache, job.workers, folders.features
+    )
 
 
 def open_source(
@@ -177,11 +181,13 @@ def identity(options: Options, pretrained: Pretrained, features: Features) -> di
 def finish(
     job: Job, trained: Trained, pretrained: Pretrained, features: Features, data: DataSet | None
 ) -> None:
-    """Export the best weights, load them as an endpoint would, and report what they answer."""
+    """Export the best weights, load and calibrate them, and report what they answer."""
     options, folders = job.options, job.folders
-    manifest = export(folders.model, trained, pretrained, features, options)
-    figures = evaluate(folders.model, features, data, frozen=options.frozen)
+    export(folders.model, trained, pretrained, features, options)
+    manifest, figures = evaluate(folders.model, features, data, frozen=options.frozen)
     write_report(folders, manifest, trained.run, figures, features, data)
+    for one in figures["test"].coverages(THRESHOLDS):
+        job.say(f"test: {one.words()}")
     best, test = trained.best, figures["test"].answers
     job.say(
         final_lines(

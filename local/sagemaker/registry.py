@@ -10,7 +10,7 @@ from typing import Any
 
 from local.arns import sagemaker_arn
 from local.errors import AwsError
-from local.sagemaker import package, tags
+from local.sagemaker import package
 from local.sagemaker.listing import page
 from local.sagemaker.package import ModelDataError
 from local.settings import ACCOUNT_ID, Settings
@@ -25,10 +25,9 @@ _CALLER = {"IamIdentity": {"Arn": f"arn:aws:iam::{ACCOUNT_ID}:root", "PrincipalI
 class RegistryOperations:
     """Each public method is one operation: validated parameters in, its answer's members out."""
 
-    def __init__(self, settings: Settings, store: Store, tag_store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._tag_store = tag_store
 
     # Groups
 
@@ -46,7 +45,6 @@ class RegistryOperations:
                 "CreatedBy": _CALLER,
                 "_versions": 0,
             }
-        tags.put(self._tag_store, arn, params.get("Tags", []))
         return {"ModelPackageGroupArn": arn}
 
     def describe_model_package_group(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +119,6 @@ class RegistryOperations:
                 if arn in self._store[PACKAGES]:
                     raise AwsError("ValidationException", f"Model Package already exists: {arn}")
             self._store[PACKAGES][arn] = record | {"ModelPackageArn": arn}
-        tags.put(self._tag_store, arn, params.get("Tags", []))
         return {"ModelPackageArn": arn}
 
     def describe_model_package(self, params: dict[str, Any]) -> dict[str, Any]:

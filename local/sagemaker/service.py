@@ -32,13 +32,16 @@ class SageMaker:
         self.runtime = Runtime(hosting_store, self._endpoints)
         self.api = JsonApi(
             "sagemaker",
-            operations(
-                "sagemaker",
-                HostingOperations(settings, hosting_store, self._endpoints),
-                TrainingOperations(settings, job_store, self._training),
-                TuningOperations(settings, job_store, self._tuning),
-                RegistryOperations(settings, registry_store, job_store),
-                tags.TagOperations(job_store),
+            tags.kept(
+                job_store,
+                operations(
+                    "sagemaker",
+                    HostingOperations(settings, hosting_store, self._endpoints),
+                    TrainingOperations(settings, job_store, self._training),
+                    TuningOperations(settings, job_store, self._tuning),
+                    RegistryOperations(settings, registry_store),
+                    tags.TagOperations(job_store),
+                ),
             ),
         )
 

@@ -1,10 +1,13 @@
-"""Tags, which the SDK puts on what it makes."""
+"""Tags: those of a request that makes something, and those that are added later."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from local.store import Store
+from local.wire import Operation
 
 TABLE = "tags"
 
@@ -14,6 +17,22 @@ def put(store: Store, resource_arn: str, tags: list[dict[str, str]]) -> None:
     with store.changing():
         kept = store[TABLE].setdefault(resource_arn, {})
         kept |= {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def kept(store: Store, operations: Mapping[str, Operation]) -> dict[str, Operation]:
+    """The operations, of which every Create... puts the tags of its request on what it made."""
+    return {
+        name: partial(_tagged, store, call) if name.startswith("Create") else call
+        for name, call in operations.items()
+    }
+
+
+def _tagged(store: Store, create: Operation, params: dict[str, Any]) -> dict[str, Any]:
+    answer = create(params)
+    if params.get("Tags"):
+        (arn,) = (value for name, value in answer.items() if name.endswith("Arn"))
+        put(store, arn, params["Tags"])
+    return answer
 
 
 class TagOperations:

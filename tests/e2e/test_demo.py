@@ -15,6 +15,7 @@ from rigs.photos import ROOT, breed_of, dog_photos
 from tours.demo import photos as demo_photos
 
 DEMO_S = 420
+ANSWERED = {"CLASSIFIED", "UNKNOWN_BREED", "NO_DOG"}
 AWKWARD = "two words + plus % ünïcödé 犬.jpg"
 
 
@@ -36,11 +37,10 @@ def _run_demo(folder: Path, out: Path) -> str:
 def _folder(folder: Path) -> dict[str, set[str]]:
     """Files of every kind; the statuses that are right for each, by name."""
     drawn = demo_photos.drawn(folder / "drawn", 4).files
-    good = {"CLASSIFIED", "NO_DOG"}
-    right = {f"drawn/{path.name}": good for path in drawn}
+    right = {f"drawn/{path.name}": ANSWERED for path in drawn}
     right[f"drawn/{drawn[3].name}"] = {"NO_DOG"}
     shutil.copy(drawn[0], folder / AWKWARD)
-    right[AWKWARD] = good
+    right[AWKWARD] = ANSWERED
     (folder / "text.jpg").write_text("This is a text file.\n" * 50)
     whole = drawn[0].read_bytes()
     (folder / "cut off.jpg").write_bytes(whole[: len(whole) // 3])
@@ -63,7 +63,7 @@ def test_demo_with_a_mixed_folder_gives_every_file_its_row(tmp_path: Path) -> No
         name = f"dogs/{photo.parent.name}-{photo.name}"
         (folder / "dogs").mkdir(exist_ok=True)
         shutil.copy(photo, folder / name)
-        right[name], breeds[name] = {"CLASSIFIED", "NO_DOG"}, breed_of(photo)
+        right[name], breeds[name] = ANSWERED, breed_of(photo)
     # WHEN the demo runs
     output = _run_demo(folder, tmp_path / "rows.json")
     # THEN there is one row a file, with the right status

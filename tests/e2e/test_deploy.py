@@ -20,7 +20,7 @@ from botocore.config import Config
 from local.launch import Cloud
 from rigs.photos import ROOT, pictures
 from serving.package import Manifest, write_archive
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 from tours.stack import LOCAL_PARAMETERS, PREFIX, STACK
 
 DEPLOY_S = 300

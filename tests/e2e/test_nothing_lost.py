@@ -46,7 +46,7 @@ MAGENTA, CYAN = (255, 0, 255), (0, 255, 255)
 LARGE = (7000, 7000)
 TEXT = b"This is a text file, whatever its name says.\n" * 20
 
-CLASSIFIED = {"CLASSIFIED", "NO_DOG"}
+CLASSIFIED = {"CLASSIFIED", "UNKNOWN_BREED", "NO_DOG"}
 
 
 def _bomb() -> bytes:

@@ -43,8 +43,13 @@ def test_job_leaves_a_package_that_serves_what_it_reports(new_place: NewPlace) -
     best = max(row["validation_accuracy"] for row in place.history())
     assert float(found["validation:accuracy"][-1]) == pytest.approx(best, abs=1e-4)
     assert float(found["test:accuracy"][-1]) == metrics["test"]["top1"]["value"]
+    confidence = metrics["test"]["confidence"]
+    assert confidence["before"] == confidence["after"]  # 12 photos calibrate nothing
+    assert metrics["temperature"] == model.manifest.temperature == 1
+    assert model.manifest.novelty is None
+    assert "test: of the photos answered with at least 50%" in done.stdout
     plots = {path.name for path in (place.base / "output/data/plots").iterdir()}
-    assert plots == {"curves.png", "confusion.png", "samples.png"}
+    assert plots == {"confidence.png", "confusion.png", "curves.png", "samples.png"}
     for name in plots:
         with Image.open(place.base / "output/data/plots" / name) as image:
             assert min(image.size) > 300

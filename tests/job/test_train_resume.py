@@ -72,7 +72,7 @@ def test_run_that_finds_its_features_is_the_one_that_computed_them(
     place = Place(tmp_path / "job", shapes)
     place.base.mkdir()
     outcomes = []
-    for source in ("computed in", "found in"):
+    for source in ("computed and", "found in"):
         done = place.run("--precision", "bf16", "--epochs", "3")
         assert done.returncode == 0, done.stderr
         assert f"features: {source}" in done.stdout

@@ -8,7 +8,7 @@ from functools import partial
 
 from PIL import Image
 
-from tests.odd_files import heic
+from rigs import heic
 from tests.odd_files.building import (
     Field,
     deflated_zeros,

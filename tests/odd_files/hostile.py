@@ -6,7 +6,7 @@ from functools import partial
 
 from PIL import Image
 
-from tests.odd_files import heic
+from rigs import heic
 from tests.odd_files.broken import gradient, grey_tiff, iso_claiming
 from tests.odd_files.building import (
     deflated_zeros,

@@ -7,7 +7,8 @@ from functools import partial
 
 from PIL import Image, PngImagePlugin
 
-from tests.odd_files import heic, profiles
+from rigs import heic
+from tests.odd_files import profiles
 from tests.odd_files.building import (
     ORIENTATION,
     Field,

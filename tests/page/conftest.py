@@ -14,7 +14,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.page.fake_api import FakeApi, application
+from tests.page.fake_api import FakeApi
+from tests.page.fake_routes import application
 from tests.page.visitor import Visitor
 
 CHROMIUM = next(

@@ -53,6 +53,12 @@ def no_dog(number: int, **changes: Any) -> Row:
     return row | changes
 
 
+def unknown_breed(number: int, **changes: Any) -> Row:
+    row = classified(number) | {"status": "UNKNOWN_BREED", "novelty": 0.984}
+    del row["breed"]
+    return row | changes
+
+
 def rejected(number: int, **changes: Any) -> Row:
     row = _row(number, "REJECTED")
     del row["links"]["thumbnail"]

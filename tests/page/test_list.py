@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.fake_api import FakeApi
-from tests.page.rows import classified, instant, no_dog, rejected
+from tests.page.rows import classified, instant, no_dog, rejected, unknown_breed
 from tests.page.visitor import Visitor, hide, stop_the_clock, tiles, wait_until
 
 
@@ -24,6 +24,27 @@ def test_tile_shows_breed_and_confidence(api: FakeApi, visitor: Visitor) -> None
     expect(tiles(page)).to_contain_text("Border collie")
     expect(tiles(page)).to_contain_text("87%")
     expect(tiles(page).locator("img")).to_have_js_property("complete", True)
+
+
+def test_tile_of_an_unknown_breed_says_so_and_what_comes_nearest(
+    api: FakeApi, visitor: Visitor
+) -> None:
+    api.put(unknown_breed(0), classified(1))
+
+    page = visitor.signs_in()
+
+    stranger = tiles(page).first
+    expect(stranger.locator(".name")).to_have_text("Unknown breed")
+    expect(stranger.locator(".badge")).to_have_text("Unknown")
+    expect(stranger).to_contain_text("Nearest: Beagle")
+    expect(stranger).to_have_accessible_name(re.compile("^Unknown breed, not reviewed"))
+    expect(tiles(page).nth(1).locator(".badge")).to_be_hidden()
+    expect(page.locator(".counts")).to_contain_text(re.compile("2 dogs.*1 of an unknown breed"))
+
+    page.get_by_role("radio", name="Unknown breed").check()
+
+    expect(tiles(page)).to_have_count(1)
+    assert page.url == api.url + "?status=UNKNOWN_BREED"
 
 
 def test_thumbnail_whose_address_ran_out_is_asked_for_anew(api: FakeApi, visitor: Visitor) -> None:

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.fake_api import FakeApi
-from tests.page.rows import classified, no_dog, rejected
+from tests.page.rows import classified, no_dog, rejected, unknown_breed
 from tests.page.visitor import Visitor, drop, sign_in, tiles
 
 _OUTSIDE = """() => [...document.querySelectorAll("button, input, select, a")]
@@ -86,6 +86,13 @@ def _rejected(page: Page, api: FakeApi) -> None:
     page.get_by_text("The model never saw this photo").wait_for()
 
 
+def _unknown(page: Page, api: FakeApi) -> None:
+    _grid(page, api)
+    tiles(page).nth(6).click()
+    page.get_by_text("none of the breeds that it knows").wait_for()
+    page.locator("img.whole").wait_for()
+
+
 def _queue(page: Page, api: FakeApi) -> None:
     _grid(page, api)
     page.get_by_role("link", name="To review").click()
@@ -129,7 +136,7 @@ def _loading(page: Page, api: FakeApi) -> None:
 
 VIEWS = [
     _welcome, _grid, _filtered, _nothing_fits, _empty, _selected, _loupe, _typing, _said, _rejected,
-    _queue, _uploading, _failed, _keys, _signed_out, _loading,
+    _unknown, _queue, _uploading, _failed, _keys, _signed_out, _loading,
 ]  # fmt: skip
 VIEW = pytest.mark.parametrize("view", VIEWS, ids=[view.__name__[1:] for view in VIEWS])
 Show = Callable[[Page, FakeApi], None]
@@ -137,9 +144,9 @@ Show = Callable[[Page, FakeApi], None]
 
 @pytest.fixture
 def filled(api: FakeApi) -> FakeApi:
-    rows = [classified(number) for number in range(7)]
+    rows = [classified(number) for number in range(6)]
     rows[1]["sample"] = True
-    api.put(*rows, no_dog(7), rejected(8))
+    api.put(*rows, unknown_breed(6), no_dog(7), rejected(8))
     api.review(rows[3]["key"], {"version": rows[3]["version"], "verdict": "RIGHT"})
     said = {"version": rows[4]["version"], "verdict": "WRONG_BREED", "breed": "Pug"}
     api.review(rows[4]["key"], said)

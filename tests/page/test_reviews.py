@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.fake_api import FakeApi
-from tests.page.rows import BREEDS, classified, no_dog, rejected
+from tests.page.rows import BREEDS, classified, no_dog, rejected, unknown_breed
 from tests.page.visitor import Visitor, hide, tiles, wait_until
 
 FIRST, SECOND, *_ = BREEDS
@@ -41,6 +41,43 @@ def test_one_key_says_it(
     wait_until(page, lambda: api.verdicts(row["key"]) == [verdict])
 
 
+@pytest.mark.parametrize(
+    ("keys", "verdict", "title"),
+    [
+        ("y", ("RIGHT", None), "Unknown breed"),
+        ("1", ("WRONG_BREED", FIRST), FIRST),
+        ("n", ("NO_DOG", None), "No dog"),
+    ],
+)
+def test_unknown_breed_shows_how_strange_it_is_and_is_reviewed(
+    api: FakeApi, visitor: Visitor, keys: str, verdict: tuple[str, str | None], title: str
+) -> None:
+    row = unknown_breed(0)
+    api.put(row)
+    page = visitor.signs_in(f"?photo={row['key']}")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("a dog, but none of the breeds that it knows")
+    expect(dialog).to_contain_text("Stranger to the model than 98% of photos of breeds")
+    nearest = dialog.locator(".guesses")
+    expect(nearest.get_by_role("heading")).to_have_text("The nearest breeds")
+    expect(nearest.get_by_role("listitem").first).to_contain_text(FIRST)
+
+    page.keyboard.press(keys)
+
+    wait_until(page, lambda: api.verdicts(row["key"]) == [verdict])
+    expect(dialog.get_by_role("heading", level=2)).to_have_text(title)
+    expect(dialog).to_contain_text("unknown breed.")
+
+
+def test_queue_says_why_an_unknown_breed_is_there(api: FakeApi, visitor: Visitor) -> None:
+    api.put(unknown_breed(0))
+
+    page = visitor.signs_in("?view=queue")
+
+    expect(page.locator(".queue h2")).to_have_text("Unknown breed")
+    expect(page.locator(".queue .why")).to_have_text("Unknown breed")
+
+
 def test_breed_is_typed_with_completion(api: FakeApi, visitor: Visitor) -> None:
     page, row = visitor.is_at_one_photo()
 
@@ -55,6 +92,31 @@ def test_breed_is_typed_with_completion(api: FakeApi, visitor: Visitor) -> None:
     expect(tiles(page).locator(".name")).to_have_text(chosen)
     breed = chosen.replace(" ", "_")
     wait_until(page, lambda: api.verdicts(row["key"]) == [("WRONG_BREED", breed)])
+
+
+def test_typed_breed_stays_with_its_photo_although_the_person_goes_on(
+    api: FakeApi, visitor: Visitor
+) -> None:
+    # GIVEN a server that is slow to tell the breeds
+    typed, other = classified(0), classified(1)
+    api.put(typed, other)
+    page = visitor.signs_in()
+    held: list[Route] = []
+    # Not list.append itself: Playwright cannot wrap what is built in.
+    page.route("**/breeds", lambda route: held.append(route))
+    tiles(page).first.focus()
+    page.keyboard.press("t")
+    page.keyboard.type("Elo")
+    page.keyboard.press("Enter")
+    # WHEN the person is at another photo before the answer
+    page.keyboard.press("Escape")
+    tiles(page).nth(1).focus()
+    wait_until(page, lambda: bool(held))
+    for route in held:
+        route.continue_()
+    # THEN it is said of the one that it was typed for
+    wait_until(page, lambda: api.verdicts(typed["key"]) == [("NEW_BREED", "Elo")])
+    assert api.verdicts(other["key"]) == []
 
 
 def test_breed_that_nobody_knows_is_said_to_be_new(api: FakeApi, visitor: Visitor) -> None:

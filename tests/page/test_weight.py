@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.page.fake_api import STATIC
+from tests.page.fake_routes import STATIC
 
 FILES = sorted(STATIC.iterdir())
 MOST_BYTES = 60_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,10 @@ from tests.page.rows import Row, classified
 
 _DROP = """(files) => {
   const data = new DataTransfer();
-  for (const { name, type, size } of files) {
-    data.items.add(new File([new Uint8Array(size)], name, { type }));
+  for (const { name, type, size, base64 } of files) {
+    const text = atob(base64 ?? "");
+    const bytes = base64 ? Uint8Array.from(text, (one) => one.charCodeAt(0)) : new Uint8Array(size);
+    data.items.add(new File([bytes], name, { type }));
   }
   for (const kind of ["dragenter", "dragover", "drop"]) {
     const options = { dataTransfer: data, bubbles: true, cancelable: true };
@@ -86,9 +89,17 @@ def tiles(page: Page) -> Locator:
     return page.get_by_role("listbox", name="Photos").get_by_role("option")
 
 
-def drop(page: Page, *files: tuple[str, str, int]) -> None:
-    """Name, content type and size of each."""
-    page.evaluate(_DROP, [{"name": name, "type": kind, "size": size} for name, kind, size in files])
+def drop(page: Page, *files: tuple[str, str, int | bytes]) -> None:
+    """Name, content type, and content or size of each."""
+    described: list[dict[str, str | int]] = []
+    for name, kind, content in files:
+        told: dict[str, str | int] = {"name": name, "type": kind}
+        if isinstance(content, int):
+            told["size"] = content
+        else:
+            told["base64"] = base64.b64encode(content).decode()
+        described.append(told)
+    page.evaluate(_DROP, described)
 
 
 def stop_the_clock(page: Page) -> None:
@@ -101,7 +112,7 @@ def hide(page: Page, hidden: bool) -> None:
     page.evaluate(_HIDE, hidden)
 
 
-def wait_until(page: Page, condition: Callable[[], bool], deadline_s: float = 15) -> None:
+def wait_until(page: Page, condition: Callable[[], object], deadline_s: float = 15) -> None:
     """For what the page does not show. Playwright goes on meanwhile."""
     end = time.monotonic() + deadline_s
     while not condition():

@@ -18,7 +18,12 @@ from rich.table import Table
 from photo_reader import PhotoError, read
 
 Row = Mapping[str, Any]
-STATUS_STYLE = {"CLASSIFIED": "green", "NO_DOG": "yellow", "REJECTED": "red"}
+STATUS_STYLE = {
+    "CLASSIFIED": "green",
+    "UNKNOWN_BREED": "cyan",
+    "NO_DOG": "yellow",
+    "REJECTED": "red",
+}
 THUMBNAIL_PX = 320
 
 
@@ -42,11 +47,12 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
 def _verdict(row: Row) -> str:
     if row["status"] == "REJECTED":
         return f"{row['reason']['code']}: {row['reason']['message']}"
-    return str(row.get("breed", "no dog"))
+    return str(row.get("breed") or row["status"].replace("_", " ").lower())
 
 
-def _top(row: Row, count: int = 3) -> str:
-    return ", ".join(f"{t['label']} {t['probability']:.0%}" for t in row.get("top", [])[:count])
+def _top(row: Row, count: int = 3) -> list[Mapping[str, Any]]:
+    """The best guesses at the breed of a dog."""
+    return row["top"][:count] if row["status"] in ("CLASSIFIED", "UNKNOWN_BREED") else []
 
 
 def table(rows: Sequence[Row], prefix: str) -> Table:
@@ -66,7 +72,7 @@ def table(rows: Sequence[Row], prefix: str) -> Table:
             f"[{style}]{row['status']}[/{style}]",
             escape(_verdict(row)),
             "" if confidence is None else f"{confidence:.1%}",
-            escape(_top(row)) if row["status"] == "CLASSIFIED" else "",
+            escape(", ".join(f"{t['label']} {t['probability']:.0%}" for t in _top(row))),
             str(row.get("latency_ms", "")),
         )
     return result
@@ -97,7 +103,7 @@ def _card(row: Row, path: Path, prefix: str) -> str:
     bars = "".join(
         f'<li><span class="bar" style="width:{t["probability"] * 100:.1f}%"></span>'
         f"<span>{html.escape(t['label'])}</span><b>{t['probability']:.0%}</b></li>"
-        for t in (row.get("top", [])[:3] if row["status"] == "CLASSIFIED" else [])
+        for t in _top(row)
     )
     status = row["status"]
     return (
@@ -120,6 +126,7 @@ header p { color: var(--soft); margin: .3rem 0 1.5rem }
 main { display: grid; gap: 1.1rem; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)) }
 figure { margin: 0; background: var(--card); border-radius: 12px; overflow: hidden;
   border-top: 5px solid #5b9a5b; box-shadow: 0 1px 4px #0002 }
+figure.unknown_breed { border-color: #4a8fb5 }
 figure.no_dog { border-color: #d9a521 }
 figure.rejected { border-color: #c8503c }
 img, .none { display: block; width: 100%; height: 200px; object-fit: cover }

@@ -1,9 +1,11 @@
-"""`python -m training.data`: download, verify, split and upload a data set.
+"""`python -m training.data`: download, verify, split and upload a data set; add what people said.
 
     python -m training.data download .local/data/dogs        # dogImages: 133 breeds, 1.1 GB
     python -m training.data verify .local/data/dogs --json report.json
     python -m training.data split all-photos split-photos --seed 7
     python -m training.data upload .local/data/dogs s3://bucket/dogs
+    python -m training.data dataset .local/data/dogs --stack breed-classifier --out versions
+    python -m training.data verify versions/1f2e3d4c5b6a --against versions/0a9b8c7d6e5f
 
 Exit codes: 0 done (`verify`: nothing worse than warnings), 1 failed (`verify`: errors found), 2
 wrong usage.
@@ -31,9 +33,12 @@ from rich.progress import (
 
 from training.data import download as downloading
 from training.data import upload as uploading
+from training.data import versions
+from training.data.changes import compare, contents, contents_of
 from training.data.dataset import DataSet
 from training.data.errors import DataError
-from training.data.report import show
+from training.data.report import show, show_changes, show_version
+from training.data.reviewed import Rules
 from training.data.splitting import DEFAULT_FRACTIONS, Fractions, write_split
 from training.data.verify import verify
 
@@ -79,12 +84,52 @@ def _download(options: argparse.Namespace, console: Console) -> int:
 
 def _verify(options: argparse.Namespace, console: Console) -> int:
     data = _open(options, console)
-    with _counted("verify", len(data.names), console) as advance:
+    with _counted("verify", len(data.names) + len(data.audit), console) as advance:
         report = verify(data, advance)
     show(report, Console())
+    result = report.to_dict()
+    moved = False
+    if options.against is not None:
+        with console.status(f"reading {options.against}"):
+            before = DataSet.open(options.against, options.seed, options.fractions)
+            changes = compare(contents(before), contents(data))
+        show_changes(changes, str(options.against), Console())
+        result["changes"] = changes.to_dict()
+        moved = bool(changes.moved)
     if options.json:
-        options.json.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-    return 0 if report.ok else 1
+        result["ok"] = report.ok and not moved
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 0 if report.ok and not moved else 1
+
+
+def _dataset(options: argparse.Namespace, console: Console) -> int:
+    base = _open(options, console)
+    with _bars(_COUNTED, console) as bars:
+
+        def steps(what: str, total: int) -> Callable[[], None]:
+            bar = bars.add_task(what, total=total)
+            return lambda: bars.advance(bar)
+
+        rules = Rules(options.new_class_at, options.fractions)
+        made = versions.make(base, options.stack, options.out, options.to, rules, steps)
+    if made.folder is None or made.manifest is None:
+        console.print(
+            f"No review stands in {options.stack} yet: nothing to make. Review photos on the page.",
+            markup=False,
+            soft_wrap=True,
+        )
+        return 0
+    if not made.is_new:
+        version = made.manifest["version"]
+        words = f"No new review since version {version}: nothing to do. {made.folder}"
+        console.print(words, markup=False, soft_wrap=True)
+    else:
+        show_version(made.manifest, console)
+        if made.before is not None:
+            changes = compare(contents_of(made.before), contents_of(made.manifest))
+            show_changes(changes, made.before["version"], console)
+    print(made.folder)
+    return 0
 
 
 def _split(options: argparse.Namespace, console: Console) -> int:
@@ -147,7 +192,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="download | verify | split | upload")
+    commands = parser.add_subparsers(
+        required=True, metavar="download | verify | split | upload | dataset"
+    )
 
     command = commands.add_parser("download", help="fetch and unpack a data set's archive")
     command.add_argument("target", type=Path, help="the new folder to unpack into")
@@ -158,6 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("verify", help="look for what would spoil a training")
     _add_source(command)
     command.add_argument("--json", type=Path, help="also write the whole report here")
+    command.add_argument(
+        "--against", type=_folder, metavar="FOLDER", help="also say what changed since this one"
+    )
     command.set_defaults(run=_verify)
 
     command = commands.add_parser("split", help="copy one folder into train, valid and test")
@@ -172,6 +222,20 @@ def _parser() -> argparse.ArgumentParser:
         "--delete", action="store_true", help="delete what is there and not in the data set"
     )
     command.set_defaults(run=_upload)
+
+    command = commands.add_parser("dataset", help="a new version, of a base and people's reviews")
+    _add_source(command)
+    command.add_argument("--stack", required=True, help="the classifier's stack, with a page")
+    command.add_argument("--out", type=Path, required=True, help="the folder of versions")
+    command.add_argument("--to", metavar="URI", help="also put it there: s3://bucket/prefix")
+    command.add_argument(
+        "--new-class-at",
+        type=_positive,
+        default=Rules().new_class_at,
+        metavar="N",
+        help="photos that a breed added by people needs to be a class (default %(default)s)",
+    )
+    command.set_defaults(run=_dataset)
     return parser
 
 
@@ -192,6 +256,12 @@ def _folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no folder")
     return Path(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of at least 1")
+    return int(text)
 
 
 def _sha256(text: str) -> str:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from training.data.digests import file_digests
 from training.data.errors import DataError
-from training.data.folders import SPLITS, Layout, Split, labels_of, read_layout
+from training.data.folders import AUDIT, SPLITS, Layout, Split, labels_of, read_layout
 from training.data.splitting import DEFAULT_FRACTIONS, Fractions, split_class
 
 
@@ -40,6 +40,8 @@ class DataSet:
 
     `folders[i]` is the class folder whose label is `labels[i]`. `was_split` tells that the splits
     were made here from one folder. `others` are files and folders that are not part of the set.
+    `audit` are the photos below audit/, a test set of its own: in no split, no name, no hash.
+    `manifest` is the dataset.json of a version that `make dataset` made.
     """
 
     root: Path
@@ -49,6 +51,8 @@ class DataSet:
     names: dict[Path, str]  # each photo's "<split>/<class folder>/<file>"
     was_split: bool
     others: tuple[Path, ...]
+    audit: tuple[Sample, ...] = ()
+    manifest: Path | None = None
 
     @classmethod
     def open(cls, root: Path, seed: int = 0, fractions: Fractions = DEFAULT_FRACTIONS) -> "DataSet":
@@ -75,7 +79,10 @@ class DataSet:
                     samples.append(Sample(path, index))
             splits[split] = tuple(sorted(samples, key=lambda sample: names[sample.path]))
         _check_names(names)
-        return cls(root, folders, labels, splits, names, was_split, layout.others)
+        return cls(
+            root, folders, labels, splits, names, was_split, layout.others,
+            audit=_audit(layout, folders), manifest=layout.manifest,
+        )  # fmt: skip
 
     @property
     def train(self) -> tuple[Sample, ...]:
@@ -88,6 +95,14 @@ class DataSet:
     @property
     def test(self) -> tuple[Sample, ...]:
         return self.splits["test"]
+
+    @cached_property
+    def audit_names(self) -> dict[Path, str]:
+        """Each audit photo's "audit/<class folder>/<file>"."""
+        return {
+            sample.path: unicodedata.normalize("NFC", sample.path.relative_to(self.root).as_posix())
+            for sample in self.audit
+        }
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -125,6 +140,20 @@ def _class_folders(layout: Layout) -> tuple[str, ...]:
     if len(folders) < 2:
         raise DataError(f"{layout.root}: {folders[0]} is the only class folder; two are needed.")
     return tuple(folders)
+
+
+def _audit(layout: Layout, folders: tuple[str, ...]) -> tuple[Sample, ...]:
+    unknown = sorted(layout.audit.keys() - set(folders))
+    if unknown:
+        raise DataError(
+            f"{layout.root}/{AUDIT}: {', '.join(unknown[:10])} is no class of train. "
+            "Add photos of it to train, or remove the folder."
+        )
+    return tuple(
+        Sample(path, index)
+        for index, folder in enumerate(folders)
+        for path in sorted(layout.audit.get(folder, ()))
+    )
 
 
 def _given(layout: Layout) -> dict[Split, dict[str, tuple[Path, ...]]]:

@@ -106,6 +106,17 @@ def near_groups(prints: Fingerprints, mirrored: Fingerprints) -> list[tuple[list
     return sorted(found, key=lambda entry: (entry[1], entry[0]))
 
 
+def nearest(print_: bytes, prints: Fingerprints, mirrored: Fingerprints) -> tuple[int, int]:
+    """The row that is closest to one fingerprint, mirrored or not, and its distance in bits.
+
+    Takes arrays as near_groups does, of at least one row; of rows as close, the first.
+    """
+    one = as_array([print_])
+    distances = np.minimum(_distances(one, prints), _distances(one, mirrored))[0]
+    row = int(distances.argmin())
+    return row, int(distances[row])
+
+
 def _distances(left: Fingerprints, right: Fingerprints) -> NDArray[np.uint16]:
     """Differing bits of every row of `left` against every row of `right`: (len, len)."""
     total = np.zeros((len(left), len(right)), dtype=np.uint16)

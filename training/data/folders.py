@@ -14,6 +14,10 @@ from training.data.errors import DataError
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
+# What a made version has beside its splits: photos that no training sees, and where all come from.
+AUDIT = "audit"
+MANIFEST = "dataset.json"
+
 # Other names that the three folders have in the wild; upper and lower case are the same.
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -49,12 +53,15 @@ class Layout:
     """The files of a data set as they lie on disk.
 
     `groups` maps a split's name (None where the set is not split) to its class folders, and each of
-    those to its pictures. `others` are visible files and folders that are not part of the data set.
+    those to its pictures. `audit` maps the class folders of audit/, beside the splits, to theirs.
+    `others` are visible files and folders that are not part of the data set.
     """
 
     root: Path
     groups: dict[Split | None, dict[str, tuple[Path, ...]]]
     others: tuple[Path, ...]
+    audit: dict[str, tuple[Path, ...]]
+    manifest: Path | None
 
 
 def read_layout(root: Path) -> Layout:
@@ -69,8 +76,17 @@ def read_layout(root: Path) -> Layout:
     for split, folder in by_split.items():
         groups[split], strays = _classes(folder)
         others += strays
+    audit: dict[str, tuple[Path, ...]] = {}
+    manifest: Path | None = None
     if by_split:
-        others += [folder for folder in folders if folder not in by_split.values()]
+        if root / AUDIT in folders:
+            audit, strays = _classes(root / AUDIT)
+            others += strays
+        if root / MANIFEST in others:
+            manifest = root / MANIFEST
+            others.remove(manifest)
+        known = {*by_split.values(), root / AUDIT}
+        others += [folder for folder in folders if folder not in known]
     else:
         inside = [folder for folder in folders if _holds_train(folder)]
         if inside:
@@ -78,7 +94,7 @@ def read_layout(root: Path) -> Layout:
         groups[None], others = _classes(root)
     if not any(files for classes in groups.values() for files in classes.values()):
         raise DataError(f"{root} is not a data set: {_found(root, folders)}\n{EXPECTED}")
-    return Layout(root, groups, tuple(sorted(others)))
+    return Layout(root, groups, tuple(sorted(others)), audit, manifest)
 
 
 def label_of(folder: str) -> str:

@@ -1,10 +1,17 @@
-"""A verification's report for people: bounded in length, whatever was found."""
+"""Reports for people, of a verification, a made version, or what changed: bounded in length,
+whatever was found.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from training.data.folders import SPLITS
+from training.data.changes import Changes, conflict_line
+from training.data.folders import AUDIT, SPLITS
 from training.data.verify import Finding, Report
 
 # Items shown of a finding; the JSON report has them all.
@@ -29,6 +36,57 @@ def show(report: Report, console: Console) -> None:
     )
     if report.hash:
         console.print(f"hash {report.hash}", soft_wrap=True)
+
+
+def show_changes(changes: Changes, before: str, console: Console) -> None:
+    """Print what is otherwise than in `before`: one line a kind, with its first few items."""
+    console.print(f"Since {escape(before)}:", soft_wrap=True)
+    for split, (old, new) in changes.counts.items():
+        if old != new:
+            console.print(f"  {split}: {old:,} -> {new:,} photos")
+    for what, items in (
+        ("new classes", changes.classes_added),
+        ("classes gone", changes.classes_removed),
+        ("photos added", changes.added),
+        ("photos relabelled", changes.relabelled),
+        ("photos removed", changes.removed),
+        ("photos in another split", changes.moved),
+        ("conflicts between reviewers, new", changes.conflicts_added),
+        ("conflicts between reviewers, settled", changes.conflicts_removed),
+    ):
+        _show_items(what, items, "red" if items is changes.moved else "bold", console)
+    if not changes:
+        console.print("  nothing changed")
+
+
+def show_version(manifest: Mapping[str, Any], console: Console) -> None:
+    """Print what a made version holds, and what was left out with how often and why."""
+    photos = manifest["photos"]
+    places = Counter(each["name"].partition("/")[0] for each in photos)
+    reviewed = sum(each["source"]["kind"] == "review" for each in photos)
+    counts = ", ".join(f"{places[split]:,} {split}" for split in (*SPLITS, AUDIT))
+    console.print(
+        f"version {manifest['version']}: {len(manifest['classes'])} classes; {counts}; "
+        f"{reviewed:,} photos from reviews",
+        soft_wrap=True,
+    )
+    reasons: dict[str, list[str]] = {}
+    for each in manifest["left_out"]:
+        reasons.setdefault(each["code"], []).append(f"{each['key']}: {each['why']}")
+    for code, items in sorted(reasons.items()):
+        _show_items(f"left out, {code}", items, "yellow", console)
+    conflicts = [conflict_line(each) for each in manifest["conflicts"]]
+    _show_items("conflicts between reviewers", conflicts, "yellow", console)
+
+
+def _show_items(what: str, items: Sequence[str], colour: str, console: Console) -> None:
+    if not items:
+        return
+    console.print(f"  [{colour}]{what}[/{colour}]: {len(items):,}")
+    for item in items[:SHOWN]:
+        console.print(f"      {escape(item[:_WIDTH])}", soft_wrap=True)
+    if items[SHOWN:]:
+        console.print(f"      and {len(items) - SHOWN:,} more")
 
 
 def _counts(report: Report) -> Table:

@@ -2,7 +2,8 @@
 
 A SageMaker training job reads it with one channel `data` (S3DataType S3Prefix, Uploaded.uri).
 Everything below the prefix is in that channel, so objects that are not in the data set are named in
-the result; they are deleted only on request.
+the result; they are deleted only on request. A made version's dataset.json goes along, its audit/
+stays.
 
 An object is left alone where it certainly is the same: its ETag is the MD5 of the file (true for
 what came in one part and is not encrypted with KMS; listing alone tells), or else S3 holds the
@@ -11,10 +12,11 @@ file's SHA-256 for it. Every upload from here gives S3 that SHA-256, which it ch
 
 import base64
 import hashlib
+import json
 import mimetypes
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from training.data.dataset import DataSet
+from training.data.digests import file_digest
 from training.data.errors import DataError
+from training.data.folders import MANIFEST
 
 # One request costs about 1.6 ms of CPU here and waits 20 to 50 ms for S3: with 16 at a time the CPU
 # is nearly busy, and more made it slower (measured against a local S3: 150 photos a second with 1
@@ -89,20 +93,10 @@ def upload(
     """
     start = time.monotonic()
     place = _place(uri, client)
-    sources = {place.prefix + name: path for path, name in data.names.items()}
-    digests = {place.prefix + name: digest for name, digest in data.digests.items()}
-    try:
-        there = _listing(place)
-
-        def send(key: str) -> int | None:
-            return _send(place, key, sources[key], digests[key], there.get(key))
-
-        outcomes = _in_parallel(send, sorted(sources), progress)
-        extra = sorted(there.keys() - sources.keys())
-        if delete:
-            _delete(place, extra)
-    except (ClientError, BotoCoreError) as error:
-        raise DataError(_explained(error, place)) from error
+    files = {name: (path, data.digests[name]) for path, name in data.names.items()}
+    if data.manifest is not None:
+        files[MANIFEST] = (data.manifest, file_digest(data.manifest))
+    outcomes, extra = _send_all(place, files, progress, delete)
     sent = [size for size in outcomes if size is not None]
     return Uploaded(
         uri=f"s3://{place.bucket}/{place.prefix}",
@@ -114,6 +108,75 @@ def upload(
         deleted=delete and bool(extra),
         seconds=round(time.monotonic() - start, 2),
     )
+
+
+def upload_files(
+    files: Mapping[str, tuple[Path, str]],
+    uri: str,
+    client: Any,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Send files, by their name below `uri` with their path and sha256; how many S3 did not have.
+
+    Raises DataError as upload does.
+    """
+    outcomes, _ = _send_all(_place(uri, client), files, progress, delete=False)
+    return sum(size is not None for size in outcomes)
+
+
+def read_json(uri: str, name: str, client: Any) -> Any | None:
+    """A JSON file below `uri`; None where there is none. Raises DataError as upload does."""
+    place = _place(uri, client)
+    try:
+        answer = client.get_object(Bucket=place.bucket, Key=place.prefix + name)
+        return json.loads(answer["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return None
+        raise DataError(_explained(error, place)) from error
+    except BotoCoreError as error:
+        raise DataError(_explained(error, place)) from error
+    except ValueError as error:
+        raise DataError(f"{uri.rstrip('/')}/{name} is no JSON: {error}. Remove it.") from error
+
+
+def write_json(uri: str, name: str, content: object, client: Any) -> None:
+    """A small JSON file below `uri`. Raises DataError as upload does."""
+    place = _place(uri, client)
+    body = (json.dumps(content) + "\n").encode()
+    try:
+        client.put_object(
+            Bucket=place.bucket,
+            Key=place.prefix + name,
+            Body=body,
+            ContentType="application/json",
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise DataError(_explained(error, place)) from error
+
+
+def _send_all(
+    place: _Place,
+    files: Mapping[str, tuple[Path, str]],
+    progress: Callable[[int, int], None],
+    delete: bool,
+) -> tuple[list[int | None], list[str]]:
+    """The bytes sent of each file, None where S3 had it; and what else is below the prefix."""
+    sources = {place.prefix + name: source for name, source in files.items()}
+    try:
+        there = _listing(place)
+
+        def send(key: str) -> int | None:
+            path, sha256 = sources[key]
+            return _send(place, key, path, sha256, there.get(key))
+
+        outcomes = _in_parallel(send, sorted(sources), progress)
+        extra = sorted(there.keys() - sources.keys())
+        if delete:
+            _delete(place, extra)
+    except (ClientError, BotoCoreError) as error:
+        raise DataError(_explained(error, place)) from error
+    return outcomes, extra
 
 
 def _place(uri: str, client: Any) -> _Place:

@@ -4,6 +4,8 @@ Errors would end the training or make its figures wrong:
     unreadable      a photo that cannot be decoded whole (the training job reads it the same way)
     leak            the same file, byte for byte, in two splits
     empty-split     no photo at all in valid or test
+    manifest        a made version whose photos are not those of its dataset.json
+Of a made version audit/ is looked at as a fourth split.
 (What is no data set at all, or has a class without training photos, is DataSet.open's DataError.)
 
 Warnings are worth a look and stop nothing:
@@ -17,7 +19,7 @@ Warnings are worth a look and stop nothing:
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +28,7 @@ from training.data.dataset import DataSet, set_hash
 from training.data.fingerprint import as_array, near_groups
 from training.data.folders import SPLITS
 from training.data.inspection import Inspection, inspect_all
+from training.data.manifest import read_manifest
 
 # A class of dogImages, the usual data set, has 26 to 77 training photos; below ten, one photo more
 # or less moves the class's accuracy more than any choice of training does.
@@ -65,17 +68,21 @@ class Report:
 def verify(data: DataSet, advance: Callable[[], None]) -> Report:
     """Look at every photo of the set; `advance` is called after each one."""
     start = time.monotonic()
-    inspections = inspect_all(data.names, advance)
+    names = data.names | data.audit_names
+    inspections = inspect_all(names, advance)
     counts = _counts(data)
     findings = [
         _unreadable(data, inspections),
+        _manifest(data, {names[seen.path]: seen.sha256 for seen in inspections}),
         *_copies(data, inspections),
         *_near(data, inspections),
         *_class_findings(counts),
         _others(data),
     ]
     found = [finding for finding in findings if finding.items]
-    digests = {data.names[seen.path]: seen.sha256 for seen in inspections}
+    digests = {
+        data.names[seen.path]: seen.sha256 for seen in inspections if seen.path in data.names
+    }
     known = {name: digest for name, digest in digests.items() if digest}
     return Report(
         root=str(data.root),
@@ -98,6 +105,18 @@ def _counts(data: DataSet) -> dict[str, dict[str, int]]:
 def _unreadable(data: DataSet, inspections: Sequence[Inspection]) -> Finding:
     broken = [f"{_where(data, seen.path)}: {seen.problem}" for seen in inspections if seen.problem]
     return Finding("error", "unreadable", "photos that cannot be decoded", tuple(broken))
+
+
+def _manifest(data: DataSet, digests: Mapping[str, str | None]) -> Finding:
+    """Where a made version is not as its dataset.json says."""
+    items: list[str] = []
+    if data.manifest is not None:
+        said = {each["name"]: each["sha256"] for each in read_manifest(data.root)["photos"]}
+        items += [f"{name}: is not there" for name in sorted(said.keys() - digests.keys())]
+        items += [f"{name}: was added by hand" for name in sorted(digests.keys() - said.keys())]
+        changed = sorted(name for name in said if digests.get(name, said[name]) != said[name])
+        items += [f"{name}: its bytes were changed" for name in changed]
+    return Finding("error", "manifest", "photos that are not as dataset.json says", tuple(items))
 
 
 def _copies(data: DataSet, inspections: Sequence[Inspection]) -> list[Finding]:
@@ -125,7 +144,7 @@ def _copies(data: DataSet, inspections: Sequence[Inspection]) -> list[Finding]:
 def _near(data: DataSet, inspections: Sequence[Inspection]) -> list[Finding]:
     """Pictures that look the same; one file stands for all its exact copies."""
     different = {seen.sha256: seen for seen in inspections if seen.prints}
-    known = sorted(different.values(), key=lambda seen: data.names[seen.path])
+    known = sorted(different.values(), key=lambda seen: _name(data, seen.path))
     prints = as_array([seen.prints[0] for seen in known if seen.prints])
     mirrored = as_array([seen.prints[1] for seen in known if seen.prints])
     leaks: list[str] = []
@@ -174,9 +193,13 @@ def _others(data: DataSet) -> Finding:
     return Finding("warning", "not-a-picture", "not part of the data set", tuple(names))
 
 
+def _name(data: DataSet, path: Path) -> str:
+    return data.names.get(path) or data.audit_names[path]
+
+
 def _spread(data: DataSet, paths: Sequence[Path]) -> tuple[int, int]:
     """Over how many splits and how many classes the photos are spread."""
-    parts = [data.names[path].split("/") for path in paths]
+    parts = [_name(data, path).split("/") for path in paths]
     return len({part[0] for part in parts}), len({part[1] for part in parts})
 
 

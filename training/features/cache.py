@@ -7,8 +7,9 @@ those of valid and test in float32, by the network that will be served, so that 
 them is the served model's.
 
 One file holds all: features.safetensors, with its `Key` in its header. A file whose key is not the
-wanted one is never used: a channel that holds one ends the job, and in the local cache it has
-another name.
+wanted one is never used as it is: a channel that holds one ends the job, and in the local cache it
+has another name. Where only the photos are others, those that both have are not computed again
+(reuse.py).
 """
 
 import hashlib
@@ -31,11 +32,21 @@ from serving.network import backbone
 from serving.settings import FloatPrecision
 from serving.weights import Weights
 from training.data.dataset import DataSet
-from training.data.folders import SPLITS
+from training.data.folders import SPLITS, Split
 from training.errors import JobError
 from training.features import photos
 from training.features.compute import Frozen, run_pass
-from training.features.file import FILE, Features, Key, as_stored, read, write
+from training.features.file import (
+    FILE,
+    Features,
+    Key,
+    SplitFeatures,
+    as_stored,
+    read,
+    read_key,
+    write,
+)
+from training.features.reuse import Kept, is_alike
 from training.network.backbones import Pretrained
 from training.workers import Workers
 
@@ -66,13 +77,7 @@ def from_channel(
     The channel holds model.tar.gz of a job run with --features-only, or what was in it. Without
     `data` the photos cannot be compared; the features bring their own labels.
     """
-    path, archive = folder / FILE, folder / "model.tar.gz"
-    if path.is_file():
-        found = read(path)
-    elif archive.is_file():
-        found = _from_archive(archive)
-    else:
-        raise JobError(f"channel features: {folder} holds neither {FILE} nor model.tar.gz")
+    found = _read_channel(folder)
     data_sha256 = data.hash if data else found.key.data_sha256
     wanted = asdict(wanted_key(pretrained, found.key.precision, data_sha256))
     different = [name for name, value in asdict(found.key).items() if value != wanted[name]]
@@ -84,6 +89,15 @@ def from_channel(
             "channel out"
         )
     return _first_views(found, views, "channel features")
+
+
+def _read_channel(folder: Path) -> Features:
+    path, archive = folder / FILE, folder / "model.tar.gz"
+    if path.is_file():
+        return read(path)
+    if archive.is_file():
+        return _from_archive(archive)
+    raise JobError(f"channel features: {folder} holds neither {FILE} nor model.tar.gz")
 
 
 def _from_archive(archive: Path) -> Features:
@@ -108,9 +122,11 @@ def from_photos(
     views: int,
     cache: Path,
     workers: Workers,
+    earlier: Path | None = None,
 ) -> Features:
-    """Take the features from the local cache, and compute the views that it lacks.
+    """Take the features from the local cache, and compute what it lacks.
 
+    `earlier`: a channel `features` made of another data set, whose photos are not computed again.
     Raises JobError when more photos cannot be read than training.features.photos.SKIPPED_AT_MOST.
     """
     key = wanted_key(pretrained, precision, data.hash)
@@ -121,7 +137,9 @@ def from_photos(
         if workers.first:
             print(f"features: found in {path}", flush=True)
         return _first_views(known, views, str(path))
-    features = as_stored(_compute(pretrained, data, key, range(have, views), known, workers))
+    kept = workers.agree(_kept(cache, earlier, key) if workers.first and not known else Kept([]))
+    features = _compute(pretrained, data, key, range(have, views), known, kept, workers)
+    features = as_stored(features)
     if workers.first:
         write(path, features)
         print(f"features: kept in {path}", flush=True)
@@ -142,6 +160,32 @@ def _cached(path: Path, key: Key) -> Features | None:
     return found
 
 
+def _kept(cache: Path, earlier: Path | None, key: Key) -> Kept:
+    """What earlier data sets left: in the channel, and in the local cache, the newest first."""
+    files = sorted(cache.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = [features for path in files if (features := _alike(path, key))]
+    if earlier is not None:
+        try:
+            features = _read_channel(earlier)
+        except JobError as error:
+            print(f"features: none of the channel is reused: {error}", flush=True)
+        else:
+            if is_alike(features.key, key):
+                found.insert(0, features)
+            else:
+                print("features: the channel's were made otherwise, none is reused", flush=True)
+    return Kept(found)
+
+
+def _alike(path: Path, key: Key) -> Features | None:
+    """A file of the cache whose features hold for photos of `key`; the header is read first."""
+    try:
+        return read(path) if is_alike(read_key(path), key) else None
+    except JobError as error:
+        print(f"features: {path.name} in the cache is not used: {error}", flush=True)
+        return None
+
+
 def _first_views(features: Features, views: int, where: str) -> Features:
     if features.views < views:
         raise JobError(
@@ -159,6 +203,7 @@ def _compute(
     key: Key,
     views: Sequence[int],
     known: Features | None,
+    kept: Kept,
     workers: Workers,
 ) -> Features:
     """The given views of train after the known ones; valid and test unless they are known."""
@@ -171,16 +216,27 @@ def _compute(
         return Frozen(network, spec)
 
     splits = dict(known.splits) if known else {}
-    started = time.monotonic()
+    started, reused, total = time.monotonic(), 0, 0
+
+    def one_pass(split: Split, precision: FloatPrecision, view: int) -> SplitFeatures:
+        nonlocal reused, total
+        rows = kept.rows(data, split, view)
+        reused, total = reused + len(rows), total + len(data.splits[split])
+        return run_pass(frozen(precision), data, split, view, workers, rows)
+
     for view in views:
-        made = run_pass(frozen(key.precision), data, "train", view, workers)
+        made = one_pass("train", key.precision, view)
         if "train" in splits:
             both = torch.cat([splits["train"].views, made.views])
             made = replace(made, views=both)
         splits["train"] = made
     for split in SPLITS[1:]:
         if split not in splits:
-            splits[split] = run_pass(frozen("float32"), data, split, 0, workers)
+            splits[split] = one_pass(split, "float32", 0)
     if workers.first:
-        print(f"features: computed in {time.monotonic() - started:.0f} s", flush=True)
+        seconds = time.monotonic() - started
+        print(
+            f"features: {total - reused} computed and {reused} reused in {seconds:.0f} s",
+            flush=True,
+        )
     return Features(key, data.labels, {split: splits[split] for split in SPLITS})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -45,13 +46,19 @@ class Part:
 
 
 def run_pass(
-    frozen: Frozen, data: DataSet, split: Split, view: int, workers: Workers
+    frozen: Frozen,
+    data: DataSet,
+    split: Split,
+    view: int,
+    workers: Workers,
+    kept: Mapping[int, torch.Tensor] = MappingProxyType({}),
 ) -> SplitFeatures:
     """float32 features of one view, (1, n, features), each process computing its share.
 
+    `kept`: float32 (features,) of photos that need not be computed, by their position.
     Raises JobError when too many photos cannot be read.
     """
-    mine = workers.share(range(len(data.splits[split])))
+    mine = workers.share([at for at in range(len(data.splits[split])) if at not in kept])
     chunks = [mine[part] for part in portions(len(mine))]
     parts = []
     with (
@@ -62,7 +69,10 @@ def run_pass(
         for part, chunk in zip(pool.map(work, chunks), chunks, strict=True):
             parts.append(part)
             advance(len(chunk))
-    return _merge(data, split, [part for parts in workers.gather(parts) for part in parts])
+    parts = [part for parts in workers.gather(parts) for part in parts]
+    if kept:
+        parts.append(Part(list(kept), torch.stack(list(kept.values())), {}))
+    return _merge(data, split, parts)
 
 
 def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequence[int]) -> Part:
@@ -93,6 +103,7 @@ def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
         torch.tensor([samples[position].class_index for position in kept]),
         tuple(names[position] for position in kept),
         {names[at]: errors[at] for at in sorted(errors)},
+        tuple(data.digests[names[position]] for position in kept),
     )
 
 

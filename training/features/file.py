@@ -41,13 +41,15 @@ class Key:
 class SplitFeatures:
     """One split: float32 (views, n, features), int64 (n,), and the n photos' names.
 
-    `skipped` are the photos that could not be read, with the reason.
+    `skipped` are the photos that could not be read, with the reason. `digests` are the n photos'
+    sha256 in hex, by which another data set finds them again; empty in files of before.
     """
 
     views: torch.Tensor
     labels: torch.Tensor
     names: tuple[str, ...]
     skipped: Mapping[str, str]
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,11 @@ def write(path: Path, features: Features) -> None:
 def describe(features: Features) -> dict[str, Any]:
     """The header's content, also written as features.json for people."""
     splits = {
-        name: {"names": list(split.names), "skipped": dict(split.skipped)}
+        name: {
+            "names": list(split.names),
+            "skipped": dict(split.skipped),
+            "digests": list(split.digests),
+        }
         for name, split in features.splits.items()
     }
     return {"key": asdict(features.key), "labels": list(features.labels), "splits": splits}
@@ -135,9 +141,19 @@ def read(path: Path) -> Features:
                 tensors[f"{name}.labels"],
                 tuple(split["names"]),
                 split["skipped"],
+                tuple(split.get("digests", ())),
             )
             for name, split in header["splits"].items()
         }
         return Features(Key(**header["key"]), tuple(header["labels"]), splits)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise JobError(f"{path}: not features written by --features-only: {error!r}") from error
+
+
+def read_key(path: Path) -> Key:
+    """The key in the header alone; raises JobError for a file that `write` did not write."""
+    try:
+        with safe_open(path, "pt") as file:
+            return Key(**json.loads(file.metadata()["features"])["key"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path}: not features written by --features-only: {error!r}") from error

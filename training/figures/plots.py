@@ -1,7 +1,7 @@
 """Pictures of a training for people: curves, the classes it mixes up, and photos with answers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,15 @@ mpl.use("Agg")  # no screen in a container
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from photo_reader import read
 from serving.model import Prediction
+from training.figures.confidence import THRESHOLDS, Coverage, bins, calibration_error
 from training.figures.metrics import Answers
 from training.fit.checkpoint import EpochRecord
+
+Floats64 = NDArray[np.float64]
 
 TRAIN, VALIDATION, WRONG = "#2166ac", "#b2182b", "#b2182b"
 RIGHT = "#1b7837"
@@ -51,6 +55,57 @@ def curves(path: Path, history: Sequence[EpochRecord], best: EpochRecord | None)
             axes.axvline(best.epoch, color="#777", linestyle=":", label=f"kept: {best.epoch}")
         axes.legend(frameon=False)
     _save(figure, path)
+
+
+def confidence(
+    path: Path,
+    splits: Mapping[str, tuple[Floats64, Floats64, NDArray[np.int64]]],
+    covered: Sequence[Coverage],
+) -> None:
+    """How often answers are right against how sure they are, and what a threshold would keep.
+
+    `splits`: probabilities before calibration, after it, and the breeds. `covered` is of test.
+    """
+    figure, panels = pyplot.subplots(
+        1, len(splits) + 1, figsize=(4.2 * (len(splits) + 1), 4), layout="constrained"
+    )
+    for axes, (split, (before, after, labels)) in zip(panels, splits.items(), strict=False):
+        axes.plot((0, 100), (0, 100), color="#777", linestyle=":")
+        for told, colour, values in (("before", VALIDATION, before), ("after", TRAIN, after)):
+            sure, right = values.max(1).tolist(), (values.argmax(1) == labels).tolist()
+            found = bins(sure, right)
+            error = calibration_error(sure, right)
+            axes.plot(
+                [100 * one.confidence for one in found],
+                [100 * one.right for one in found],
+                color=colour, marker=".", label=f"{told}: error {error:.3f}",
+            )  # fmt: skip
+        axes.set_title(f"{split}, n = {len(labels)}", loc="left")
+        axes.set_xlabel("confidence (%)")
+        axes.set_ylabel("right (%)")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    last, known = panels[-1], [one for one in covered if one.right]
+    last.plot(
+        [100 * one.share for one in known],
+        [100 * one.right.value for one in known if one.right],
+        color=RIGHT,
+    )
+    for one in coverage_marks(known):
+        if one.right:
+            at = (100 * one.share, 100 * one.right.value)
+            last.plot(*at, color=RIGHT, marker="o")
+            last.annotate(f"{one.threshold:.0%}", at, xytext=(5, 5), textcoords="offset points")
+    last.set_title("test: answers of at least a confidence", loc="left")
+    last.set_xlabel("share of all photos (%)")
+    last.set_ylabel("right among them (%)")
+    last.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def coverage_marks(covered: Sequence[Coverage]) -> list[Coverage]:
+    """Those at the thresholds that are told in words."""
+    return [one for one in covered if any(abs(one.threshold - t) < 1e-9 for t in THRESHOLDS)]
 
 
 def confusion(path: Path, answers: Answers, labels: Sequence[str]) -> None:

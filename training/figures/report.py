@@ -6,15 +6,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serving.model import Prediction, load
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.model import Prediction, load, softmax
 from serving.package import MANIFEST, Manifest
+from serving.weights import Floats
 from training.data.dataset import DataSet
 from training.data.folders import SPLITS, Split
 from training.errors import JobError
 from training.features.file import Features
 from training.features.photos import cpu_share
 from training.figures import plots
-from training.figures.evaluation import check_features, from_features, from_photos, to_answers
+from training.figures.confidence import THRESHOLDS, Coverage, coverages, scores
+from training.figures.evaluation import calibrated, check_features, own_features, to_answers
 from training.figures.metrics import Answers
 from training.fit.checkpoint import Run
 from training.options import Folders
@@ -25,36 +30,76 @@ PLOTS = "plots"
 
 @dataclass(frozen=True)
 class Figures:
-    """What the package answered to one split."""
+    """What the package answered to one split, and its probabilities before calibration and after.
+
+    Probabilities are (N, breeds); "no dog" plays no part in them.
+    """
 
     predictions: Sequence[Prediction]
     answers: Answers
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The photos' breeds as indices."""
+        return np.array(self.answers.truth)
+
+    def confidence(self) -> dict[str, Any]:
+        """Its part of metrics.json."""
+        return {
+            "before": scores(self.before, self.labels).to_json(),
+            "after": scores(self.after, self.labels).to_json(),
+            "coverage": [one.to_json() for one in self.coverages(THRESHOLDS)],
+            "unknown": sum(one.unknown for one in self.predictions),
+        }
+
+    def coverages(self, thresholds: Sequence[float]) -> list[Coverage]:
+        """Of the photos that are answered with a breed."""
+        pairs = zip(self.predictions, self.answers.truth, self.answers.ranked, strict=True)
+        answered = [
+            (one.confidence, ranked[0] == truth)
+            for one, truth, ranked in pairs
+            if one.label is not None and not one.unknown
+        ]
+        sure, right = [one for one, _ in answered], [one for _, one in answered]
+        return coverages(sure, right, len(self.predictions), thresholds)
 
 
 def evaluate(
     package: Path, features: Features, data: DataSet | None, *, frozen: bool
-) -> dict[Split, Figures]:
-    """Load the package as an endpoint does; its answers to valid and test.
+) -> tuple[Manifest, dict[Split, Figures]]:
+    """Load the package as an endpoint does, calibrate it on valid; its answers to valid and test.
 
-    With a frozen backbone they come from the cached features, which were made by the very network
-    that is served, and some photos go the whole way to prove it. Otherwise all photos do.
+    The manifest is the calibrated one, which is not written yet. With a frozen backbone the answers
+    come from the cached features, which were made by the very network that is served, and some
+    photos go the whole way to prove it. Otherwise all photos do.
     """
     # An endpoint in mixed precision may give one photo in a thousand another label.
     model = load(package, cpu_share(), "float32")
-    figures: dict[Split, Figures] = {}
+    kept: dict[Split, Floats] = {}
     for split in SPLITS[1:]:
         found = features.splits[split]
         if frozen:
-            predictions = from_features(model, found)
-            if data:
-                check_features(model, data, found, predictions)
+            kept[split] = found.views[0].numpy()
         elif data:
-            predictions = from_photos(model, data, found.names)
+            kept[split] = own_features(model, data, found.names)
         else:
             raise JobError("a trained backbone cannot be evaluated without a channel named data")
-        answers = to_answers(predictions, found, model.manifest.labels)
-        figures[split] = Figures(predictions, answers)
-    return figures
+    model = calibrated(model, kept["valid"], features.splits["valid"].labels.numpy())
+    figures: dict[Split, Figures] = {}
+    for split, rows in kept.items():
+        found, predictions = features.splits[split], model.answers(rows)
+        if frozen and data:
+            check_features(model, data, found, predictions)
+        logits = model.heads(rows)[0]
+        figures[split] = Figures(
+            predictions,
+            to_answers(predictions, found, model.manifest.labels),
+            softmax(logits, 1.0),
+            softmax(logits, model.manifest.temperature),
+        )
+    return model.manifest, figures
 
 
 def write_report(
@@ -81,9 +126,11 @@ def write_report(
         "rules_too_late_to_stop": run.too_late,
         "skipped_photos": skipped,
         "caveat": CAVEAT,
+        "temperature": manifest.temperature,
     }
     for split, found in figures.items():
         metrics[split] = found.answers.to_json(manifest.labels)
+        metrics[split]["confidence"] = found.confidence()
     write_json(folders.output / "metrics.json", metrics)
     write_json(folders.output / "history.json", [asdict(record) for record in run.history])
     draw(folders.output / PLOTS, manifest.labels, run, figures, features, data)
@@ -100,6 +147,11 @@ def draw(
     """The plots; samples need the photos and are left out where the job has none."""
     folder.mkdir(parents=True, exist_ok=True)
     plots.curves(folder / "curves.png", run.history, run.best)
+    plots.confidence(
+        folder / "confidence.png",
+        {split: (found.before, found.after, found.labels) for split, found in figures.items()},
+        figures["test"].coverages(np.linspace(0, 0.99, 100).tolist()),
+    )
     plots.confusion(folder / "confusion.png", figures["test"].answers, labels)
     if data is None:
         return

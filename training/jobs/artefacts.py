@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from training.jobs.channels import split_uri
 from training.jobs.errors import CommandError
-from training.jobs.inputs import split_uri
 
 MODEL = "model.tar.gz"
 OUTPUT = "output.tar.gz"

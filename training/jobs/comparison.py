@@ -86,11 +86,13 @@ def words(result: Result, verdict: Verdict) -> list[str]:
     offline = verdict.offline
     return [
         f"{result.top1.n} photos in {result.seconds:.0f} s: {statuses} (NO_DOG and REJECTED count "
-        "as wrong)",
+        "as wrong, UNKNOWN_BREED by its nearest breeds)",
         f"top-1 {_share(result.top1)}, top-5 {_share(result.top5)} from the rows",
+        f"{_share(result.named)} of the rows have the right breed",
         f"top-1 {offline.top1:.2%}, top-5 {offline.top5:.2%} (n = {offline.n}) by the job, "
         f"model {offline.version}",
         f"tolerance {verdict.tolerance:.2%}: {verdict.problem or 'within'}",
+        *(one.words() for one in result.coverage),
     ]
 
 
@@ -99,12 +101,14 @@ def to_json(result: Result, verdict: Verdict) -> dict[str, Any]:
     return {
         "top1": result.top1.to_json(),
         "top5": result.top5.to_json(),
+        "named": result.named.to_json(),
         "statuses": result.statuses,
         "model_versions": result.versions,
         "seconds": round(result.seconds, 1),
         "offline": {"top1": verdict.offline.top1, "top5": verdict.offline.top5},
         "tolerance": round(verdict.tolerance, 4),
         "problem": verdict.problem,
+        "coverage": [one.to_json() for one in result.coverage],
     }
 
 

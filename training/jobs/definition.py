@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from training.jobs.channels import WeightsChannel
 from training.jobs.config import JobSettings, checked_hyperparameter
 from training.jobs.source import PROGRAM
-from training.jobs.weights import WeightsChannel
 from training.metric_lines import METRIC_DEFINITIONS
 
 _SUFFIX = string.ascii_lowercase + string.digits

@@ -17,10 +17,12 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from training.figures.confidence import Coverage, coverages
 from training.figures.metrics import Answers, Proportion
 from training.jobs.errors import CommandError
 from training.jobs.stack import PREFIX, Stack
 
+CLASSIFIED, UNKNOWN_BREED = "CLASSIFIED", "UNKNOWN_BREED"
 UPLOADS_AT_ONCE = 8
 # A pipeline that writes no row for this much longer than one visibility time-out of its queue has
 # stopped: a photo whose function crashed has had another try by then.
@@ -41,13 +43,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Result:
-    """What the rows say. `versions` counts them by model_version, which rejected ones have not."""
+    """What the rows say. `versions` counts them by model_version, which rejected ones have not.
+
+    `named`: of all photos, those whose row has the right breed; an unknown breed has none.
+    """
 
     top1: Proportion
     top5: Proportion
+    named: Proportion
     statuses: dict[str, int]
     versions: dict[str, int]
     seconds: float
+    coverage: Sequence[Coverage] = ()
 
 
 def keys(photos: Sequence[tuple[Path, int]]) -> list[Shown]:
@@ -73,25 +80,37 @@ def run(
     """
     began = time.monotonic()
     upload(clients("s3"), stack.bucket, photos, lambda count: progress("uploaded", count))
-    rows = _wait(clients, stack, [photo.key for photo in photos], progress)
+    rows = wait_for_rows(clients, stack, [photo.key for photo in photos], progress)
     answers = Answers(
         truth=tuple(photo.index for photo in photos),
         ranked=tuple(ranked(rows[photo.key], labels) for photo in photos),
     )
+    named = sum(rows[photo.key].get("breed") == labels[photo.index] for photo in photos)
+    answered = [
+        (float(rows[photo.key]["confidence"]), ranked[:1] == (photo.index,))
+        for photo, ranked in zip(photos, answers.ranked, strict=True)
+        if rows[photo.key]["status"] == CLASSIFIED
+    ]
+    sure, right = [one for one, _ in answered], [one for _, one in answered]
     return Result(
         top1=answers.top(1),
         top5=answers.top(5),
+        named=Proportion(named, len(photos)),
         statuses=dict(Counter(row["status"] for row in rows.values())),
         versions=dict(
             Counter(row["model_version"] for row in rows.values() if "model_version" in row)
         ),
         seconds=time.monotonic() - began,
+        coverage=coverages(sure, right, len(photos)),
     )
 
 
 def ranked(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[int, ...]:
-    """A row's answer as indices of labels, best first; empty when it is none."""
-    if row["status"] != "CLASSIFIED":
+    """A row's answer as indices of labels, best first; empty when it is none.
+
+    Of a dog of no known breed it is the nearest breeds: the job's own figure counts those too.
+    """
+    if row["status"] not in (CLASSIFIED, UNKNOWN_BREED):
         return ()
     unknown = len(labels)  # a label that the data set does not have is wrong for every photo
     by_label = {label: index for index, label in enumerate(labels)}
@@ -125,12 +144,16 @@ def clean_up(clients: Callable[[str], Any], stack: Stack, photos: Sequence[Shown
         table.delete_item(TableName=stack.table, Key={"image_key": {"S": key}})
 
 
-def _wait(
+def wait_for_rows(
     clients: Callable[[str], Any],
     stack: Stack,
     wanted: Sequence[str],
     progress: Callable[[str, int], None],
 ) -> dict[str, dict[str, Any]]:
+    """The row of each key, once all are there. `progress` hears ("rows", how many).
+
+    Raises CommandError when rows stop appearing before that, with what waits in the queues.
+    """
     dynamodb = clients("dynamodb")
     patience_s = _visibility_s(clients("sqs"), stack) + MARGIN_S
     rows: dict[str, dict[str, Any]] = {}

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from training.jobs import follow
+from training.jobs.channels import UploadedData, split_uri
 from training.jobs.config import FEATURE_HYPERPARAMETERS, Config
 from training.jobs.definition import JobDefinition, Place, job_name, training_request
 from training.jobs.follow import Say
-from training.jobs.inputs import UploadedData, split_uri
 from training.jobs.source import SourceArchive
 
 
@@ -57,7 +57,12 @@ def ensure(
         name = job_name(config.jobs.name, f"features-{digest}")
         say(f"features job {name}: the backbone runs once over {data.objects} objects")
         hyperparameters = {**config.hyperparameters, "features-only": "true"}
-        job = JobDefinition(name, hyperparameters, {"data": data.uri})
+        earlier = _earlier(sagemaker, aws.client("s3"), config.jobs.name)
+        if earlier:
+            say(f"photos that {earlier} has seen are not computed again")
+        job = JobDefinition(
+            name, hyperparameters, {"data": data.uri} | ({"features": earlier} if earlier else {})
+        )
         aws.start_training(training_request(job, place, config.jobs))
     ended = follow.to_the_end(sagemaker, aws.client("logs"), name, say)
     return str(ended["ModelArtifacts"]["S3ModelArtifacts"])
@@ -78,9 +83,27 @@ def _existing(sagemaker: Any, s3: Any, digest: str) -> str | None:
     return None
 
 
+def _earlier(sagemaker: Any, s3: Any, project: str) -> str | None:
+    """Features of the newest earlier job, of whatever data set: the job takes what fits."""
+    found = sagemaker.list_training_jobs(
+        NameContains=f"{project}-features-",
+        StatusEquals="Completed",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )["TrainingJobSummaries"]
+    for name in [summary["TrainingJobName"] for summary in found]:
+        if _has_output(sagemaker, s3, name):
+            return _artifacts(sagemaker, name)
+    return None
+
+
+def _artifacts(sagemaker: Any, name: str) -> str:
+    ended = sagemaker.describe_training_job(TrainingJobName=name)
+    return str(ended["ModelArtifacts"]["S3ModelArtifacts"])
+
+
 def _has_output(sagemaker: Any, s3: Any, name: str) -> bool:
-    artifacts = sagemaker.describe_training_job(TrainingJobName=name)["ModelArtifacts"]
-    bucket, object_key = split_uri(artifacts["S3ModelArtifacts"])
+    bucket, object_key = split_uri(_artifacts(sagemaker, name))
     try:
         s3.head_object(Bucket=bucket, Key=object_key)
     except ClientError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from training.jobs.errors import CommandError
-from training.jobs.toolkit_log import ScriptLines
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_S = 2.0
 ENDED = ("Completed", "Failed", "Stopped")
 Say = Callable[[str], None]
+# The toolkit prints its environment as JSON and as variables between these two lines.
+_DUMP_BEGINS = "Training Env:"
+_DUMP_ENDS = "Invoking script with the following command:"
+_OWN_LINES = re.compile(
+    r"^\d{4}-\d\d-\d\d \S+ sagemaker[-_]\S+ +(INFO|DEBUG) |^Returning the value itself$"
+)
 
 
 class Log:
@@ -55,6 +61,25 @@ class Log:
             self._tokens[stream] = answer["nextForwardToken"]
             if not answer["events"] or answer["nextForwardToken"] == token:
                 return
+
+
+class ScriptLines:
+    """Tells a script's lines from the hundreds that AWS's toolkit writes around them.
+
+    Only what is shown is filtered; CloudWatch Logs keeps everything.
+    """
+
+    def __init__(self) -> None:
+        self._in_dump = False
+
+    def wants(self, line: str) -> bool:
+        """Whether to show `line`, the next one of the log."""
+        if line.startswith(_DUMP_BEGINS):
+            self._in_dump = True
+        elif line.startswith(_DUMP_ENDS):
+            self._in_dump = False
+            return False
+        return bool(line.strip()) and not self._in_dump and not _OWN_LINES.match(line)
 
 
 def to_the_end(sagemaker: Any, logs: Any, job_name: str, say: Say) -> dict[str, Any]:

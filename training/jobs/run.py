@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from training.jobs import source, weights
+from training.jobs import source
+from training.jobs.channels import UploadedData, look, ready_weights
 from training.jobs.config import Config
 from training.jobs.definition import Place
-from training.jobs.inputs import UploadedData, look
 from training.jobs.sdk import Sdk
 from training.jobs.source import SourceArchive
 
@@ -43,7 +43,7 @@ def prepare(config: Config, data_uri: str | None, stack: str, console: Console) 
         role=sdk.role(stack),
         source=source.upload(code, s3, sdk.bucket, config.jobs.name),
         output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
-        weights=weights.ready(config.jobs.weights, s3, sdk.bucket, config.jobs.name),
+        weights=ready_weights(config.jobs.weights, s3, sdk.bucket, config.jobs.name),
     )
     run = Launch(sdk, config, place, data, code, console)
     run.say(f"data {data.uri} ({data.objects} objects, {data.digest}), code {code.digest}")

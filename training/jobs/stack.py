@@ -60,19 +60,24 @@ def deploy(name: str, model_url: str, parameters: str) -> None:
 
     The tools print to our own output. Raises CommandError.
     """
-    for command in (
-        ["make", "--no-print-directory", "build"],
-        [
-            *("make", "--no-print-directory", "stack", f"STACK={name}"),
-            *(f"MODEL_URL={model_url}", f"PARAMETERS={parameters}"),
-        ],
-    ):
-        ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
-        if ended.returncode != 0:
-            raise CommandError(
-                f"`{' '.join(command)}` ended with exit code {ended.returncode}; its last lines "
-                "above say why. The endpoint keeps the model that it had."
-            )
+    _make("build")
+    put(name, f"ModelDataUrl={model_url} {parameters}" if model_url else parameters)
+
+
+def put(name: str, parameters: str, template: Path | None = None) -> None:
+    """`make stack` alone: of what was built, or of a packaged `template`. Raises CommandError."""
+    packaged = [f"TEMPLATE={template}"] if template else []
+    _make("stack", f"STACK={name}", *packaged, f"PARAMETERS={parameters}")
+
+
+def _make(*arguments: str) -> None:
+    command = ["make", "--no-print-directory", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+    if ended.returncode != 0:
+        raise CommandError(
+            f"`{' '.join(command)}` ended with exit code {ended.returncode}; its last lines "
+            "above say why. The endpoint keeps the model that it had."
+        )
 
 
 def served_model(sagemaker: Any, endpoint: str) -> str:

@@ -17,7 +17,8 @@ from rich.console import Console
 from safetensors.torch import save
 
 from serving.architectures import ARCHITECTURES
-from serving.package import DogScore, Manifest
+from serving.json_object import JsonObject
+from serving.package import DogScore, Manifest, read_novelty
 from training.errors import JobError
 from training.network.backbones import Pretrained, load_pretrained
 from training.network.breeds import (
@@ -30,6 +31,9 @@ from training.network.breeds import (
 from training.package.archive import write_package
 
 BACKBONE = "efficientnet_lite0"
+
+# Its temperature and novelty: `make benchmark NAME=calibration` measures them, --keep writes them.
+KEPT = Path(__file__).with_suffix(".json")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,11 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
 def build(output: Path, pretrained: Pretrained | None = None) -> Manifest:
     """Write the starter package to `output`; the same environment gives the same bytes.
 
-    `pretrained`: another backbone, with its ImageNet classifier.
+    `pretrained`: another backbone, with its ImageNet classifier; its confidence is not calibrated.
     """
     pretrained = pretrained or load_pretrained(BACKBONE)
     weights = save(starter_tensors(pretrained))
     labels = breed_labels()
+    measured = JsonObject.parse(KEPT.read_text(encoding="utf-8"))
+    own = pretrained.name == BACKBONE
     manifest = Manifest(
         name=f"starter-{pretrained.name.replace('_', '-')}",
         backbone=pretrained.name,
@@ -70,6 +76,8 @@ def build(output: Path, pretrained: Pretrained | None = None) -> Manifest:
             "libraries": {name: version(name) for name in ("torch", "openvino", "safetensors")},
             "python": platform.python_version(),
         },
+        temperature=measured.number("temperature") if own else 1.0,
+        novelty=read_novelty(measured.member("novelty")) if own else None,
     )
     write_package(output, manifest, weights)
     return manifest

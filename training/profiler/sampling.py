@@ -19,16 +19,92 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from training.profiler.clock import Clock
-from training.profiler.counters import Counters, read
 
 INTERVAL_S = 0.5  # the interval of SageMaker's own system monitoring, unless asked otherwise
 NODE = "algo-1"
 
 Metric = tuple[str, str, str, float]  # type, name, dimension, value
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Totals since boot; seconds and bytes. Per core: (busy, waiting for I/O, all) seconds.
+
+    `job` holds the CPU seconds of the job's processes that are alive and their resident bytes,
+    without the process that asks; it is None when the job has ended.
+    """
+
+    cores: tuple[tuple[float, float, float], ...]
+    memory_used_percent: float
+    memory_bytes: int
+    read_bytes: int
+    write_bytes: int
+    disk_operations: int
+    received_bytes: int
+    sent_bytes: int
+    job: tuple[float, int] | None
+
+
+def counters(pid: int) -> Counters:
+    """The counters of the machine, and of the process `pid` with its descendants.
+
+    Raises ImportError without psutil and OSError when the system refuses.
+    """
+    import psutil
+
+    memory = psutil.virtual_memory()
+    disks = psutil.disk_io_counters()  # None where there is no disk, as in some containers
+    network = [
+        counters
+        for name, counters in psutil.net_io_counters(pernic=True).items()
+        if not name.startswith("lo")
+    ]
+    return Counters(
+        cores=tuple(_core(times._asdict()) for times in psutil.cpu_times(percpu=True)),
+        memory_used_percent=memory.percent,
+        memory_bytes=memory.total,
+        read_bytes=disks.read_bytes if disks else 0,
+        write_bytes=disks.write_bytes if disks else 0,
+        disk_operations=disks.read_count + disks.write_count if disks else 0,
+        received_bytes=sum(nic.bytes_recv for nic in network),
+        sent_bytes=sum(nic.bytes_sent for nic in network),
+        job=_job(pid),
+    )
+
+
+def _job(pid: int) -> tuple[float, int] | None:
+    import psutil
+
+    seconds, resident = 0.0, 0
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return None
+    for process in family:
+        if process.pid == os.getpid():
+            continue
+        try:
+            times = process.cpu_times()
+            resident += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue  # it has just ended
+        seconds += times.user + times.system
+    return seconds, resident
+
+
+def _core(times: dict[str, float]) -> tuple[float, float, float]:
+    """(busy, waiting for I/O, all) seconds. Guests' time is within user's, so it is left out."""
+    waiting = times.get("iowait", 0.0)
+    everything = sum(
+        seconds for name, seconds in times.items() if name not in ("guest", "guest_nice")
+    )
+    return everything - times["idle"] - waiting, waiting, everything
 
 
 class MinuteFiles:
@@ -94,13 +170,13 @@ def metrics(before: Counters, now: Counters, seconds: float) -> Iterator[Metric]
 
 def sample(files: MinuteFiles, clock: Clock, parent: int) -> None:
     """Write a sample every INTERVAL_S until standard input closes or the parent has ended."""
-    before, before_s = read(parent), time.monotonic()
+    before, before_s = counters(parent), time.monotonic()
     due_s = before_s + INTERVAL_S
     stopping = False
     while not stopping and os.getppid() == parent:
         wait_s = max(due_s - time.monotonic(), 0)
         stopping = bool(select.select([sys.stdin], [], [], wait_s)[0])
-        now, now_s = read(parent), time.monotonic()
+        now, now_s = counters(parent), time.monotonic()
         if now_s - before_s > INTERVAL_S / 10:  # a shorter last interval is all rounding
             files.write(clock.now_s(), [*metrics(before, now, now_s - before_s)])
             before, before_s = now, now_s

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from api.problems import FieldError, bad_query
 
-STATUSES = ("CLASSIFIED", "NO_DOG", "REJECTED")
+STATUSES = ("CLASSIFIED", "UNKNOWN_BREED", "NO_DOG", "REJECTED")
 ORDERS = ("newest", "least_sure")
 MAX_LIMIT = 100
 MAX_BREED_CHARS = 64

@@ -19,6 +19,8 @@ from api.filters import Filters
 from api.months import before, month_of
 
 MONTH_SHARDS = 4
+# The partition by confidence of a month's unknown breeds.
+UNKNOWN = "unknown"
 # How many months one request looks into: each costs a query a partition, whether or not there is
 # anything.
 MAX_MONTHS = 12
@@ -108,7 +110,7 @@ def plan_for(filters: Filters, now: datetime, first_month: str) -> Plan:
         breed = Partition("by-breed", "breed", filters.breed, "classified_at", low, high)
         wanted = filters.status in (None, "CLASSIFIED")
         return Plan(lambda _month: [breed] if wanted else [], "9999-12", "9999-12")
-    if filters.status in ("NO_DOG", "REJECTED"):
+    if filters.status in ("UNKNOWN_BREED", "NO_DOG", "REJECTED"):
         start = f"{filters.status}#"
         index, name = "by-status", "status_month"
     else:
@@ -124,13 +126,19 @@ def plan_for(filters: Filters, now: datetime, first_month: str) -> Plan:
 
 
 def _by_confidence(month: str, filters: Filters) -> list[Partition]:
-    if filters.status == "REJECTED" or (filters.breed and filters.status == "NO_DOG"):
+    status = filters.status
+    if status == "REJECTED" or (filters.breed and status not in (None, "CLASSIFIED")):
         return []
+    shards = [*map(str, range(MONTH_SHARDS)), "sample", UNKNOWN]
+    if status == "UNKNOWN_BREED":
+        shards = ["sample", UNKNOWN]
+    elif status or filters.breed:
+        shards.remove(UNKNOWN)
     states = {None: ("open", "done"), False: ("open",), True: ("done",)}[filters.reviewed]
     return [
         least_sure(state, month, shard, filters.confidence_from, filters.confidence_to)
         for state in states
-        for shard in (*map(str, range(MONTH_SHARDS)), "sample")
+        for shard in shards
     ]
 
 
@@ -168,8 +176,8 @@ def read_page(
 
 
 def budget_of(limit: int) -> int:
-    """Item reads of one page. Ten partitions need two each to get on."""
-    return max(20, limit * 6 // 5)
+    """Item reads of one page. Twelve partitions need two each to get on."""
+    return max(24, limit * 6 // 5)
 
 
 class _Merge:

@@ -24,6 +24,7 @@ _AS_THEY_ARE = (
     "confidence",
     "top",
     "dog_probability",
+    "novelty",
     "model_version",
     "width",
     "height",

@@ -18,7 +18,7 @@ from api.problems import FieldError, ProblemError, no_row, unavailable
 
 Row = dict[str, Any]
 
-REVIEWABLE = ("CLASSIFIED", "NO_DOG")
+REVIEWABLE = ("CLASSIFIED", "UNKNOWN_BREED", "NO_DOG")
 MAX_TRIES = 8
 TALLY_SHARDS = 8
 _SHOWN = ("id", "verdict", "breed", "undoes", "by", "at", "version")
@@ -134,18 +134,27 @@ def _adding(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | None
         and ((standing["verdict"], standing.get("breed")) == (said.verdict, said.breed))
     ):
         return None
-    if said.verdict is Verdict.WRONG_BREED and said.breed:
-        _check_breed(row, said.breed, ports.knows_breed)
+    if said.breed:
+        _check_breed(row, said.verdict, said.breed, ports.knows_breed)
     entry = _entry(row, said, caller, ports.now())
     return Change(row, entry, _standing(entry), tally(row, standing, _standing(entry)))
 
 
-def _check_breed(row: Row, breed: str, knows_breed: Callable[[str], bool]) -> None:
-    if breed == row.get("breed"):
+def _check_breed(
+    row: Row, verdict: Verdict, breed: str, knows_breed: Callable[[str], bool]
+) -> None:
+    """Raises ProblemError for a verdict that does not fit what the model knows."""
+    unknown = row["status"] == "UNKNOWN_BREED"
+    if verdict is Verdict.NEW_BREED and not unknown:
+        return
+    if verdict is Verdict.WRONG_BREED and breed == row.get("breed"):
         raise _other_verdict("That is what the model said", Verdict.RIGHT)
-    seen = {guess["label"] for guess in row.get("top", ())}
-    if breed not in seen and not knows_breed(breed):
+    knows = breed in {guess["label"] for guess in row.get("top", ())} or knows_breed(breed)
+    if verdict is Verdict.WRONG_BREED and not knows:
         raise _other_verdict("The model knows no such breed", Verdict.NEW_BREED)
+    if verdict is Verdict.NEW_BREED and knows:
+        # It would count as right that the model has not known one of its own breeds.
+        raise _other_verdict("The model knows this breed", Verdict.WRONG_BREED)
 
 
 def _other_verdict(why: str, verdict: Verdict) -> ProblemError:
@@ -200,7 +209,7 @@ def _entry(row: Row, said: Said, caller: Caller, now: datetime) -> Row:
         # What the model said, for whoever trains on this once the row is another's.
         "answer": {
             name: row[name]
-            for name in ("status", "breed", "confidence", "model_version")
+            for name in ("status", "breed", "confidence", "novelty", "model_version")
             if name in row
         },
     }
@@ -233,9 +242,12 @@ def tally(row: Row, before: Row | None, after: Row | None) -> dict[str, int]:
 
 
 def _is_right(row: Row, standing: Row) -> bool:
-    verdict: str = standing["verdict"]
-    no_dog: bool = row["status"] == "NO_DOG"
-    return verdict == Verdict.RIGHT or (verdict == Verdict.NO_DOG and no_dog)
+    """Whether the model said so too. Of an unknown breed it is none of those that it knows."""
+    same = (row["status"], standing["verdict"]) in {
+        ("NO_DOG", Verdict.NO_DOG),
+        ("UNKNOWN_BREED", Verdict.NEW_BREED),
+    }
+    return same or standing["verdict"] == Verdict.RIGHT
 
 
 def shown_review(entry: Row) -> Row:

@@ -289,14 +289,20 @@ def _cookies() -> list[str]:
 
 
 def get_page() -> Answer:
-    return get_static("index.html")
+    return _file(static.page(static.FOLDER), static.ASKED_ABOUT)
 
 
-def get_static(file: str) -> Answer:
+def get_static(release: str, file: str) -> Answer:
     found = static.read(file, static.FOLDER)
     if found is None:
         raise ProblemError(404, "There is no such file.")
-    headers = {"cache-control": "no-cache", **static.page_headers(_services().settings)}
+    # A page that was opened while another release came names the one before: it gets today's file.
+    is_current = release == static.release(static.FOLDER)
+    return _file(found, static.KEPT if is_current else static.ASKED_ABOUT)
+
+
+def _file(found: static.File, kept: str) -> Answer:
+    headers = {"cache-control": kept, **static.page_headers(_services().settings)}
     return tagged(found.content, found.content_type, found.etag, _header("if-none-match"), headers)
 
 
@@ -317,7 +323,7 @@ def _description() -> tuple[str, str]:
 # (method, path) -> who answers. The gateway's routes are page/template.yaml's.
 ROUTES: Mapping[tuple[str, str], Callable[..., Answer]] = {
     ("GET", "/"): get_page,
-    ("GET", "/static/{file}"): get_static,
+    ("GET", "/static/{release}/{file}"): get_static,
     ("GET", "/config.json"): get_config,
     ("POST", "/session"): post_session,
     ("DELETE", "/session"): delete_session,

@@ -1,5 +1,10 @@
-"""The page's files, and the headers that keep it to itself."""
+"""The page's files, and the headers that keep it to itself.
 
+A file's address has the release in it, a hash of all files: a browser keeps it for good, and asks
+for new ones as soon as the page names another release. The page itself is asked about each time.
+"""
+
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +14,9 @@ from api.answers import etag_of
 from api.settings import Settings
 
 FOLDER = Path(__file__).with_name("static")
+PAGE = "index.html"
+KEPT = "public, max-age=31536000, immutable"  # a year, the longest that caches take seriously
+ASKED_ABOUT = "no-cache"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -42,6 +50,24 @@ def read(name: str, folder: Path = FOLDER) -> File | None:
     content = path.read_bytes()
     kind = _TYPES.get(path.suffix, "application/octet-stream")
     return File(content, kind, etag_of(content))
+
+
+@cache
+def release(folder: Path = FOLDER) -> str:
+    """12 hex digits, other ones as soon as any file is another."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if read(path.name, folder)):
+        digest.update(f"{path.name}\0{etag_of(path.read_bytes())}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def page(folder: Path = FOLDER) -> File:
+    """index.html, which names its files as static/<file>, with the release between the two."""
+    content = (
+        (folder / PAGE).read_bytes().replace(b'"static/', f'"static/{release(folder)}/'.encode())
+    )
+    return File(content, _TYPES[".html"], etag_of(content))
 
 
 def page_headers(settings: Settings) -> Mapping[str, str]:

@@ -32,7 +32,7 @@ from classify.events import SEQUENCER_DIGITS, Upload
 from classify.images import Photo, shrink
 from classify.outcomes import Outcome, OutcomeKind, Report
 from classify.ports import Ports
-from classify.rows import Known, answered_row, rejected_row
+from classify.rows import Known, answered_row, rejected_row, status_of
 from classify.thumbnails import Thumbnails
 from classify.turns import Chain, in_turn
 from classify.wire import Answer, Prediction, Refusal, split
@@ -293,5 +293,4 @@ class _Batch:
             # Not before there is an answer: an outage would write it at every try.
             self._thumbnails.write(source, read.photo.jpeg)
         row = answered_row(source, read.photo, item, answer, self._ports.now())
-        kind = OutcomeKind.NO_DOG if item.breed is None else OutcomeKind.CLASSIFIED
-        self._writes.put(read.upload, source, row, Outcome(kind))
+        self._writes.put(read.upload, source, row, Outcome(status_of(item)))

@@ -20,6 +20,7 @@ from classify.outcomes import OutcomeKind, Report
 # One a record that is done with, of an acknowledged message: the sum over all outcomes.
 UPLOADS_ANSWERED = "UploadsAnswered"
 CLASSIFIED = "Classified"
+UNKNOWN_BREED = "UnknownBreed"
 NO_DOG = "NoDog"
 REJECTED = "Rejected"
 DELETED = "Deleted"
@@ -39,6 +40,7 @@ REPEATED_FROM_RECEIVE = 5
 
 _METRIC_OF = {
     OutcomeKind.CLASSIFIED: CLASSIFIED,
+    OutcomeKind.UNKNOWN_BREED: UNKNOWN_BREED,
     OutcomeKind.NO_DOG: NO_DOG,
     OutcomeKind.REJECTED: REJECTED,
     OutcomeKind.DELETED: DELETED,

@@ -8,6 +8,7 @@ from classify.events import Upload
 
 class OutcomeKind(StrEnum):
     CLASSIFIED = "CLASSIFIED"
+    UNKNOWN_BREED = "UNKNOWN_BREED"
     NO_DOG = "NO_DOG"
     REJECTED = "REJECTED"
     DELETED = "DELETED"

@@ -13,6 +13,7 @@ from typing import Any
 from classify.errors import PermanentError
 from classify.events import Upload
 from classify.images import Photo
+from classify.outcomes import OutcomeKind
 from classify.wire import Answer, Prediction
 
 # Readers of a list ask this many partitions a month; see the template's indexes.
@@ -48,31 +49,46 @@ class Written:
     other: Known = Known()
 
 
+def status_of(prediction: Prediction) -> OutcomeKind:
+    """CLASSIFIED, UNKNOWN_BREED or NO_DOG."""
+    if prediction.breed is None:
+        return OutcomeKind.NO_DOG
+    return OutcomeKind.UNKNOWN_BREED if prediction.unknown else OutcomeKind.CLASSIFIED
+
+
 def answered_row(
     upload: Upload, photo: Photo, prediction: Prediction, answer: Answer, now: datetime
 ) -> Row:
+    status = status_of(prediction)
     row = _common(upload, now) | {
-        "status": "NO_DOG" if prediction.breed is None else "CLASSIFIED",
+        "status": str(status),
         "confidence": _decimal(prediction.confidence),
         "top": [{"label": name, "probability": _decimal(share)} for name, share in prediction.top],
         "model_version": answer.model_version,
         "width": photo.width,
         "height": photo.height,
     }
-    if prediction.breed is not None:
+    if status is OutcomeKind.CLASSIFIED:
         row["breed"] = prediction.breed
+    else:
+        row["status_month"] = f"{status}#{row['month_shard']}"
+    if prediction.breed is not None and prediction.novelty is not None:
+        row["novelty"] = _decimal(prediction.novelty)
     if prediction.dog_probability is not None:
         row["dog_probability"] = _decimal(prediction.dog_probability)
     if answer.variant:
         row["variant"] = answer.variant
-    if prediction.breed is None:
-        row["status_month"] = f"NO_DOG#{row['month_shard']}"
     digest = hashlib.sha256(f"{upload.sequencer} {upload.key}".encode()).hexdigest()
     sampled = _is_sampled(digest)
     if sampled:
         # In an order of no meaning: the least sure of a sample are none.
         row |= {"sample": True, "sample_key": f"open#{now:%Y-%m}", "sample_order": digest[16:32]}
-    shard = f"{now:%Y-%m}#sample" if sampled else row["month_shard"]
+    shard = row["month_shard"]
+    if sampled:
+        shard = f"{now:%Y-%m}#sample"
+    elif status is OutcomeKind.UNKNOWN_BREED:
+        # Among the others their confidence would hide them: it is that of the nearest breed.
+        shard = f"{now:%Y-%m}#unknown"
     # A review turns "open" into "done".
     return row | {
         "confidence_key": f"open#{shard}",

@@ -21,12 +21,18 @@ _MAX_NAME_CHARS = 200
 
 @dataclass(frozen=True)
 class Prediction:
-    """`breed` None: no dog. `top` is (label, probability), best first."""
+    """`breed` None: no dog. `top` is (label, probability), best first.
+
+    `novelty`: the share of photos of known breeds that look less strange to the model. `unknown`: a
+    dog, but of none of its breeds; `breed` is the nearest one then.
+    """
 
     breed: str | None
     confidence: float
     top: tuple[tuple[str, float], ...]
     dog_probability: float | None = None
+    novelty: float | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,15 @@ def read_answer(text: bytes, count: int, variant: str) -> Answer:
 def _read_prediction(item: Mapping[str, Any]) -> Prediction | Refusal:
     if "error" in item:
         return Refusal(str(item["error"]["code"]), str(item["error"]["message"]))
+    breed = None if item["label"] is None else _name(item["label"])
+    novelty = _probability(item["novelty"]) if "novelty" in item else None
+    unknown = item.get("unknown", False)
+    if not isinstance(unknown, bool):
+        raise ValueError(f"unknown must be true or false, not {unknown!r}")
+    if unknown and (breed is None or novelty is None):
+        raise ValueError("unknown goes with a label and a novelty")
     return Prediction(
-        breed=None if item["label"] is None else _name(item["label"]),
+        breed=breed,
         confidence=_probability(item["confidence"]),
         top=tuple(
             (_name(each["label"]), _probability(each["probability"])) for each in item["top"]
@@ -88,6 +101,8 @@ def _read_prediction(item: Mapping[str, Any]) -> Prediction | Refusal:
         dog_probability=_probability(item["dog_probability"])
         if "dog_probability" in item
         else None,
+        novelty=novelty,
+        unknown=unknown,
     )
 
 

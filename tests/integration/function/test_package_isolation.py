@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.odd_files import heic
+from rigs import heic
 from tests.odd_files.building import saved
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,7 +15,7 @@ import pytest
 from local.launch import ROOT, Cloud
 from local.settings import DEFAULT_JOB_PYTHON
 from tests.integration.local.training import Training
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/model"
 JOB_PYTHON = ROOT / DEFAULT_JOB_PYTHON

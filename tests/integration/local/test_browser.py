@@ -20,7 +20,7 @@ import pytest
 
 from local.launch import Cloud
 from tests.integration.local.training import Training
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local.launch import ROOT, Cloud
 from tests.integration.local.conftest import ROLE, SageMaker, archive
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 
 def _error(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:

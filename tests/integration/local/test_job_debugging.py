@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from tests.integration.local.training import Training, unpacked
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 _SCRIPT = """
 import json, os, pathlib, signal, sys, time

@@ -17,7 +17,7 @@ from tests.integration.local.conftest import JOB_PYTHON
 from tests.integration.local.test_training_jobs import PATIENT, gone
 from tests.integration.local.test_tuning_jobs import LR, Tuning
 from tests.integration.local.training import Training, secondaries, unpacked
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 # Counts to three; each run adds one to the checkpoint and waits, unless it is the third.
 CHECKPOINTED = """

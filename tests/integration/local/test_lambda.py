@@ -16,7 +16,7 @@ import pytest
 
 from local.children import descendants
 from local.launch import Cloud
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 VISIBILITY_S = 2
 

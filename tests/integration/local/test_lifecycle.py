@@ -17,7 +17,7 @@ import pytest
 from local.children import descendants
 from local.launch import EMULATOR_PYTHON, ROOT, Cloud, CloudError, free_port
 from tests.integration.local.conftest import SageMaker, archive
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture

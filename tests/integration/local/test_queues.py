@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.launch import Cloud
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pytest
 
 from local.launch import Cloud
 from tests.integration.local.conftest import SageMaker, archive
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 STACK = "drive"
 TOOL_S = 240

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.local.training import Training, secondaries, unpacked
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 COMPLETE = """
 import json, os, pathlib, sys

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.local.training import JOB_TIMEOUT_S, Training
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 # The score is best at lr = 0.01 (by its logarithm), and with 64 of a batch.
 SCORED = """

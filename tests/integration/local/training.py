@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local.launch import Cloud
-from tests.integration.local.waiting import wait_until
+from tests.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/model"
 JOB_TIMEOUT_S = 240.0  # seconds on a quiet machine

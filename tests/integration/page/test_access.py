@@ -40,7 +40,7 @@ class Access:
 OPEN, READING, WRITING = Access(anybody=True), Access(reads=True), Access(writes=True)
 TABLE = {
     ("GET", "/"): OPEN,
-    ("GET", "/static/{file}"): OPEN,
+    ("GET", "/static/{release}/{file}"): OPEN,
     ("GET", "/config.json"): OPEN,
     # These three answer 403 to whoever is not the page, whatever the token.
     ("POST", "/session"): OPEN,

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rigs import heic
 from rigs.box import (
     USER,
     Box,
@@ -32,7 +33,7 @@ from rigs.requests import (
 )
 from serving.package import unpack
 from serving.settings import Settings
-from tests.odd_files import HOSTILE, heic
+from tests.odd_files import HOSTILE
 
 START_TIMEOUT_S = 150
 

@@ -16,7 +16,9 @@ CHECKOV = ROOT / ".venv" / "checkov" / "bin"
 CHECKOV_OPTIONS = ("--framework", "cloudformation", "--quiet", "--compact")
 
 
-@pytest.mark.parametrize("template", ["template.yaml", "page/template.yaml", "training/role.yaml"])
+@pytest.mark.parametrize(
+    "template", ["template.yaml", "page/template.yaml", "training/role.yaml", "pipeline/oidc.yaml"]
+)
 @pytest.mark.parametrize(
     ("folder", "command"),
     [

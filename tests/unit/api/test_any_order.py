@@ -46,7 +46,7 @@ class Memory:
             read_row=lambda key: self.rows.get(key),
             history=self.history,
             write=self.write,
-            knows_breed=lambda _breed: True,
+            knows_breed=lambda breed: breed != "Elo",
             now=self.now,
             pause=lambda _attempt: None,
         )
@@ -110,9 +110,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.sequence += 1
         return f"{self.sequence:04X}"
 
-    @rule(key=st.sampled_from(KEYS), breed=st.sampled_from(["Pug", None]), sample=st.booleans())
-    def put(self, key: str, breed: str | None, sample: bool) -> None:
-        self.event(make_row(key, breed, sequencer=self.next_sequencer(), sample=sample))
+    @rule(
+        key=st.sampled_from(KEYS),
+        breed=st.sampled_from(["Pug", None]),
+        sample=st.booleans(),
+        unknown=st.booleans(),
+    )
+    def put(self, key: str, breed: str | None, sample: bool, unknown: bool = False) -> None:
+        new = self.next_sequencer()
+        unknown = unknown and breed is not None
+        self.event(make_row(key, breed, sequencer=new, sample=sample, unknown=unknown))
         self.memory.classify(self.pending[-1])
 
     @rule(key=st.sampled_from(KEYS), kind=st.sampled_from(["deleted", "rejected", "late"]))
@@ -226,7 +233,7 @@ class AnyOrder(RuleBasedStateMachine):
                 if entry["version"] == row["sequencer"]
             ]
             found = standing(entries)
-            if row["status"] not in ("CLASSIFIED", "NO_DOG"):
+            if row["status"] not in ("CLASSIFIED", "UNKNOWN_BREED", "NO_DOG"):
                 assert "review" not in row
                 continue
             if found is None:
@@ -243,7 +250,8 @@ class AnyOrder(RuleBasedStateMachine):
     def model_s_answer_is_as_it_was(self) -> None:
         for key, row in self.memory.rows.items():
             answer = self.answers[key, row["sequencer"]]
-            for name in ("status", "breed", "confidence", "top", "classified_at", "sample"):
+            names = "status", "breed", "confidence", "novelty", "top", "classified_at", "sample"
+            for name in names:
                 assert row.get(name) == answer.get(name)
 
     @invariant()
@@ -258,8 +266,8 @@ class AnyOrder(RuleBasedStateMachine):
             names = ["reviewed"]
             if answer.get("sample") and found["verdict"] != "UNSURE":
                 names.append("sample")
-                no_dog = answer["status"] == "NO_DOG" and found["verdict"] == "NO_DOG"
-                names += ["right"] if found["verdict"] == "RIGHT" or no_dog else []
+                same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(answer["status"])
+                names += ["right"] if found["verdict"] in ("RIGHT", same) else []
             if found["verdict"] == "NEW_BREED":
                 names.append(f"new:{found['breed']}")
             for name in names:

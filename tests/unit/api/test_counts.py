@@ -17,13 +17,21 @@ def test_counts_are_whole_at_once(world: World) -> None:
         make_row("uploads/1.jpg"),
         make_row("uploads/2.jpg", None, at=NOW - timedelta(days=40)),
         make_row("uploads/3.jpg", "Boxer", at=NOW),
+        make_row("uploads/4.jpg", "Borzoi", at=NOW, unknown=True),
         make_rejected(),
     )
     summary = world.get("/summary").body
-    assert summary["counts"] == {"CLASSIFIED": 2, "NO_DOG": 1, "REJECTED": 1}
+    assert summary["counts"] == {
+        "CLASSIFIED": 2,
+        "UNKNOWN_BREED": 1,
+        "NO_DOG": 1,
+        "REJECTED": 1,
+    }
     assert summary["as_of"] == "2026-11-26T12:00:00.000000Z"
     breeds = {each["name"]: each for each in world.get("/breeds").body["breeds"]}
     assert breeds["Boxer"] == {"name": "Boxer", "count": 1, "known": True}
+    # The nearest breed of an unknown one is one that the model knows, and no answer.
+    assert breeds["Borzoi"] == {"name": "Borzoi", "count": 0, "known": True}
     assert breeds["Beagle"] == {"name": "Beagle", "count": 0, "known": True}
 
 
@@ -137,6 +145,31 @@ def test_queue_is_filled_from_whatever_there_is(world: World, limit: int) -> Non
     items = world.get("/queue", limit=limit).body["items"]
     assert len({item["key"] for item in items}) == len(items) == min(limit, 7)
     assert world.dynamodb.reads - before <= 2 * max(20, limit * 6 // 5)
+
+
+def test_queue_has_unknown_breeds_and_the_least_sure_in_turn(world: World) -> None:
+    # GIVEN unknown breeds of which the nearest one is quite likely
+    world.put(*(make_row(f"uploads/{n}.jpg", confidence=n / 100) for n in range(9)))
+    strange = [make_row(f"uploads/u{n}.jpg", "Pug", 0.9 + n / 100, unknown=True) for n in range(6)]
+    world.put(*strange, make_row("uploads/s.jpg", sample=True, unknown=True))
+    items = world.get("/queue", limit=9).body["items"]
+    names = [item["key"].removeprefix("uploads/").removesuffix(".jpg") for item in items]
+    assert names == ["u0", "0", "u1", "1", "s", "u2", "2", "u3", "3"]
+    # WHEN one kind runs out
+    for row in strange[:5]:
+        world.review("RIGHT", key=row["image_key"])
+    items = world.get("/queue", limit=9).body["items"]
+    names = [item["key"].removeprefix("uploads/").removesuffix(".jpg") for item in items]
+    # THEN the other one fills its places
+    assert names == ["u5", "0", "1", "2", "s", "3", "4", "5", "6"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 20, 100])
+def test_queue_is_filled_with_unknown_breeds_where_there_is_nothing_else(
+    world: World, limit: int
+) -> None:
+    world.put(*(make_row(f"uploads/{n}.jpg", unknown=True) for n in range(30)))
+    assert len(world.get("/queue", limit=limit).body["items"]) == min(limit, 30)
 
 
 def test_reviewed_photo_leaves_the_queue(world: World) -> None:

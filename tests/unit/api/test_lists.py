@@ -34,10 +34,13 @@ def fill(world: World, count: int = 45, seed: int = 1) -> list[dict[str, Any]]:
             continue
         confidence = chance.choice([1.0, 0.5, round(chance.random(), 6)])
         model = chance.choice(["one", "two"])
-        row = make_row(
-            key, chance.choice(BREEDS), confidence, at, sample=number % 11 == 0, model_version=model
+        breed, sample = chance.choice(BREEDS), number % 11 == 0
+        unknown = breed is not None and number % 4 == 0
+        rows.append(
+            make_row(
+                key, breed, confidence, at, sample=sample, model_version=model, unknown=unknown
+            )
         )
-        rows.append(row)
     world.put(*rows)
     for row in rows[::7]:
         if row["status"] != "REJECTED":
@@ -48,12 +51,17 @@ def fill(world: World, count: int = 45, seed: int = 1) -> list[dict[str, Any]]:
 FILTERS: list[dict[str, Any]] = [
     {},
     {"status": "CLASSIFIED"},
+    {"status": "UNKNOWN_BREED"},
     {"status": "NO_DOG"},
     {"status": "REJECTED"},
     {"breed": "Pug"},
     {"breed": "Pug", "status": "NO_DOG"},
+    {"breed": "Pug", "status": "UNKNOWN_BREED"},
+    {"breed": "Pug", "status": "CLASSIFIED"},
     {"reviewed": "true"},
     {"reviewed": "false"},
+    {"reviewed": "false", "status": "UNKNOWN_BREED"},
+    {"reviewed": "true", "status": "UNKNOWN_BREED"},
     {"reviewed": "true", "breed": "Boxer"},
     {"confidence_from": "0.5", "confidence_to": "0.9"},
     {"confidence_from": "1"},
@@ -119,7 +127,7 @@ def test_filter_that_finds_little_leads_on_with_pages_that_may_be_empty(world: W
     pages = world.pages(10, model_version="old")
     assert [item["key"] for page in pages for item in page["items"]] == ["uploads/119.jpg"]
     assert pages[0]["items"] == []
-    assert max(page["reads"] for page in pages) <= 20
+    assert max(page["reads"] for page in pages) <= budget_of(10)
 
 
 def test_list_goes_on_where_it_was_though_its_last_row_was_reviewed_meanwhile(world: World) -> None:
@@ -269,6 +277,35 @@ def test_merge_loses_nothing_and_doubles_nothing_whatever_ties(
         assert [row["classified_at"] for row in found] == sorted(
             (row["classified_at"] for row in found), reverse=True
         )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 20])
+def test_smallest_page_gets_on_although_every_partition_is_full(limit: int) -> None:
+    shards = [*map(str, range(4)), "sample", "unknown"]
+    keys = [f"{state}#2026-11#{shard}" for state in ("open", "done") for shard in shards]
+    rows: list[Row] = [
+        {
+            "image_key": f"{key} {number}",
+            "status": "CLASSIFIED",
+            "classified_at": "2026-11-01T00:00:00.000000Z",
+            "confidence_key": key,
+            "confidence": Decimal(number) / 10,
+        }
+        for key in keys
+        for number in range(5)
+    ]
+    query = Shelves(rows)
+    plan = plan_for(Filters(order="least_sure"), NOW, "2026-11")
+    found: list[Row] = []
+    position: Position | None = None
+    for _page in range(len(rows) + 1):
+        page = read_page(plan, position, limit, lambda _row: True, query)
+        found += page.rows
+        position = page.next
+        if position is None:
+            break
+    assert position is None
+    assert sorted(row["image_key"] for row in found) == sorted(row["image_key"] for row in rows)
 
 
 # ----------------------------------------------------------------------------------- what is asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -189,12 +190,20 @@ def test_sampled_photo_leaves_the_sample_s_queue_and_comes_back_when_undone(worl
         (None, "NO_DOG", None, 1),
         (None, "RIGHT", None, 1),
         (None, "WRONG_BREED", "Boxer", 0),
+        ("unknown", "RIGHT", None, 1),
+        ("unknown", "NEW_BREED", "Elo", 1),
+        ("unknown", "WRONG_BREED", "Pug", 0),
+        ("unknown", "WRONG_BREED", "Boxer", 0),
+        ("unknown", "NO_DOG", None, 0),
     ],
 )
 def test_accuracy_counts_the_sample_s_reviews(
     world: World, breed: str | None, verdict: str, named: str | None, right: int
 ) -> None:
-    world.put(make_row(breed=breed, sample=True), make_row("uploads/other.jpg"))
+    row = make_row(breed=breed, sample=True)
+    if breed == "unknown":
+        row = make_row(breed="Pug", sample=True, unknown=True)
+    world.put(row, make_row("uploads/other.jpg"))
     asked(world.review(verdict, named))
     asked(world.review("RIGHT", key="uploads/other.jpg"))
     summary = world.get("/summary").body
@@ -202,6 +211,27 @@ def test_accuracy_counts_the_sample_s_reviews(
     assert (summary["accuracy"]["sample"], summary["accuracy"]["right"]) == (1, right)
     asked(world.review("UNSURE"))
     assert world.get("/summary").body["accuracy"] is None
+
+
+def test_breed_that_the_model_knows_is_no_new_one_of_an_unknown_breed(world: World) -> None:
+    world.put(make_row(unknown=True), make_row("uploads/other.jpg", "Borzoi"))
+    for known in ("Boxer", "Borzoi"):
+        refused = world.review("NEW_BREED", known)
+        assert refused.status == 409
+        assert "the verdict for that is WRONG_BREED" in refused.body["detail"]
+        asked(world.review("WRONG_BREED", known))
+    assert world.review("WRONG_BREED", "Elo").status == 409
+
+
+def test_unknown_breed_is_shown_with_its_novelty_and_kept_with_what_was_said(world: World) -> None:
+    world.put(make_row(unknown=True, novelty=0.985))
+    shown = world.review("NEW_BREED", "Elo").body
+    assert (shown["status"], shown["novelty"]) == ("UNKNOWN_BREED", 0.985)
+    assert "breed" not in shown
+    (entry,) = world.history()
+    assert entry["answer"]["status"] == "UNKNOWN_BREED"
+    assert entry["answer"]["novelty"] == Decimal("0.985")
+    assert world.row()["confidence_key"] == "done#2026-11#unknown"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.unit.template.cloudformation import ROOT, of_type
 API = ROOT / "functions" / "api" / "api"
 OPEN = {
     ("GET", "/"),
-    ("GET", "/static/{file}"),
+    ("GET", "/static/{release}/{file}"),
     ("GET", "/config.json"),
     ("POST", "/session"),
     ("DELETE", "/session"),
@@ -54,7 +54,7 @@ def test_description_in_the_zip_is_the_one_that_is_written() -> None:
 
 
 def test_every_route_is_described_but_for_the_page_s_own_files() -> None:
-    files = {("GET", "/"), ("GET", "/static/{file}")}
+    files = {("GET", "/"), ("GET", "/static/{release}/{file}")}
     assert set(described_routes()) == set(routes.ROUTES) - files
 
 
@@ -68,7 +68,10 @@ def test_route_wants_the_scope_that_its_description_says(route: tuple[str, str])
     gateway = gateway_routes()[" ".join(route).strip()]
     if route in OPEN:
         assert "AuthorizationType" not in gateway
-        assert route[1] in ("/", "/static/{file}") or described_routes()[route]["security"] == []
+        assert (
+            route[1] in ("/", "/static/{release}/{file}")
+            or described_routes()[route]["security"] == []
+        )
         return
     assert gateway["AuthorizationType"] == "JWT"
     assert gateway["AuthorizerId"] == {"Ref": "Authorizer"}
@@ -187,19 +190,35 @@ def test_page_needs_no_token_and_is_kept_to_itself(world: World, folder: Path) -
 def test_file_has_its_type_and_a_strong_tag(
     world: World, folder: Path, name: str, kind: str
 ) -> None:
-    answer = send("GET", f"/static/{name}", caller=None)
+    answer = send("GET", f"/static/old/{name}", caller=None)
     assert (answer.status, answer.headers["content-type"]) == (200, kind)
     assert answer.headers["cache-control"] == "no-cache"
     tag = answer.headers["etag"]
     assert re.fullmatch(r'"[0-9a-f]{32}"', tag)
-    again = send("GET", f"/static/{name}", caller=None, headers={"if-none-match": tag})
+    again = send("GET", f"/static/old/{name}", caller=None, headers={"if-none-match": tag})
     assert again.status == 304
     assert "content-type" not in again.headers
 
 
 @pytest.mark.parametrize("name", [".hidden", "none.js", "..", "../handler.py", "%2e%2e"])
 def test_nothing_but_the_folder_s_files_is_served(world: World, folder: Path, name: str) -> None:
-    assert send("GET", f"/static/{name}", caller=None).status == 404
+    assert send("GET", f"/static/old/{name}", caller=None).status == 404
+
+
+def test_files_that_the_page_names_are_kept_for_good_until_one_of_them_changes(
+    world: World, folder: Path
+) -> None:
+    (folder / "index.html").write_text('<script src="static/main.js"></script>')
+    page = send("GET", "/", caller=None)
+    assert page.headers["cache-control"] == "no-cache"
+    (address,) = re.findall(r'src="(static/[0-9a-f]{12}/main\.js)"', page.body.decode())
+    answer = send("GET", f"/{address}", caller=None)
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    # WHEN any file is another one, as a deployment leaves it: in a new process
+    (folder / "odd.bin").write_bytes(b"another")
+    for remembered in (static.page, static.release, static.read):
+        remembered.cache_clear()
+    assert address not in send("GET", "/", caller=None).body.decode()
 
 
 def test_page_is_compressed_for_who_takes_it(world: World, folder: Path) -> None:

@@ -8,7 +8,16 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from classify import core, writes
 
-from tests.unit.classify.world import World, client_error, message, messages, no_dog, prediction
+from tests.unit.classify.world import (
+    World,
+    client_error,
+    message,
+    messages,
+    no_dog,
+    picture,
+    prediction,
+    throttled,
+)
 
 
 def lines(logs: io.StringIO, words: str) -> list[dict[str, Any]]:
@@ -104,3 +113,38 @@ def test_model_that_refuses_two_photos_is_asked_about_each(world: World, logs: i
     assert world.deliver(*messages(sent)) == []
     assert world.endpoint.calls == [2, 1, 1]
     assert lines(logs, "Batch done")[0]["outcomes"] == {"CLASSIFIED": 2}
+
+
+def test_logs_hold_neither_image_bytes_nor_whole_events(world: World, logs: io.StringIO) -> None:
+    # GIVEN photos with a mark in their bytes, one refused by the model, one cut, one lost
+    mark = "SECRETMARK"
+    jpeg = picture() + mark.encode()
+    sent = [world.upload(f"uploads/{index}.jpg", jpeg) for index in range(3)]
+    cut = world.upload("uploads/cut.png", picture("PNG")[:60] + mark.encode())
+    for each in sent:
+        each["responseElements"] = {"x-amz-request-id": "WHOLEEVENT"}
+    refusals = [{"error": {"code": "CORRUPT", "message": "no"}}, prediction(), prediction()]
+    world.endpoint.reply = lambda index: refusals[index % 3]
+    world.dynamodb.faults["put_item"] = [throttled("PutItem"), RuntimeError("bug")]
+    for _ in range(2):
+        world.deliver(*messages([*sent, cut]))
+    # THEN no line has them, plain or as base64, and every line is JSON of a decent length
+    lines = logs.getvalue().splitlines()
+    assert len(lines) > 4
+    for line in lines:
+        json.loads(line)
+        assert mark not in line
+        assert "WHOLEEVENT" not in line
+        assert "/9j/" not in line
+        assert len(line) < 5000
+
+
+def test_unknown_error_is_logged_with_its_traceback_and_a_known_one_in_a_line(
+    world: World, logs: io.StringIO
+) -> None:
+    world.s3.faults["get_object"] = [throttled("GetObject")]
+    world.deliver(message(world.upload()))
+    assert "Traceback" not in logs.getvalue()
+    world.s3.faults["get_object"] = [ZeroDivisionError("bug")]
+    world.deliver(message(world.upload()))
+    assert "Traceback" in logs.getvalue()

@@ -8,7 +8,7 @@ from classify.images import shrink
 from PIL import Image
 
 import photo_reader
-from tests.odd_files import heic
+from rigs import heic
 
 MAX_PIXELS = photo_reader.MAX_PIXELS
 

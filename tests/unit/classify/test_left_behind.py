@@ -9,13 +9,7 @@ from classify import handler
 from classify.events import Upload
 from classify.rows import Written
 
-from tests.unit.classify.world import (
-    Context,
-    Json,
-    World,
-    message,
-    messages,
-)
+from tests.unit.classify.world import Context, Json, World, message, messages
 
 
 def threads_left() -> list[str]:

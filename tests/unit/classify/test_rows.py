@@ -42,8 +42,10 @@ def test_row_expires_so_many_days_after_its_answer_to_the_second() -> None:
     assert with_expiry({"a": 1}, NOW, retention_days=0) == {"a": 1}
 
 
-def answered(breed: str | None = "Pug", now: datetime = NOW, **changes: object) -> Json:
-    prediction = Prediction(breed, 0.5, ())
+def answered(
+    breed: str | None = "Pug", now: datetime = NOW, unknown: bool = False, **changes: object
+) -> Json:
+    prediction = Prediction(breed, 0.5, (), novelty=1.0 if unknown else None, unknown=unknown)
     return answered_row(upload(**changes), Photo(b"", 1, 1), prediction, ANSWER, now)
 
 
@@ -56,11 +58,19 @@ def test_keys_of_a_month_spread_over_all_four_shards_and_each_keeps_its_own() ->
     assert again["month_shard"] == rows[7]["month_shard"].replace("-11#", "-12#")
 
 
-def test_list_by_status_holds_the_rejected_and_those_without_a_dog() -> None:
+def test_list_by_status_holds_the_rejected_and_those_without_a_known_breed() -> None:
     shard = answered()["month_shard"]
     assert rejected_row(upload(), REFUSED, NOW)["status_month"] == f"REJECTED#{shard}"
     assert answered(None)["status_month"] == f"NO_DOG#{shard}"
+    assert answered(unknown=True)["status_month"] == f"UNKNOWN_BREED#{shard}"
     assert "status_month" not in answered("Pug")
+
+
+def test_unknown_breeds_of_a_month_lie_together_by_confidence_but_for_the_sample() -> None:
+    rows = [answered(key=f"uploads/{n}.jpg", unknown=True) for n in range(400)]
+    keys = {row.get("sample"): row["confidence_key"] for row in rows}
+    assert keys == {None: "open#2026-11#unknown", True: "open#2026-11#sample"}
+    assert all("breed" not in row for row in rows)
 
 
 def test_one_photo_in_twenty_is_in_the_random_sample_whatever_its_shard() -> None:
@@ -85,7 +95,7 @@ def test_sample_is_drawn_anew_for_every_version_and_not_for_another_delivery() -
 
 
 def test_only_answered_rows_wait_for_a_review_and_have_a_thumbnail() -> None:
-    for row in (answered("Pug"), answered(None)):
+    for row in (answered("Pug"), answered(None), answered(unknown=True)):
         assert {"confidence_key", "thumbnail"} <= row.keys()
     row = rejected_row(upload(), REFUSED, NOW)
     assert not {"confidence_key", "thumbnail", "sample"} & row.keys()

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.unit.classify.test_delivery import settings_with
-from tests.unit.classify.world import World, message, picture
+from tests.unit.classify.world import World, message, picture, settings_with
 
 
 class Body:

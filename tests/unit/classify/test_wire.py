@@ -136,3 +136,47 @@ def test_probability_may_miss_its_range_by_a_rounding_error(
         (prediction,) = wire.read_answer(text, 1, "").predictions
         assert isinstance(prediction, wire.Prediction)
         assert prediction.dog_probability == read
+
+
+def told(**more: object) -> bytes:
+    item = {"label": "Pug", "confidence": 1, "top": [{"label": "Pug", "probability": 1}]} | more
+    return json.dumps({"model": {"version": "1"}, "predictions": [item]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("more", "novelty", "unknown"),
+    [
+        ({}, None, False),
+        ({"novelty": 0.4}, 0.4, False),
+        ({"novelty": 1.00001, "unknown": False}, 1.0, False),
+        ({"novelty": 1, "unknown": True}, 1.0, True),
+    ],
+)
+def test_novelty_is_read_where_a_model_measures_it(
+    more: Json, novelty: float | None, unknown: bool
+) -> None:
+    (prediction,) = wire.read_answer(told(**more), 1, "").predictions
+    assert prediction == wire.Prediction(
+        "Pug", 1.0, (("Pug", 1.0),), novelty=novelty, unknown=unknown
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"novelty": 1.1},
+        {"novelty": -0.1},
+        {"novelty": float("nan")},
+        {"novelty": True},
+        {"novelty": None},
+        {"novelty": "1"},
+        {"novelty": 0.9, "unknown": 1},
+        {"novelty": 0.9, "unknown": "true"},
+        {"novelty": 0.9, "unknown": None},
+        {"unknown": True},
+        {"novelty": 0.9, "unknown": True, "label": None},
+    ],
+)
+def test_novelty_that_was_not_agreed_on_is_refused(more: Json) -> None:
+    with pytest.raises(RetryableError, match="not what was agreed"):
+        wire.read_answer(told(**more), 1, "")

@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
+import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 from classify import clients, handler
+from classify.events import Upload
 from classify.ports import Ports
 from classify.rows import Known, Written
 from classify.settings import Settings
@@ -21,6 +23,7 @@ from PIL import Image
 
 BUCKET = "breed-classifier-uploads-123456789012-us-east-1"
 TABLE = "predictions"
+KEY = "uploads/rex.jpg"
 
 Json = dict[str, Any]
 
@@ -41,6 +44,10 @@ def prediction(breed: str | None = "Pug", confidence: float = 0.875) -> Json:
 
 def no_dog() -> Json:
     return prediction(None, 0.75) | {"dog_probability": 0.25}
+
+
+def unknown_breed() -> Json:
+    return prediction() | {"novelty": 0.985, "unknown": True}
 
 
 def answer(predictions: Sequence[Json]) -> bytes:
@@ -171,13 +178,13 @@ class World:
     def ports(self, settings: Settings = handler.SETTINGS) -> Ports:
         return clients.wire(settings, self.s3, self.dynamodb, self.endpoint, lambda: self.queue)
 
-    def upload(self, key: str = "uploads/rex.jpg", data: bytes | None = None) -> Json:
+    def upload(self, key: str = KEY, data: bytes | None = None) -> Json:
         """Puts the object and gives the S3 record of it, as S3 would send it."""
         body = picture() if data is None else data
         stored = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         return record(key, f"{next(self.sequence):018X}", stored["VersionId"], len(body))
 
-    def remove(self, key: str = "uploads/rex.jpg", version_id: str | None = None) -> Json:
+    def remove(self, key: str = KEY, version_id: str | None = None) -> Json:
         """Deletes the object, or one version of it for ever, and gives the S3 record of it."""
         version = {"VersionId": version_id} if version_id else {}
         done = self.s3.delete_object(Bucket=BUCKET, Key=key, **version)
@@ -199,7 +206,7 @@ class World:
         rows = [{name: take(value) for name, value in item.items()} for item in items]
         return {row["image_key"]: row for row in rows}
 
-    def row(self, key: str = "uploads/rex.jpg") -> Json:
+    def row(self, key: str = KEY) -> Json:
         return self.rows()[key]
 
 
@@ -292,3 +299,51 @@ def messages(records: Iterable[Json], receive_count: int = 1) -> list[Json]:
         message(each, id_=f"m{index}", receive_count=receive_count)
         for index, each in enumerate(records)
     ]
+
+
+def uploads(world: World, count: int, receive_count: int, name: str = "uploads") -> list[Json]:
+    """As many messages, each of one new photo, `<name>-0`, `<name>-1`, ..."""
+    records = [world.upload(f"uploads/{name}-{index}.jpg") for index in range(count)]
+    return [
+        message(each, id_=f"{name}-{index}", receive_count=receive_count)
+        for index, each in enumerate(records)
+    ]
+
+
+def spy_on_reads(
+    world: World, monkeypatch: pytest.MonkeyPatch, look: Callable[[str], None]
+) -> None:
+    """`look` hears the key of every photo right before it is read."""
+    read = handler.PORTS.read_object
+
+    def looking(upload: Upload) -> bytes:
+        look(upload.key)
+        return read(upload)
+
+    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, read_object=looking))
+
+
+def metrics_in(output: str) -> dict[str, float]:
+    """Name -> sum of what the function put into its EMF lines."""
+    totals: dict[str, float] = {}
+    for line in output.splitlines():
+        blob = json.loads(line)
+        for metric in blob.get("_aws", {}).get("CloudWatchMetrics", [{}])[0].get("Metrics", []):
+            values = blob[metric["Name"]]
+            total = sum(values if isinstance(values, list) else [values])
+            totals[metric["Name"]] = totals.get(metric["Name"], 0) + total
+    return totals
+
+
+def settings_with(**changes: Any) -> Settings:
+    return replace(handler.SETTINGS, **changes)
+
+
+def throttled(operation: str) -> ClientError:
+    return client_error("ThrottlingException", operation)
+
+
+def padded(sent: Json) -> str:
+    """The sequencer of a record as rows have it."""
+    sequencer: str = sent["s3"]["object"]["sequencer"]
+    return sequencer.ljust(32, "0")

@@ -242,7 +242,7 @@ def test_operations_are_the_methods_that_the_service_has() -> None:
 
 def test_local_sagemaker_answers_these_operations(tmp_path: Path) -> None:
     found = SageMaker(Settings.from_arguments(4566, str(tmp_path), "python", {})).api.operations
-    assert len(found) == 24
+    assert len(found) == 33
     assert {"CreateHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob"} < {
         *found
     }

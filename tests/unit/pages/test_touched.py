@@ -13,6 +13,11 @@ def test_change_of_what_two_rooms_share_asks_for_both() -> None:
     assert len(touched.tests_of(["photo_reader/jpeg.py"])) == 2
 
 
+def test_change_of_the_page_asks_for_a_browser() -> None:
+    assert "tests/page" in touched.tests_of(["functions/api/api/static/grid.js"])
+    assert "tests/page" not in touched.tests_of(["functions/api/api/tallies.py"])
+
+
 def test_changed_test_is_run_itself() -> None:
     (existing, *_) = (touched.ROOT / "tests/integration/jobs").glob("test_*.py")
     name = str(existing.relative_to(touched.ROOT))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from photo_reader import MAX_PIXELS, PhotoError, guard, read
-from tests.odd_files import heic
+from rigs import heic
 from tests.odd_files.building import saved
 from tests.odd_files.hostile import HOSTILE
 
@@ -246,7 +246,7 @@ def test_fork_has_a_worker_of_its_own() -> None:
 PROGRAM = """
 import os
 from photo_reader import guard, read
-from tests.odd_files import heic
+from rigs import heic
 read(heic.UPRIGHT, 384)
 print(guard._guard.worker.process.pid, flush=True)
 os._exit(0)

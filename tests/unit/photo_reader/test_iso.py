@@ -8,7 +8,7 @@ from PIL import Image
 from photo_reader import PhotoError, iso, read
 from photo_reader.iso_write import Item, write
 from photo_reader.streams import av1_size, hevc_size
-from tests.odd_files import heic
+from rigs import heic
 from tests.odd_files.building import saved
 from tests.odd_files.case import flag
 

@@ -52,6 +52,27 @@ def test_answered_rows_are_what_the_schema_says(
         check("row", with_expiry(row, NOW, days))
 
 
+@pytest.mark.parametrize("unknown", [True, None])
+def test_rows_and_answers_with_a_novelty_are_what_the_schemas_say(unknown: bool | None) -> None:
+    item = outcome_json(prediction("Pug")) | {"novelty": 0.5}
+    if unknown:
+        item["unknown"] = True
+    body = answer(prediction("Pug")) | {"predictions": [item]}
+    check("answer", body)
+    read = read_answer(json.dumps(body).encode(), 1, "")
+    (one,) = read.predictions
+    for upload in (replace(UPLOAD, sequencer=f"{n:032X}") for n in range(40)):  # in the sample too
+        row = answered_row(upload, Photo(b"", 640, 480), one, read, NOW)  # type: ignore[arg-type]
+        check("row", row)
+        assert row["status"] == ("UNKNOWN_BREED" if unknown else "CLASSIFIED")
+        with pytest.raises(AssertionError):
+            check("row", row | {"novelty": 2})
+    del item["novelty"]
+    if unknown:
+        with pytest.raises(AssertionError):
+            check("answer", body)
+
+
 @pytest.mark.parametrize("days", [0, 30])
 @pytest.mark.parametrize("version_id", ["marker", None])
 def test_deleted_rows_are_what_the_schema_says(version_id: str | None, days: int) -> None:

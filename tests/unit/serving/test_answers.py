@@ -1,7 +1,10 @@
 """From probabilities to answers: ranks, thresholds, and which photos are looked at again."""
 
 import gzip
+import json
+import math
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,15 @@ from numpy.typing import NDArray
 
 from serving import package
 from serving.model import CLOSE, TOP, Model, Prediction
-from serving.package import DogScore, Manifest, PackageError, read_package, unpack, write_archive
+from serving.package import (
+    DogScore,
+    Manifest,
+    Novelty,
+    PackageError,
+    read_package,
+    unpack,
+    write_archive,
+)
 from serving.preprocess import PreprocessSpec, normalisation, normalise
 
 SPEC = PreprocessSpec(40, 32, "bicubic", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -34,10 +45,11 @@ class FakeBackbone:
 
 
 class FakeHeads:
-    """A feature is the row of a table of probabilities, and of one of dogs' masses."""
+    """A feature is the row of a table of logits, given as probabilities, and of dogs' masses."""
 
     def __init__(self, rows: list[list[float]], dogs: list[float] | None = None) -> None:
-        self.rows = np.array(rows, np.float32)
+        with np.errstate(divide="ignore"):
+            self.rows = np.log(np.array(rows, np.float64))
         self.dogs = None if dogs is None else np.array(dogs, np.float32)
 
     def __call__(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
@@ -104,18 +116,18 @@ def test_no_dog_is_the_answer_below_the_threshold(dog: float, expected: Predicti
 @pytest.mark.parametrize(
     ("row", "dog", "again"),
     [
-        ([0.5, 0.401], None, True),
-        ([0.5, 0.399], None, False),
-        ([0.2, 0.1], None, False),
+        ([0.5, 0.301, 0.199], None, True),
+        ([0.5, 0.299, 0.201], None, False),
+        ([0.3, 0.09] + [0.0871] * 7, None, False),
         ([1.0], None, False),
         ([0.9, 0.1], 0.59, True),
         ([0.9, 0.1], 0.6, False),
         ([0.9, 0.1], 0.61, False),
-        ([0.5, 0.45], 0.61, True),
+        ([0.5, 0.45, 0.05], 0.61, True),
         ([0.9, 0.1], 0.41, True),
         ([0.9, 0.1], 0.4, False),
         ([0.9, 0.1], 0.39, False),
-        ([0.5, 0.45], 0.39, False),  # of what is no dog, no breed is told
+        ([0.5, 0.45, 0.05], 0.39, False),  # of what is no dog, no breed is told
     ],
 )
 def test_photo_is_looked_at_again_where_a_little_would_make_it_another_answer(
@@ -125,7 +137,7 @@ def test_photo_is_looked_at_again_where_a_little_would_make_it_another_answer(
     dogs = None if dog is None else [dog, 1.0]
     found = model([row, [0.0] * (len(row) - 1) + [1.0]], dogs, exact).predict(photos(0))
 
-    assert CLOSE == 0.1
+    assert CLOSE == 0.2
     assert bool(exact.calls) is again
     assert (found[0].top[0][1] == 1.0) is (again or row == [1.0])
 
@@ -304,3 +316,77 @@ def test_settings_at_their_limits_are_taken(change: dict[str, Any]) -> None:
     values = {"resize": 256, "crop": 224, "interpolation": "bicubic",
               "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # fmt: skip
     PreprocessSpec(**{**values, **change})
+
+
+def test_temperature_sharpens_confidences_and_changes_no_order() -> None:
+    plain = model([[0.2, 0.5, 0.3]])
+    told = replace(plain.manifest, temperature=0.5)
+    sharp = Model(told, plain.backbone, plain.heads)
+
+    (before,), (after,) = plain.predict(photos(0)), sharp.predict(photos(0))
+
+    assert [label for label, _ in after.top] == [label for label, _ in before.top]
+    squares = [one * one / 0.38 for one in (0.5, 0.3, 0.2)]
+    assert [value for _, value in after.top] == pytest.approx(squares, abs=1e-6)
+    assert after.confidence == after.top[0][1]
+
+
+def novel(rows: list[list[float]], dogs: list[float] | None) -> list[Prediction]:
+    """Answers where the validation photos' largest logits are evenly spread from -2 to -1."""
+    plain = model(rows, dogs)
+    novelty = Novelty((-2.0, -1.5, -1.0), 0.75)
+    told = replace(plain.manifest, novelty=novelty)
+    return Model(told, plain.backbone, plain.heads).predict(photos(*range(len(rows))))
+
+
+def test_novelty_is_the_share_of_validation_photos_with_a_larger_logit() -> None:
+    rows = [[math.exp(logit), 0.1] for logit in (-3, -2, -1.75, -1.7, -1.5, -1, 0)]
+
+    found = novel(rows, None)
+
+    assert [one.novelty for one in found] == pytest.approx([1, 1, 0.75, 0.7, 0.5, 0, 0], abs=2e-6)
+    assert [one.unknown for one in found] == [True, True, True, False, False, False, False]
+    assert {one.label for one in found} <= {"Beagle", "Pug"}
+
+
+def test_of_what_is_no_dog_no_novelty_is_told() -> None:
+    dog, other = novel([[math.exp(-3), 0.01]] * 2, [0.9, 0.1])
+    assert (dog.novelty, dog.unknown) == (1, True)
+    assert (other.label, other.novelty, other.unknown) == (None, None, False)
+    (plain,) = model([[0.1, 0.2]]).predict(photos(0))
+    assert (plain.novelty, plain.unknown) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [((1.0,), 0.9), ((2.0, 1.0), 0.9), ((1.0, 2.0), 0), ((1.0, 2.0), 1.1)],
+)
+def test_novelty_that_makes_no_sense_is_refused(wrong: tuple[tuple[float, ...], float]) -> None:
+    with pytest.raises(ValueError, match=r"novelty\."):
+        Novelty(*wrong)
+
+
+def test_manifest_keeps_what_was_measured_and_leaves_out_what_was_not() -> None:
+    plain = model([[0.5, 0.5]]).manifest
+    assert not {"temperature", "novelty"} & json.loads(plain.to_json()).keys()
+    assert replace(plain, temperature=1).version == plain.version
+    told = replace(plain, temperature=0.5, novelty=Novelty((1.0, 2.0), 0.98))
+    assert Manifest.from_json(told.to_json()) == told
+    assert len({one.version for one in (plain, told, replace(told, novelty=None))}) == 3
+    for wrong in (0, -1, 1000):
+        with pytest.raises(ValueError, match="temperature"):
+            replace(plain, temperature=wrong)
+
+
+@pytest.mark.parametrize(
+    ("logit", "again"),
+    [(-1.745, True), (-1.755, True), (-1.77, False), (-1.73, False), (-3, False)],
+)
+def test_photo_near_the_threshold_of_novelty_is_looked_at_again(logit: float, again: bool) -> None:
+    exact = FakeBackbone()
+    plain = model([[math.exp(logit), 0.01]])
+    told = replace(plain.manifest, novelty=Novelty((-2.0, -1.5, -1.0), 0.75))
+
+    Model(told, plain.backbone, plain.heads, exact).predict(photos(0))  # type: ignore[arg-type]
+
+    assert bool(exact.calls) is again

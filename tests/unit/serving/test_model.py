@@ -196,7 +196,7 @@ def test_head_has_relu_between_its_layers_only() -> None:
     rows = torch.randn(3, WIDTH)
     (ours,) = heads(told, Weights(tensors(model)), 1)(rows.numpy())
     with torch.inference_mode():
-        expected = model["head"](rows).softmax(1)
+        expected = model["head"](rows)
     torch.testing.assert_close(torch.from_numpy(ours), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -213,6 +213,11 @@ class Echo:
         return [np.array([self.outputs[number] for number in numbers], np.float32)]
 
 
+def logits(probabilities: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """What a head gives whose softmax are these."""
+    return [np.log(probabilities)]
+
+
 def numbered(count: int) -> NDArray[np.uint8]:
     """Pictures 0, 1, ... for an Echo."""
     return np.stack([np.full((2, 2, 3), number, np.uint8) for number in range(count)])
@@ -222,7 +227,7 @@ def test_close_answers_are_looked_at_again_and_only_those() -> None:
     rough = {0: [0.80, 0.20], 1: [0.52, 0.48], 2: [0.30, 0.70], 3: [0.46, 0.54]}
     exact = Echo({1: [0.49, 0.51], 3: [0.45, 0.55]})
     told = replace(manifest(None), labels=("A", "B"), head=(2, 2))
-    model = Model(told, Echo(rough), lambda features: [features], exact)  # type: ignore[arg-type]
+    model = Model(told, Echo(rough), logits, exact)  # type: ignore[arg-type]
     found = model.predict(numbered(4))
     assert exact.asked == [1, 3]
     assert [answer.label for answer in found] == ["A", "B", "B", "B"]
@@ -236,7 +241,7 @@ def test_answer_near_the_dog_threshold_is_looked_at_again() -> None:
     rough = Echo({0: [0.9, 0.1, 0.9], 1: [0.9, 0.1, 0.35], 2: [0.5, 0.5, 0.05]})
 
     def two_heads(features: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        return [features[:, :2], features[:, 2]]
+        return [*logits(features[:, :2]), features[:, 2]]
 
     model = Model(told, rough, two_heads, exact)  # type: ignore[arg-type]
     found = model.predict(numbered(3))
@@ -250,6 +255,7 @@ def test_mixed_package_is_int8_with_float32_behind_it(
 ) -> None:
     monkeypatch.setattr("serving.model.multiplies_int8", lambda: True)
     monkeypatch.setattr("serving.model.CLOSE", 1.1 if again else 0.0)
+    monkeypatch.setattr("serving.model.CLOSE_DOG", 1.1 if again else 0.0)
     write_package(tmp_path)
     batch = pictures(2, SPEC.crop)
     mixed, exact = (load(tmp_path, 1, p).predict(batch) for p in ("mixed", "float32"))

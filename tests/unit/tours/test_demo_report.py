@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from tests.odd_files import heic
+from rigs import heic
 from tours.demo import report
 
 PREFIX = "uploads/"
@@ -65,6 +65,22 @@ def test_table_shows_photo_status_breed_confidence_top_and_time() -> None:
         assert part in text
     assert "NOT_AN_IMAGE: the bytes are those of no image" in text
     assert report.counts(rows) == "1 CLASSIFIED, 1 NO_DOG, 1 REJECTED"
+
+
+def test_dog_of_an_unknown_breed_is_shown_with_the_nearest_ones(tmp_path: Path) -> None:
+    row = _classified() | {"status": "UNKNOWN_BREED", "novelty": 0.99}
+    del row["breed"]
+    out = io.StringIO()
+    Console(file=out, width=150).print(report.table([row], PREFIX))
+    for part in ("UNKNOWN_BREED", "unknown breed", "Pug 90%, Boxer 5%"):
+        assert part in out.getvalue()
+    picture = tmp_path / "rex.jpg"
+    Image.new("RGB", (90, 50)).save(picture)
+    report.write_contact_sheet([row], {row["image_key"]: picture}, PREFIX, "1", tmp_path / "s.html")
+    sheet = (tmp_path / "s.html").read_text()
+    assert '<figure class="unknown_breed">' in sheet
+    assert "<h2>unknown breed</h2>" in sheet
+    assert "<span>Pug</span><b>90%</b>" in sheet
 
 
 def test_file_name_with_markup_stays_text_in_table_and_sheet(tmp_path: Path) -> None:

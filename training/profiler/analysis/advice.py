@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from training.profiler.analysis.quantiles import mean
+from training.profiler.analysis.measures import mean
 from training.profiler.analysis.rules.finding import Finding
 from training.profiler.analysis.timeline import Timeline
 from training.profiler.facts import Lever

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from training.profiler.analysis import Analysis
-from training.profiler.analysis.usage import RATES, usage_statistics
+from training.profiler.analysis.measures import RATES, usage_statistics
 from training.profiler.recording import Sample
 from training.profiler.report.charts import Line, line_plot
 from training.profiler.report.markup import Markup, element, table

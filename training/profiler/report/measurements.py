@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 from training.profiler.analysis import Analysis
-from training.profiler.analysis.quantiles import Quantiles
-from training.profiler.analysis.steps import StepDurations, step_durations
+from training.profiler.analysis.measures import Quantiles, StepDurations, step_durations
 from training.profiler.report.charts import (
     dots,
     histogram,

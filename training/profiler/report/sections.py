@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 
 from training.profiler.analysis import Advice, Analysis, Finding
-from training.profiler.analysis.quantiles import Quantiles, mean
-from training.profiler.analysis.steps import step_durations
+from training.profiler.analysis.measures import Quantiles, mean, step_durations
 from training.profiler.report.charts import legend, stacked_bar, stacked_columns
 from training.profiler.report.markup import Markup, element, join
 from training.profiler.report.style import COLOURS

@@ -5,8 +5,8 @@
  * @typedef {{id: string, verdict: string, breed?: string, by: string, at: string, version: string}} Review
  * @typedef {{label: string, probability: number}} Guess
  * @typedef {{
- *   key: string, version: string, status: "CLASSIFIED" | "NO_DOG" | "REJECTED" | "DELETED", classified_at: string,
- *   breed?: string, confidence?: number, top?: Guess[], dog_probability?: number, model_version?: string,
+ *   key: string, version: string, status: "CLASSIFIED" | "UNKNOWN_BREED" | "NO_DOG" | "REJECTED" | "DELETED", classified_at: string,
+ *   breed?: string, confidence?: number, top?: Guess[], dog_probability?: number, novelty?: number, model_version?: string,
  *   width?: number, height?: number, size_bytes?: number, latency_ms?: number,
  *   reason?: {code: string, message: string}, sample?: boolean, review?: Review, history?: Review[],
  *   thumbnail_url?: string,

@@ -1,7 +1,7 @@
 /** What is known about a photo: what stands, the five guesses, the facts and who said what. */
 import { h, unseen } from "./dom.js";
 import { standing } from "./rows.js";
-import { ago, breedWords, fileName, lasted, moment, percent, reasonWords, size, verdictWords } from "./words.js";
+import { ago, breedWords, fileName, lasted, modelWords, moment, percent, reasonWords, size, verdictWords } from "./words.js";
 
 /**
  * @param {import("./api.js").Prediction} row
@@ -24,16 +24,18 @@ export function details(row, { take } = {}) {
  */
 export function title(row) {
   const stands = standing(row);
-  const words = { "no dog": "No dog", unsure: "Not sure", rejected: "Rejected", deleted: "Deleted" };
-  return stands.kind === "breed" ? breedWords(stands.breed ?? "") : words[stands.kind];
+  return breedWords(stands.breed ?? stands.kind);
 }
 
 /** Who says so, and what the model said if that was something else. */
 function saidWords(row) {
   const { review } = row;
-  const model = row.status === "NO_DOG" ? "no dog" : row.breed && `${breedWords(row.breed)}, ${percent(row.confidence)} sure`;
-  if (!model) return row.status === "REJECTED" ? "The model never saw this photo." : "";
-  if (!review || review.verdict === "UNDONE") return row.status === "NO_DOG" ? "The model sees no dog." : `The model is ${percent(row.confidence)} sure.`;
+  if (!row.top) return row.status === "REJECTED" ? "The model never saw this photo." : "";
+  if (!review || review.verdict === "UNDONE") {
+    if (row.breed) return `The model is ${percent(row.confidence)} sure.`;
+    return row.status === "NO_DOG" ? "The model sees no dog." : "The model sees a dog, but none of the breeds that it knows.";
+  }
+  const model = modelWords(row);
   const when = ago(review.at);
   if (review.verdict === "RIGHT") return `Right, says ${review.by}, ${when}. The model: ${model}.`;
   return `${review.by}, ${when}. The model said: ${model}.`;
@@ -46,7 +48,7 @@ function reason(given) {
 
 function guesses(row, take) {
   const right = row.review && standing(row).kind === "breed" ? standing(row).breed : null;
-  return h("section", { class: "guesses" }, h("h3", {}, "The model's guesses"),
+  return h("section", { class: "guesses" }, h("h3", {}, row.status === "UNKNOWN_BREED" ? "The nearest breeds" : "The model's guesses"),
     h("ol", {}, row.top.map((guess, index) => {
       const bar = h("span", { class: "bar" }, h("span", {}));
       bar.style.setProperty("--share", String(guess.probability));
@@ -71,6 +73,7 @@ function facts(row) {
     ["Took", row.latency_ms !== undefined && `${lasted(row.latency_ms)} from upload to answer`],
     ["Model", row.model_version],
     ["Dog at all", row.dog_probability !== undefined && percent(row.dog_probability)],
+    ["Novelty", row.novelty !== undefined && `Stranger to the model than ${percent(row.novelty)} of photos of breeds that it knows`],
     ["Size", [row.width && `${row.width} × ${row.height}`, row.size_bytes && size(row.size_bytes)].filter(Boolean).join(", ")],
     ["Sample", row.sample && "Picked at random, so it counts for the accuracy"],
     ["Key", row.key],

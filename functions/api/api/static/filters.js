@@ -3,8 +3,8 @@ import { breedField } from "./breed_field.js";
 import { h, icon, newId } from "./dom.js";
 import { breedWords } from "./words.js";
 
-const STATUS = [["", "All"], ["CLASSIFIED", "Dogs"], ["NO_DOG", "No dog"], ["REJECTED", "Rejected"]];
-const REVIEWED = [["", "Reviewed or not"], ["false", "Not reviewed"], ["true", "Reviewed"]];
+const STATUS = [["", "All"], ["CLASSIFIED", "Known breed"], ["UNKNOWN_BREED", "Unknown breed"], ["NO_DOG", "No dog"], ["REJECTED", "Rejected"]];
+const REVIEWED = [["", "Any"], ["false", "Not reviewed"], ["true", "Reviewed"]];
 const ORDER = [["", "Newest first"], ["least_sure", "Least sure first"]];
 
 /**

@@ -42,7 +42,7 @@ export class Picture {
    * @param {import("./api.js").Prediction} row
    */
   async expect(row) {
-    if (row.status !== "CLASSIFIED" && row.status !== "NO_DOG") return;
+    if (!row.top) return;
     const url = await this.#api.picture(row.key, "photo").catch(() => null);
     if (url) new Image().src = url;
   }

@@ -133,7 +133,7 @@ export class QueueView {
     }
     this.#why.replaceChildren(...(row.sample
       ? [icon("dice"), "Random sample: these tell how right the model is"]
-      : [`Least sure: ${percent(row.confidence ?? 0)}`]));
+      : [row.breed || row.status === "NO_DOG" ? `Least sure: ${percent(row.confidence ?? 0)}` : "Unknown breed"]));
     this.#closeup.show(row.key);
     this.#closeup.allow(this.#at > 0, true);
     this.#closeup.expect(this.#keys[this.#at + 1] ?? null);

@@ -10,7 +10,7 @@ import { breedWords, failureWords, fileName, several, verdictWords } from "./wor
  */
 
 const AT_ONCE = 100;
-const REVIEWABLE = ["CLASSIFIED", "NO_DOG"];
+const REVIEWABLE = ["CLASSIFIED", "UNKNOWN_BREED", "NO_DOG"];
 
 export class Reviews extends EventTarget {
   #api;
@@ -201,7 +201,7 @@ export class Reviews extends EventTarget {
 
 /** A breed that the model said itself is "right", and so is "no dog" where the model said that. */
 function saidOf(row, verdict, breed) {
-  const right = (verdict === "WRONG_BREED" && row.status === "CLASSIFIED" && breed === row.breed) || (verdict === "NO_DOG" && row.status === "NO_DOG");
+  const right = (verdict === "WRONG_BREED" && breed === row.breed) || (verdict === "NO_DOG" && row.status === "NO_DOG");
   const { key, version } = row;
   if (right) return { key, version, verdict: "RIGHT" };
   return breed === undefined ? { key, version, verdict } : { key, version, verdict, breed };

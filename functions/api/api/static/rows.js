@@ -117,17 +117,18 @@ function same(a, b) {
 /**
  * What stands for a photo: the last word of a person, or else the model's.
  * @param {Prediction} row
- * @returns {{kind: "breed" | "no dog" | "unsure" | "rejected" | "deleted", breed?: string, person: boolean}}
+ * @returns {{kind: "breed" | "unknown breed" | "no dog" | "not sure" | "rejected" | "deleted", breed?: string, person: boolean}}
  */
 export function standing(row) {
   const { review } = row;
   if (row.status === "REJECTED") return { kind: "rejected", person: false };
   if (row.status === "DELETED") return { kind: "deleted", person: false };
   if (review?.verdict === "NO_DOG") return { kind: "no dog", person: true };
-  if (review?.verdict === "UNSURE") return { kind: "unsure", person: true };
+  if (review?.verdict === "UNSURE") return { kind: "not sure", person: true };
   if (review?.breed && review.verdict !== "RIGHT") return { kind: "breed", breed: review.breed, person: true };
   const person = review?.verdict === "RIGHT";
-  return row.status === "NO_DOG" ? { kind: "no dog", person } : { kind: "breed", breed: row.breed, person };
+  if (row.breed) return { kind: "breed", breed: row.breed, person };
+  return { kind: row.status === "NO_DOG" ? "no dog" : "unknown breed", person };
 }
 
 /**

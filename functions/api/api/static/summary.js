@@ -31,8 +31,9 @@ export class Totals extends EventTarget {
 /** @param {import("./api.js").Summary | null} summary */
 export function countsLine(summary) {
   if (!summary) return [h("span", { class: "skeleton words" }, "\u00a0")];
-  const { CLASSIFIED, NO_DOG, REJECTED } = summary.counts;
-  return [[CLASSIFIED, "dog", "dogs"], [NO_DOG, "without a dog", "without a dog"], [REJECTED, "rejected", "rejected"], [summary.reviewed, "reviewed", "reviewed"]]
+  const { CLASSIFIED, UNKNOWN_BREED, NO_DOG, REJECTED } = summary.counts;
+  const unknown = UNKNOWN_BREED ? [[UNKNOWN_BREED, "of an unknown breed", "of an unknown breed"]] : [];
+  return [[CLASSIFIED + UNKNOWN_BREED, "dog", "dogs"], ...unknown, [NO_DOG, "without a dog", "without a dog"], [REJECTED, "rejected", "rejected"], [summary.reviewed, "reviewed", "reviewed"]]
     .map(([value, one, many]) => h("span", {}, h("strong", {}, count(value)), ` ${value === 1 ? one : many}`));
 }
 

@@ -1,7 +1,7 @@
 /** One photo in the grid. */
 import { h, icon } from "./dom.js";
 import { standing } from "./rows.js";
-import { ago, breedWords, fileName, percent, reasonWords, verdictWords } from "./words.js";
+import { ago, breedWords, fileName, modelWords, percent, reasonWords, verdictWords } from "./words.js";
 
 export class Tile {
   #api;
@@ -33,14 +33,15 @@ export class Tile {
   draw(row) {
     this.#drawPicture(row);
     const stands = standing(row);
-    const name = nameOf(row, stands);
-    const share = row.status === "CLASSIFIED" && !(stands.person && row.review.verdict !== "RIGHT") ? percent(row.confidence) : "";
+    const name = breedWords(stands.breed ?? stands.kind);
+    const share = row.breed && !(stands.person && row.review.verdict !== "RIGHT") ? percent(row.confidence) : "";
     this.#name.textContent = name;
     this.#share.textContent = share;
     this.#under.textContent = underWords(row, stands);
-    this.#badge.hidden = !stands.person;
-    this.#badge.className = `badge ${row.review?.verdict === "RIGHT" ? "right" : "corrected"}`;
-    this.#badge.replaceChildren(...(stands.person ? [row.review.verdict === "RIGHT" ? icon("check") : "Reviewed"] : []));
+    const right = row.review?.verdict === "RIGHT";
+    this.#badge.hidden = !stands.person && stands.kind !== "unknown breed";
+    this.#badge.className = `badge ${stands.person ? (right ? "right" : "corrected") : "unknown"}`;
+    this.#badge.replaceChildren(stands.person ? (right ? icon("check") : "Reviewed") : "Unknown");
     this.element.classList.toggle("faint", stands.kind === "rejected");
     const said = stands.person ? `reviewed: ${verdictWords(row.review)}` : "not reviewed";
     this.element.setAttribute("aria-label", [name, share && `${share} sure`, row.status === "REJECTED" ? this.#under.textContent : said, fileName(row.key)].filter(Boolean).join(", "));
@@ -75,16 +76,10 @@ export class Tile {
   }
 }
 
-function nameOf(row, stands) {
-  if (stands.kind === "breed") return breedWords(stands.breed);
-  return { "no dog": "No dog", unsure: "Not sure", rejected: "Rejected", deleted: "Deleted" }[stands.kind];
-}
-
-/** The model's answer where a person said something else, or the reason of a rejection; else when. */
+/** The model's answer where a person said something else, the reason of a rejection, the nearest breed; else when. */
 function underWords(row, stands) {
   if (row.status === "REJECTED") return reasonWords(row.reason).what;
-  if (stands.person && row.review.verdict !== "RIGHT") {
-    return row.status === "NO_DOG" ? "Model: no dog" : `Model: ${breedWords(row.breed)}, ${percent(row.confidence)}`;
-  }
+  if (stands.person && row.review.verdict !== "RIGHT") return `Model: ${modelWords(row)}`;
+  if (stands.kind === "unknown breed") return `Nearest: ${breedWords(row.top[0].label)}`;
   return row.classified_at ? ago(row.classified_at) : "";
 }

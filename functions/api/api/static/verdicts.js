@@ -32,9 +32,9 @@ export class Verdicts {
   /**
    * @param {string} verdict
    * @param {string} [breed]
+   * @param {string[]} [keys] of the photos that it is about
    */
-  give(verdict, breed) {
-    const keys = this.#parts.keys();
+  give(verdict, breed, keys = this.#parts.keys()) {
     if (keys.length && this.#parts.reviews.give(keys, verdict, breed)) {
       this.stopTyping();
       this.#parts.said(keys);
@@ -95,8 +95,10 @@ export class Verdicts {
 
   async #choose(text) {
     if (!text.trim()) return;
+    // Before the wait: meanwhile the person may have gone to another photo.
+    const keys = this.#parts.keys();
     const known = await this.#parts.breeds().catch(() => []);
     const { verdict, breed } = typedBreed(text, known);
-    this.give(verdict, breed);
+    this.give(verdict, breed, keys);
   }
 }

@@ -10,6 +10,15 @@ export function breedWords(label) {
 }
 
 /**
+ * What the model said of a photo that it answered.
+ * @param {import("./api.js").Prediction} row
+ */
+export function modelWords(row) {
+  if (row.breed) return `${breedWords(row.breed)}, ${percent(row.confidence)}`;
+  return row.status === "NO_DOG" ? "no dog" : "unknown breed";
+}
+
+/**
  * Rounded, but never to a certainty that nobody has.
  * @param {number} share from 0 to 1
  */

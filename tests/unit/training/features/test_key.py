@@ -86,8 +86,9 @@ class Passes:
         return precision
 
     def run_pass(
-        self, frozen: Any, data: DataSet, split: str, view: int, workers: Workers
+        self, frozen: Any, data: DataSet, split: str, view: int, workers: Workers, kept: Any
     ) -> SplitFeatures:
+        assert not kept
         self.seen.append((frozen.network, split, view))
         rows = torch.full((1, 2, 3), view + (100 if frozen.network == "float32" else 0.0))
         return SplitFeatures(rows, torch.tensor([0, 1]), ("a", "b"), {})
@@ -95,7 +96,8 @@ class Passes:
 
 @pytest.fixture
 def data() -> Any:
-    return SimpleNamespace(hash="d", labels=("Beagle", "Pug"))
+    splits: dict[str, tuple[()]] = {"train": (), "valid": (), "test": ()}
+    return SimpleNamespace(hash="d", labels=("Beagle", "Pug"), splits=splits)
 
 
 def test_train_is_computed_in_the_jobs_precision_and_the_rest_in_float32(
@@ -121,7 +123,7 @@ def test_train_is_computed_in_the_jobs_precision_and_the_rest_in_float32(
     assert [*made.splits] == ["train", "valid", "test"]
     assert made.labels == ("Beagle", "Pug")
     out = capsys.readouterr().out
-    assert "features: computed in 0 s" in out
+    assert "features: 0 computed and 0 reused in 0 s" in out
     assert f"features: kept in {tmp_path}" in out
 
 
@@ -203,8 +205,9 @@ def test_features_are_kept_and_read_back_with_all_that_belongs_to_them(
     made = features()
     train = made.splits["train"]
     exact = SplitFeatures(
-        train.views.half().float(), train.labels, train.names, {"train/a.jpg": "broken"}
-    )
+        train.views.half().float(), train.labels, train.names, {"train/a.jpg": "broken"},
+        ("0a", "1b"),
+    )  # fmt: skip
     made = Features(key(precision=precision), made.labels, {**made.splits, "train": exact})
 
     write(tmp_path / "new" / FILE, made)
@@ -214,6 +217,7 @@ def test_features_are_kept_and_read_back_with_all_that_belongs_to_them(
     assert describe(made)["splits"]["train"] == {
         "names": list(train.names),
         "skipped": {"train/a.jpg": "broken"},
+        "digests": ["0a", "1b"],
     }
     for name, split in found.splits.items():
         assert split.views.dtype == torch.float32

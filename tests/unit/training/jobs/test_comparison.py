@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training.figures.metrics import Proportion
-from training.jobs.comparison import Offline, compare, offline_figure, tolerance, words
+from training.jobs.comparison import Offline, compare, offline_figure, to_json, tolerance, words
 from training.jobs.errors import UsageError
 from training.jobs.evaluate import Result, ranked
 
@@ -16,6 +16,7 @@ def _result(hits: int, n: int = 840, **changes: object) -> Result:
     given = {
         "top1": Proportion(hits, n),
         "top5": Proportion(815 * n // 840, n),
+        "named": Proportion(hits, n),
         "statuses": {"CLASSIFIED": n},
         "versions": {"aaaa": n},
         "seconds": 60.0,
@@ -56,15 +57,35 @@ def test_another_number_of_photos_is_a_problem_unless_they_were_rejected() -> No
     assert compare(unreadable, OFFLINE).problem == ""
 
 
+def test_unknown_breeds_count_as_in_the_job_and_are_told_apart() -> None:
+    statuses = {"CLASSIFIED": 815, "UNKNOWN_BREED": 25}
+    result = _result(714, statuses=statuses, named=Proportion(700, 840))
+    verdict = compare(result, OFFLINE)
+
+    assert verdict.problem == ""
+    lines = words(result, verdict)
+    assert "25 UNKNOWN_BREED (NO_DOG and REJECTED count as wrong, UNKNOWN_BREED by its" in lines[0]
+    (line,) = [line for line in lines if line.endswith("of the rows have the right breed")]
+    assert line.startswith("83.33% (n = 840")
+    assert to_json(result, verdict)["named"]["value"] == 0.8333
+
+
 @pytest.mark.parametrize("status", ["NO_DOG", "REJECTED"])
 def test_no_answer_is_a_wrong_one(status: str) -> None:
     assert ranked({"status": status, "top": [{"label": "Pug"}]}, LABELS) == ()
 
 
 def test_labels_become_indices_and_unknown_ones_are_never_right() -> None:
-    row = {"status": "CLASSIFIED", "top": [{"label": "Pug"}, {"label": "Cat"}, {"label": "Beagle"}]}
+    top = [{"label": "Pug"}, {"label": "Cat"}, {"label": "Beagle"}]
 
-    assert ranked(row, LABELS) == (2, 3, 1)
+    for status in ("CLASSIFIED", "UNKNOWN_BREED"):
+        assert ranked({"status": status, "top": top}, LABELS) == (2, 3, 1)
+
+
+def test_dog_of_no_known_breed_counts_by_its_nearest_ones() -> None:
+    row = {"status": "UNKNOWN_BREED", "top": [{"label": "Pug"}, {"label": "Beagle"}]}
+
+    assert ranked(row, LABELS) == (2, 1)
 
 
 def test_package_without_a_figure_says_where_it_should_come_from() -> None:

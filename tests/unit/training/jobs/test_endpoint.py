@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from photo_reader.wire_copy import wire_copy
-from tests.odd_files import heic
+from rigs import heic
 from training.jobs.endpoint import ask
 from training.jobs.errors import CommandError, UsageError
 

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from training.figures.metrics import Proportion
 from training.jobs import evaluate
 from training.jobs.errors import CommandError
 from training.jobs.stack import Stack
@@ -48,13 +49,16 @@ def _photos(folder: Path, count: int) -> list[evaluate.Shown]:
 
 
 def _row(photo: evaluate.Shown, number: int) -> dict[str, Any]:
-    """Every third photo is refused, of the others every tenth wrong."""
+    """Every third photo is refused, of the others every tenth wrong; every 25th of no breed."""
     row: dict[str, Any] = {"image_key": photo.key, "model_version": "v1"}
     if number % 3 == 0:
         return row | {"status": "NO_DOG"}
     told = LABELS[photo.index] if number % 10 else LABELS[1 - photo.index]
     top = [{"label": told, "probability": Decimal("0.9")}]
-    return row | {"status": "CLASSIFIED", "top": top}
+    if number % 25 == 0:
+        return row | {"status": "UNKNOWN_BREED", "top": top}
+    found = {"status": "CLASSIFIED", "breed": told, "confidence": Decimal("0.9"), "top": top}
+    return row | found
 
 
 def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> None:
@@ -74,9 +78,23 @@ def test_every_photo_is_uploaded_and_counted(stack: Stack, tmp_path: Path) -> No
     assert all(key["Key"].startswith("uploads/evaluate-") for key in stored)
     refused = len(range(0, 230, 3))
     wrong = sum(1 for number in range(230) if number % 3 and number % 10 == 0)
-    assert result.statuses == {"NO_DOG": refused, "CLASSIFIED": 230 - refused}
+    strange = [number for number in range(0, 230, 25) if number % 3]
+    assert result.statuses == {
+        "NO_DOG": refused,
+        "UNKNOWN_BREED": len(strange),
+        "CLASSIFIED": 230 - refused - len(strange),
+    }
+    # An unknown breed is ranked by the nearest one, and names none.
+    near = sum(1 for number in strange if number % 10)
+    assert (result.named.hits, result.named.n) == (result.top1.hits - near, 230)
+    assert near
     assert (result.top1.hits, result.top1.n) == (230 - refused - wrong, 230)
     assert result.versions == {"v1": 230}
+    at_90 = next(one for one in result.coverage if one.threshold == 0.9)
+    classified = 230 - refused - len(strange)
+    assert at_90.right == Proportion(result.named.hits, classified)
+    assert at_90.share == classified / 230
+    assert result.coverage[-1].words() == "no photo is answered with at least 99%"
     assert heard == {"uploaded": 230, "rows": 230}
 
 

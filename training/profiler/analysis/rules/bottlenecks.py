@@ -7,7 +7,7 @@ model's mathematics and should be busy: each docstring says what we decided for 
 
 from collections.abc import Sequence
 
-from training.profiler.analysis.quantiles import Quantiles, mean
+from training.profiler.analysis.measures import Quantiles, mean
 from training.profiler.analysis.rules.finding import (
     PATIENCE,
     NothingToJudgeError,

@@ -7,10 +7,9 @@ Developer Guide); each docstring says what we decided.
 from collections import Counter
 from dataclasses import asdict
 
+from training.profiler.analysis.measures import cause, step_durations, usage_statistics
 from training.profiler.analysis.rules.finding import NothingToJudgeError, Verdict, rule
-from training.profiler.analysis.steps import cause, step_durations
 from training.profiler.analysis.timeline import Timeline
-from training.profiler.analysis.usage import usage_statistics
 
 _WORST = 10  # outliers that are listed one by one
 

@@ -6,7 +6,7 @@ Developer Guide); each docstring says what we decided for machines without a GPU
 
 from collections.abc import Sequence
 
-from training.profiler.analysis.quantiles import Quantiles, mean, percentiles
+from training.profiler.analysis.measures import Quantiles, mean, percentiles
 from training.profiler.analysis.rules.finding import (
     PATIENCE,
     NothingToJudgeError,

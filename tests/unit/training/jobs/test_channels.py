@@ -12,12 +12,11 @@ from moto import mock_aws
 
 from rigs.photos import ROOT
 from training.jobs import features
+from training.jobs.channels import UploadedData, WeightsChannel, ready_weights
 from training.jobs.config import load
 from training.jobs.definition import Place
 from training.jobs.errors import UsageError
-from training.jobs.inputs import UploadedData
 from training.jobs.source import build
-from training.jobs.weights import WeightsChannel, ready
 
 
 @pytest.fixture
@@ -31,10 +30,10 @@ def s3() -> Iterator[Any]:
 def test_file_is_uploaded_once_under_its_content(s3: Any, tmp_path: Path) -> None:
     file = tmp_path / "my weights.safetensors"
     file.write_bytes(b"one")
-    first = ready(str(file), s3, "bucket", "resnet50")
-    assert ready(str(file), s3, "bucket", "resnet50") == first
+    first = ready_weights(str(file), s3, "bucket", "resnet50")
+    assert ready_weights(str(file), s3, "bucket", "resnet50") == first
     file.write_bytes(b"two")
-    second = ready(str(file), s3, "bucket", "resnet50")
+    second = ready_weights(str(file), s3, "bucket", "resnet50")
 
     assert first is not None
     assert second is not None
@@ -48,7 +47,7 @@ def test_object_is_taken_where_it_is_and_told_by_its_content(s3: Any) -> None:
     versions = []
     for content in (b"one", b"two"):
         s3.put_object(Bucket="bucket", Key="w/resnet.pth", Body=content)
-        found = ready(uri, s3, "bucket", "resnet50")
+        found = ready_weights(uri, s3, "bucket", "resnet50")
         assert found is not None
         assert found.uri == uri
         versions.append(found.version)
@@ -58,11 +57,11 @@ def test_object_is_taken_where_it_is_and_told_by_its_content(s3: Any) -> None:
 @pytest.mark.parametrize("given", ["none.pth", "s3://bucket/none.pth", "s3://nobody/none.pth"])
 def test_weights_that_are_not_there_are_told(given: str, s3: Any) -> None:
     with pytest.raises(UsageError, match=r"\[jobs\] weights: .*none\.pth"):
-        ready(given, s3, "bucket", "resnet50")
+        ready_weights(given, s3, "bucket", "resnet50")
 
 
 def test_backbone_with_weights_of_its_own_needs_no_channel(s3: Any) -> None:
-    assert ready("", s3, "bucket", "resnet50") is None
+    assert ready_weights("", s3, "bucket", "resnet50") is None
     assert [c["ChannelName"] for c in Place("i", "r", "s", "o").channels({"data": "d"})] == ["data"]
 
 

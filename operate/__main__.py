@@ -1,0 +1,121 @@
+"""`python -m operate COMMAND --stack NAME`: smoke, release, destroy.
+
+    smoke     one photo through the deployed stack, upload to row; deleted again
+    release   deploy this checkout, smoke, watch the alarms; the stack before, if any of it fails
+    destroy   list what costs and what holds data, ask for the stack's name, delete
+
+AWS's own credentials and region count, or the local cloud's (`eval "$(make -s env)"`).
+Exit codes: 0 done, 1 failed (it says what), 2 used wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from operate import smoke as smoking
+from operate.destroy import destroy
+from operate.release import Plan, release
+from training.jobs import stack as stacks
+from training.jobs.errors import CommandError, UsageError
+
+# A file or a pipe has no width of its own; the table of `destroy` needs about this much.
+PIPE_WIDTH = 150
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the process's exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+    def say(words: str) -> None:
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        _run(options, cache(boto3.client), console, say)
+    except UsageError as error:
+        return _end(str(error), 2)
+    except CommandError as error:
+        return _end(str(error), 1)
+    except (BotoCoreError, ClientError) as error:
+        return _end(f"AWS said no: {error}", 1)
+    except KeyboardInterrupt:
+        return _end("Interrupted.", 1)
+    return 0
+
+
+def _run(
+    options: argparse.Namespace,
+    clients: Callable[[str], Any],
+    console: Console,
+    say: Callable[[str], None],
+) -> None:
+    if options.command == "destroy":
+        destroy(clients, options.stack, options.data == "delete", _asker(options.confirm), console)
+        return
+    photo = (
+        smoking.of_file(options.photo, options.breed or None) if options.photo else smoking.drawn()
+    )
+    if options.command == "smoke":
+        smoking.smoke(clients, stacks.look(clients("cloudformation"), options.stack), photo, say)
+        return
+    plan = Plan(options.stack, options.model_url, options.parameters, photo, 60 * options.watch)
+    release(clients, plan, say)
+
+
+def _asker(given: str) -> Callable[[str], str]:
+    """Asks at the terminal; `given` has answered already, and stands for who has no terminal."""
+
+    def ask(question: str) -> str:
+        if given:
+            print(f"{question}{given}")
+            return given
+        try:
+            return input(question)
+        except EOFError:
+            raise UsageError(
+                f"{question}\nThere is no terminal to ask at: CONFIRM=name-of-the-stack answers."
+            ) from None
+
+    return ask
+
+
+def _end(words: str, code: int) -> int:
+    print(words, file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m operate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    smoke, released = commands.add_parser("smoke"), commands.add_parser("release")
+    destroyed = commands.add_parser("destroy")
+    for command in (smoke, released, destroyed):
+        command.add_argument("--stack", default="breed-classifier", help="default %(default)s")
+    for command in (smoke, released):
+        command.add_argument("--photo", type=Path, help="default: a drawn picture, no dog")
+        command.add_argument("--breed", help="what the row of --photo must say")
+    released.add_argument("--model-url", default="", help="s3://...; default: the stack's own")
+    released.add_argument("--parameters", default="", help="of the template, NAME=VALUE ...")
+    released.add_argument(
+        "--watch", type=float, default=10, metavar="MINUTES", help="default %(default)s"
+    )
+    destroyed.add_argument("--data", choices=["", "delete"], default="")
+    destroyed.add_argument("--confirm", default="", help="the stack's name, where nobody is asked")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

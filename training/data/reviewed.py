@@ -1,0 +1,443 @@
+"""A new version of a data set, from a base and people's reviews: what is in it, and why not.
+
+    plan = make_version(base, reviewed, previous, Rules())
+    plan.manifest             # dataset.json: schemas/dataset.json
+    plan.files                # "<split or audit>/<class folder>/<file>" -> where its bytes are
+
+Pure: no clock, no chance, no network. The same photos and reviews, in any order, give the same
+manifest byte for byte, and its version is its own hash.
+
+The rules:
+    split       a reviewed photo's is decided by its sha256, and what `previous` decided stands, for
+                every photo: it never moves, whatever is added later
+    audit       a photo of the random sample goes there, never into train, valid or test
+    latest      of several words on one photo the latest that stands counts; others are kept as
+                conflicts
+    the base    its labels stand: whoever disagrees is kept as a conflict
+    near-copy   a photo that looks like another of the set (training.data.fingerprint) is refused.
+                Photos of the previous version come first, then those that were reviewed first
+    new breed   a breed that the base lacks becomes a class once it has Rules.new_class_at photos
+                outside audit, one of them in train
+"""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from training.data.dataset import set_hash
+from training.data.errors import DataError
+from training.data.fingerprint import BITS, MAX_DISTANCE, as_array, nearest
+from training.data.folders import AUDIT, SPLITS, labels_of
+from training.data.manifest import SCHEMA, version_of
+from training.data.reviews import Opinion, Word, breed_key
+from training.data.splitting import DEFAULT_FRACTIONS, Fractions, check_fractions
+
+# The class for photos of no dog, where a base has one.
+NO_DOG_LABELS = ("no dog", "not a dog")
+_MAX_FOLDER_BYTES = 200  # file systems end at 255
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`new_class_at`: photos that a breed added by people needs; `fractions` of reviewed photos."""
+
+    new_class_at: int = 10
+    fractions: Fractions = DEFAULT_FRACTIONS
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file that was looked at: see training.data.inspection."""
+
+    path: Path
+    sha256: str
+    prints: tuple[bytes, bytes] | None = None
+
+
+class BasePhoto(NamedTuple):
+    """`name` is "<split>/<class folder>/<file>", as in DataSet.names."""
+
+    name: str
+    label: str
+    photo: Photo
+
+
+class Reviewed(NamedTuple):
+    """A review with its photo. Without a photo, `code` and `problem` say why there is none."""
+
+    opinion: Opinion
+    photo: Photo | None
+    suffix: str = ".jpg"
+    code: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a version holds. `manifest` has its version; `files` where each photo's bytes are."""
+
+    manifest: Json
+    files: dict[str, Path]
+
+    @property
+    def version(self) -> str:
+        version: str = self.manifest["version"]
+        return version
+
+
+class _Known:
+    """Fingerprints of what is in the set so far, and the names of their photos."""
+
+    def __init__(self, room: int) -> None:
+        self._prints = np.zeros((room, BITS // 64), dtype=np.uint64)
+        self._mirrored = np.zeros_like(self._prints)
+        self._names: list[str] = []
+
+    def add(self, name: str, photo: Photo) -> None:
+        if photo.prints is not None:
+            row = len(self._names)
+            self._prints[row], self._mirrored[row] = (as_array([one])[0] for one in photo.prints)
+            self._names.append(name)
+
+    def near(self, photo: Photo) -> tuple[str, int] | None:
+        """The closest photo's name and its distance, where that is a near-copy's."""
+        count = len(self._names)
+        if photo.prints is None or not count:
+            return None
+        row, distance = nearest(photo.prints[0], self._prints[:count], self._mirrored[:count])
+        return (self._names[row], distance) if distance <= MAX_DISTANCE else None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One photo that people gave a breed: the opinion that counts, and those on copies of it."""
+
+    opinion: Opinion
+    photo: Photo
+    suffix: str
+    label: str
+    copies: tuple[Opinion, ...]
+    queue: str
+    first: str
+
+
+def make_version(
+    base: Iterable[BasePhoto],
+    reviewed: Iterable[Reviewed],
+    previous: Mapping[str, Any] | None = None,
+    rules: Rules = Rules(),
+    advance: Callable[[], None] = lambda: None,
+) -> Plan:
+    """Decide on every photo; `advance` is called after each review's.
+
+    `previous` is the manifest of the version before, if there is one. Raises DataError where the
+    labels cannot be class folders, or the fractions are none.
+    """
+    check_fractions(rules.fractions)
+    decided = _decided(previous or {})
+    base = sorted(base)
+    reviewed = sorted(reviewed, key=lambda each: (each.opinion.key, each.opinion.version))
+    photos, files = _of_base(base, decided)
+    breeds = {breed_key(label): label for label in (previous or {}).get("classes", ())}
+    own = {breed_key(each.label): each.label for each in base}
+    candidates, left_out, conflicts = _candidates(reviewed, breeds | own)
+
+    known = _Known(len(base) + len(candidates))
+    labels: dict[str, tuple[str, str]] = {}  # of the base: sha256 -> name, label
+    for each in photos:
+        labels.setdefault(each["sha256"], (each["name"], each["label"]))
+    for name, photo in files.items():
+        known.add(name, photo)
+    taken: list[tuple[_Candidate, str]] = []
+    refused: list[_Candidate] = []
+    for one in sorted(candidates, key=lambda c: (c.photo.sha256 not in decided, _order(c))):
+        advance()
+        sha256 = one.photo.sha256
+        if sha256 in labels:
+            name, label = labels[sha256]
+            if label == one.label:
+                left_out.append(_out(one.opinion, "COPY", f"the same file as {name}", sha256, name))
+                continue
+            why = f"the base has this file as {label}: {name}. Move it there if people are right"
+            left_out.append(_out(one.opinion, "BASE_SAYS_OTHERWISE", why, sha256, name))
+            conflicts.append(_conflict(one.opinion, (one.opinion.word,), label))
+            continue
+        if known.near(one.photo) is not None:
+            refused.append(one)
+            continue
+        split = min(decided[sha256]) if sha256 in decided else _split_of(one, rules.fractions)
+        known.add(_name(split, one), one.photo)
+        taken.append((one, split))
+    left_out += _near_copies(refused, files, taken)
+
+    classes = _classes(own.values(), taken, rules)
+    for one, split in taken:
+        if one.label not in classes:
+            why = f"{one.label} is no class yet: {_waiting(one.label, taken, rules)}"
+            left_out.append(_out(one.opinion, "NEW_BREED", why, one.photo.sha256))
+            continue
+        name = _name(split, one)
+        photos.append(_entry(name, one))
+        files[name] = one.photo
+    _check_labels(classes)
+    content: Json = {
+        "schema": SCHEMA,
+        "base": {
+            "hash": set_hash({each.name: each.photo.sha256 for each in base}),
+            "photos": len(base),
+        },
+        "rules": {"new_class_at": rules.new_class_at, "fractions": list(rules.fractions)},
+        "classes": sorted(classes),
+        "photos": sorted(photos, key=lambda each: str(each["name"])),
+        "left_out": sorted(left_out, key=lambda each: (each["key"], each["sequencer"])),
+        "conflicts": sorted(conflicts, key=lambda each: (each["key"], each["sequencer"])),
+    }
+    return Plan(
+        {"version": version_of(content), **content},
+        {name: photo.path for name, photo in sorted(files.items())},
+    )
+
+
+def folder_of(label: str) -> str:
+    """A class's folder in a made version: without an index, which a new class would break."""
+    return label.replace(" ", "_")
+
+
+def _decided(previous: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Each photo's split in the version before, by sha256; a base may have a file in several."""
+    decided: dict[str, set[str]] = defaultdict(set)
+    for each in previous.get("photos", ()):
+        decided[each["sha256"]].add(each["name"].partition("/")[0])
+    return dict(decided)
+
+
+def _near_copies(
+    refused: Sequence[_Candidate],
+    files: Mapping[str, Photo],
+    taken: Iterable[tuple[_Candidate, str]],
+) -> list[Json]:
+    """Each refused photo with the closest of all that are in, in whichever order they came in."""
+    all_in = {**files, **{_name(split, one): one.photo for one, split in taken}}
+    known = _Known(len(all_in))
+    for name, photo in sorted(all_in.items()):
+        known.add(name, photo)
+    left_out = []
+    for one in refused:
+        near = known.near(one.photo)
+        if near is None:
+            raise AssertionError("what it was refused for is still in")
+        why = f"nearly the same picture as {near[0]}, {near[1]} of {BITS} bits apart"
+        left_out.append(_out(one.opinion, "NEAR_COPY", why, one.photo.sha256, near[0]))
+    return left_out
+
+
+def _of_base(
+    base: Sequence[BasePhoto], decided: Mapping[str, set[str]]
+) -> tuple[list[Json], dict[str, Photo]]:
+    """The base's photos, each in its own split or the one that an earlier version chose."""
+    photos: list[Json] = []
+    files: dict[str, Photo] = {}
+    for each in base:
+        sha256 = each.photo.sha256
+        split, _, rest = each.name.split("/", 2)
+        chosen = decided.get(sha256, {split})
+        place = f"{split if split in chosen else min(chosen)}/{folder_of(each.label)}"
+        name = f"{place}/{rest}"
+        if name in files:  # another one of that name, moved here from its split
+            name = f"{place}/{sha256[:16]}-{rest.replace('/', '-')}"
+        files[name] = each.photo
+        photos.append(
+            {"name": name, "sha256": sha256, "label": each.label, "source": {"kind": "base"}}
+        )
+    return photos, files
+
+
+def _candidates(
+    reviewed: Sequence[Reviewed], breeds: Mapping[str, str]
+) -> tuple[list[_Candidate], list[Json], list[Json]]:
+    """Photos with a breed, each content once; what is left out before; conflicts of people."""
+    left_out: list[Json] = []
+    conflicts: list[Json] = []
+    usable: list[Reviewed] = []
+    no_dog = next((breeds[name] for name in NO_DOG_LABELS if name in breeds), None)
+    for each in reviewed:
+        opinion = each.opinion
+        if opinion.others:
+            conflicts.append(_conflict(opinion, opinion.others))
+        reason = _reason(each, no_dog)
+        if reason is not None:
+            sha256 = each.photo.sha256 if each.photo else None
+            left_out.append(_out(opinion, *reason, sha256))
+        else:
+            usable.append(each)
+    spelled = _spellings(usable, breeds)
+    same: dict[str, list[Reviewed]] = defaultdict(list)
+    for each in usable:
+        if each.photo is not None:
+            same[each.photo.sha256].append(each)
+    candidates = []
+    for sha256, group in sorted(same.items()):
+        group.sort(key=lambda one: (one.opinion.word.review_id, one.opinion.key))
+        *earlier, last = group
+        label = no_dog if last.opinion.word.breed is None else spelled[_key(last.opinion)]
+        if label is None or last.photo is None:
+            raise AssertionError("without a breed or a photo it was left out above")
+        for each in earlier:
+            why = f"the same file as {last.opinion.key}, which was reviewed later"
+            left_out.append(_out(each.opinion, "COPY", why, sha256))
+        differing = [
+            each.opinion.word
+            for each in earlier
+            if each.opinion.word.said != last.opinion.word.said
+        ]
+        if differing:
+            conflicts.append(_conflict(last.opinion, differing))
+        queues = {each.opinion.queue for each in group}
+        candidates.append(
+            _Candidate(
+                last.opinion, last.photo, last.suffix, label,
+                copies=tuple(each.opinion for each in earlier),
+                queue="sample" if "sample" in queues else "chosen",
+                first=min(each.opinion.first for each in group),
+            )
+        )  # fmt: skip
+    return candidates, left_out, conflicts
+
+
+def _reason(each: Reviewed, no_dog: str | None) -> tuple[str, str] | None:
+    """Why a review gives no photo, whatever else there is; None where it may."""
+    word = each.opinion.word
+    if each.opinion.deleted:
+        return "DELETED", "the photo was deleted from the bucket"
+    if word.verdict == "UNSURE":
+        return "UNSURE", f"{word.by} is unsure"
+    if word.verdict == "NO_DOG":
+        if no_dog is None:
+            return "NO_DOG", "no dog, and the data set has no class for that"
+    elif word.breed is None:
+        return "NO_BREED", "confirmed as a breed that the model does not know; nobody named it"
+    elif (fault := _name_fault(word.breed)) is not None:
+        return "NAME", f"the breed {word.breed!r} {fault}: review it again with another name"
+    if each.photo is None:
+        return each.code, each.problem
+    return None
+
+
+def _name_fault(breed: str) -> str | None:
+    """Why a breed that somebody typed cannot be a class folder."""
+    if "/" in breed or "\\" in breed or breed.startswith("."):
+        return "has a slash in it, or begins with a full stop"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in breed):
+        return "has control characters in it"
+    if len(breed.encode()) > _MAX_FOLDER_BYTES:
+        return f"is longer than {_MAX_FOLDER_BYTES} bytes"
+    return None
+
+
+def _spellings(usable: Iterable[Reviewed], breeds: Mapping[str, str]) -> dict[str, str]:
+    """Each breed's label: the one that it has already, or how most people spell it."""
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in usable:
+        if each.opinion.word.breed is not None:
+            seen[_key(each.opinion)][each.opinion.word.breed] += 1
+    fresh = {
+        key: min(counts, key=lambda text: (-counts[text], text)) for key, counts in seen.items()
+    }
+    return fresh | dict(breeds)
+
+
+def _key(opinion: Opinion) -> str:
+    return breed_key(opinion.word.breed or "")
+
+
+def _order(candidate: _Candidate) -> tuple[str, str]:
+    return candidate.first, candidate.photo.sha256
+
+
+def _split_of(candidate: _Candidate, fractions: Fractions) -> str:
+    if candidate.queue == "sample":
+        return AUDIT
+    share = int(candidate.photo.sha256[:13], 16) / 16**13
+    train, valid, _ = fractions
+    return SPLITS[0] if share < train else SPLITS[1] if share < train + valid else SPLITS[2]
+
+
+def _classes(
+    own: Iterable[str], taken: Sequence[tuple[_Candidate, str]], rules: Rules
+) -> frozenset[str]:
+    """The base's, and the breeds that have become one."""
+    trained = {one.label for one, split in taken if split == "train"}
+    counts = _counts(taken)
+    grown = {label for label in trained if counts[label] >= rules.new_class_at}
+    return frozenset(own) | grown
+
+
+def _counts(taken: Iterable[tuple[_Candidate, str]]) -> Counter[str]:
+    return Counter(one.label for one, split in taken if split != AUDIT)
+
+
+def _waiting(label: str, taken: Sequence[tuple[_Candidate, str]], rules: Rules) -> str:
+    count = _counts(taken)[label]
+    if count >= rules.new_class_at:
+        return "none of its photos falls to train"
+    return f"{count} of the {rules.new_class_at} photos that it needs"
+
+
+def _name(split: str, one: _Candidate) -> str:
+    return f"{split}/{folder_of(one.label)}/reviewed-{one.photo.sha256[:16]}{one.suffix}"
+
+
+def _place(opinion: Opinion) -> Json:
+    place = {"key": opinion.key, "sequencer": opinion.version}
+    return place | ({"version_id": opinion.version_id} if opinion.version_id else {})
+
+
+def _said(word: Word) -> Json:
+    said = {"review_id": word.review_id, "verdict": word.verdict, "by": word.by, "at": word.at}
+    return said | ({"breed": word.breed} if word.breed else {})
+
+
+def _entry(name: str, one: _Candidate) -> Json:
+    source = {
+        "kind": "review",
+        "queue": one.queue,
+        "first": one.first,
+        **_place(one.opinion),
+        **_said(one.opinion.word),
+    }
+    return {"name": name, "sha256": one.photo.sha256, "label": one.label, "source": source}
+
+
+def _out(
+    opinion: Opinion, code: str, why: str, sha256: str | None = None, like: str | None = None
+) -> Json:
+    out = {**_place(opinion), **_said(opinion.word), "code": code, "why": why}
+    out |= {"sha256": sha256} if sha256 else {}
+    return out | ({"like": like} if like else {})
+
+
+def _conflict(opinion: Opinion, others: Iterable[Word], base: str | None = None) -> Json:
+    """Who says what, where they differ; `counted` is what the data set goes by."""
+    counted = {"breed": base} if base else _said(opinion.word)
+    return {**_place(opinion), "counted": counted, "others": [_said(word) for word in others]}
+
+
+def _check_labels(classes: Iterable[str]) -> None:
+    """A made version's folders must read as the very labels that they were made of."""
+    labels = sorted(classes, key=folder_of)
+    folders = [folder_of(label) for label in labels]
+    if list(labels_of(folders)) != labels:
+        wrong = next(
+            label for label, read in zip(labels, labels_of(folders), strict=True) if label != read
+        )
+        raise DataError(
+            f"The class {wrong!r} would be called otherwise as the folder {folder_of(wrong)}. "
+            "Rename its folder in the base."
+        )
