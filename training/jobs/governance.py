@@ -12,9 +12,9 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from training.jobs import artefacts, registry, stack
+from training.jobs.channels import split_uri
 from training.jobs.deployments import Item, Log, day_of, serving_at, serving_on, stamp
 from training.jobs.errors import CommandError, UsageError
-from training.jobs.inputs import split_uri
 from training.jobs.stack import Stack
 
 if TYPE_CHECKING:  # it imports the SageMaker SDK
