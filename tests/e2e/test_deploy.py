@@ -47,8 +47,12 @@ def _other_model(model: Path, path: Path) -> str:
 
 
 def _deploy(cloud: Cloud, model: Path) -> None:
+    _make(cloud, "deploy", f"MODEL={model}", f"PARAMETERS={LOCAL_PARAMETERS}", "WHY=it's new")
+
+
+def _make(cloud: Cloud, *words: str) -> str:
     done = subprocess.run(
-        ["make", "deploy", f"MODEL={model}", f"PARAMETERS={LOCAL_PARAMETERS}"],
+        ["make", *words],
         cwd=ROOT,
         env=cloud.environment(),
         capture_output=True,
@@ -57,6 +61,7 @@ def _deploy(cloud: Cloud, model: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 class Load:
@@ -155,6 +160,14 @@ def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
     assert not load.failures, "\n".join(load.failures)
     assert set(load.answers) == {first, second}
     assert _row(cloud, outputs, "after.jpg", photo)["model_version"] == second
+    # AND both are in the history, newest first, and a row leads to its deployment
+    newest, oldest = _make(cloud, "history").splitlines()[-2:]
+    assert f"model {second}, before it {first}, by arn:aws:" in newest
+    assert newest.endswith(": it's new")
+    assert f"model {first}, by arn:aws:" in oldest
+    story = _make(cloud, "why", "KEY=uploads/after.jpg")
+    assert f"model          {second}" in story
+    assert newest.split()[0] in story
     # AND what a rollback would go back to is still there, and the new fleet has alarms of its own
     after = sagemaker.describe_endpoint(EndpointName=STACK)["EndpointConfigName"]
     assert after != before
