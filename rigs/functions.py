@@ -17,6 +17,7 @@ API = _LAMBDA | {
     "PREDICTIONS_TABLE": "predictions",
     "REVIEWS_TABLE": "reviews",
     "TALLIES_TABLE": "tallies",
+    "DEPLOYMENTS_TABLE": "photos-deployments",
     "BUCKET": "photos",
     "CURSOR_SECRET": "cursors",
     "SIGN_IN_HOST": "dogs.auth.us-east-1.amazoncognito.com",

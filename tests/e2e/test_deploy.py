@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -184,3 +185,60 @@ def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
     ]
     values = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
     assert values["MaxConcurrency"] == "2"
+
+
+def _trained(cloud: Cloud, package: Path, out: Path) -> str:
+    """A folder as `make train` leaves it, of a package that was deployed; the model's version."""
+    out.mkdir()
+    shutil.copy(package, out / "model.tar.gz")
+    with tarfile.open(package) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        version: str = json.loads(manifest.read())["version"]
+    log = cloud.resource("dynamodb").Table(f"{STACK}-deployments").scan()["Items"]
+    (data,) = {item["model_data"] for item in log if item["model_version"] == version}
+    result = {
+        "job": f"dogs-train-{out.name}",
+        "model_data": data,
+        "model_version": version,
+        "hyperparameters": {"lr": "0.03"},
+        "rules": {},
+        "metrics": {"test:accuracy": 0.84},
+        "seconds": 60.0,
+        "billable_seconds": 60,
+        "git_commit": "0" * 40,
+    }
+    (out / "train.json").write_text(json.dumps(result))
+    return version
+
+
+def test_approving_an_older_model_again_goes_back_to_it_under_load(
+    cloud: Cloud, model: Path, tmp_path: Path
+) -> None:
+    # GIVEN the two models of the test before, both registered, the second approved and serving
+    _other_model(model, tmp_path / "other.tar.gz")
+    first = _trained(cloud, model, tmp_path / "first")
+    second = _trained(cloud, tmp_path / "other.tar.gz", tmp_path / "second")
+    for name in ("first", "second"):
+        assert "pending" in _make(cloud, "register", f"OUT={tmp_path / name}")
+    _make(cloud, "approve", "WHY=it wins")
+    photo = pictures(tmp_path / "photos", 1)[0]
+    with Load(cloud, base64.b64encode(photo).decode()) as load:
+        wait_until(lambda: load.answers[second] > 0)
+        # WHEN the first is approved, and whatever was approved last is deployed
+        _make(cloud, "approve", "VERSION=1", "WHY=the second is too sure")
+        _make(cloud, "deploy", f"PARAMETERS={LOCAL_PARAMETERS}", "WHY=back")
+        wait_until(lambda: load.answers[first] > 0)
+    # THEN no request was dropped, and new rows are the first one's
+    assert not load.failures, "\n".join(load.failures)
+    outputs = {
+        item["OutputKey"]: item["OutputValue"]
+        for item in cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0][
+            "Outputs"
+        ]
+    }
+    assert _row(cloud, outputs, "back.jpg", photo)["model_version"] == first
+    # AND a row leads to the training, the approval and the deployment
+    story = _make(cloud, "why", "KEY=uploads/back.jpg")
+    for words in ("dogs-train-first", "the second is too sure", "back", "0" * 40):
+        assert words in story, story

@@ -137,7 +137,8 @@ def reviewed(dynamodb: Any, table: str, model_version: str) -> tuple[int, int]:
 def _is_right(row: Item) -> bool:
     """As the API's reviewing.py counts it."""
     verdict = str(row["review"]["verdict"])
-    return verdict == "RIGHT" or verdict == str(row["status"]) == "NO_DOG"
+    same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(str(row["status"]))
+    return verdict in ("RIGHT", same)
 
 
 def why(client: Client, deployed: Stack, key: str, say: Say) -> None:
@@ -180,6 +181,7 @@ def _tell_package(client: Client, group: str, version: str, item: Item, say: Say
     if job and (hyperparameters := _hyperparameters(client("sagemaker"), job)):
         words = ", ".join(f"{name}={value}" for name, value in sorted(hyperparameters.items()))
         say(f"hyperparameters {words}")
+    say(f"code           {known.get('git_commit') or 'not recorded'}")
     data = known.get("data_version") or item.get("data_version") or known.get("dataset_hash")
     say(f"data set       {data or 'not recorded'}")
     metrics = item.get("metrics") or {

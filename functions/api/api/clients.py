@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from api import reviewing, signin, table, tallies, uploads
+from api import deployments, reviewing, signin, table, tallies, uploads
 from api.listing import Query
 from api.problems import unavailable
 from api.settings import Settings
@@ -33,6 +33,7 @@ class Services:
     history: Callable[[str, int], Iterable[Row]]
     reviews: reviewing.Ports
     counts: tallies.Ports
+    deployments: Callable[[int], list[Row]]
     signer: Signer
     sign_form: uploads.Sign
     secret: Callable[[], bytes]
@@ -73,6 +74,12 @@ def wire(
         query=query,
         now=now,
     )
+    read_deployments = partial(table.deployments, dynamodb, settings.deployments_table)
+
+    def knows_breed(breed: str) -> bool:
+        answered = tallies.look(counts, settings.first_month)[0].labels
+        return breed in answered or breed in deployments.labels(read_deployments(1))
+
     return Services(
         settings=settings,
         query=query,
@@ -82,11 +89,12 @@ def wire(
             read_row=read_row,
             history=history,
             write=lambda change: table.write(dynamodb, *names, change),
-            knows_breed=lambda breed: breed in tallies.look(counts, settings.first_month)[0].labels,
+            knows_breed=knows_breed,
             now=now,
             pause=lambda attempt: time.sleep(random.uniform(0.5, 1) * FIRST_PAUSE_S * 2**attempt),
         ),
         counts=counts,
+        deployments=read_deployments,
         signer=signer,
         sign_form=lambda key, size, kind: uploads.post_fields(
             s3(), settings.bucket, key, size, kind

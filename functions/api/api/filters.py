@@ -96,6 +96,14 @@ def read_limit(query: Mapping[str, list[str]], default: int) -> int:
     return limit
 
 
+def read_day(query: Mapping[str, list[str]]) -> str | None:
+    """Where `day` is all that can be asked."""
+    reader = _Reader(query)
+    day = reader.read("day", _day)
+    reader.finish()
+    return day
+
+
 def has_control(text: str) -> bool:
     """Control characters or line breaks."""
     return bool(_CONTROL.search(text))

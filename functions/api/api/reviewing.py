@@ -231,9 +231,9 @@ def tally(row: Row, before: Row | None, after: Row | None) -> dict[str, int]:
             continue
         names = ["reviewed"]
         if row.get("sample") and standing["verdict"] != Verdict.UNSURE:
-            names.append("sample")
-            if _is_right(row, standing):
-                names.append("right")
+            told = ["sample", "right"] if _is_right(row, standing) else ["sample"]
+            # Of all models, and of the one that gave this answer.
+            names += [*told, *(f"{name}@{row['model_version']}" for name in told)]
         if standing["verdict"] == Verdict.NEW_BREED:
             names.append(f"new:{standing['breed']}")
         for name in names:

@@ -12,11 +12,21 @@ from urllib.parse import parse_qs
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from api import bodies, presenting, queue, reviewing, sessions, static, tallies, uploads
+from api import (
+    bodies,
+    deployments,
+    presenting,
+    queue,
+    reviewing,
+    sessions,
+    static,
+    tallies,
+    uploads,
+)
 from api.answers import JSON, NO_STORE, answer, etag_of, problem, revalidated, tagged
 from api.clients import Services
 from api.cursors import Position, seal, unseal
-from api.filters import Filters, read_limit, read_query
+from api.filters import Filters, read_day, read_limit, read_query
 from api.identifiers import id_of, key_of
 from api.listing import Row, plan_for, read_page
 from api.people import Caller, caller_of
@@ -192,7 +202,8 @@ def get_breeds() -> Answer:
     read_nothing()
     services = _services()
     answers, reviews = tallies.look(services.counts, services.settings.first_month)
-    breeds = tallies.breeds(answers, reviews)
+    served = deployments.labels(services.deployments(1))
+    breeds = tallies.breeds(answers, reviews, served)
     body = {"breeds": breeds, "as_of": answers.as_of}
     return revalidated(body, breeds, _header("if-none-match"))
 
@@ -203,6 +214,16 @@ def get_summary() -> Answer:
     answers, reviews = tallies.look(services.counts, services.settings.first_month)
     summary = tallies.summary(answers, reviews)
     return revalidated(summary | {"as_of": answers.as_of}, summary, _header("if-none-match"))
+
+
+def list_deployments() -> Answer:
+    day = read_day(_query())
+    services = _services()
+    _answers, reviews = tallies.look(services.counts, services.settings.first_month)
+    items = services.deployments(deployments.MOST)
+    chosen = deployments.serving_on(items, day) if day else items
+    body = {"items": [deployments.shown(item, reviews) for item in chosen]}
+    return revalidated(body, body, _header("if-none-match"))
 
 
 def read_nothing() -> None:
@@ -339,6 +360,7 @@ ROUTES: Mapping[tuple[str, str], Callable[..., Answer]] = {
     ("GET", "/queue"): get_queue,
     ("GET", "/breeds"): get_breeds,
     ("GET", "/summary"): get_summary,
+    ("GET", "/deployments"): list_deployments,
 }
 
 for (_method, _path), _function in ROUTES.items():

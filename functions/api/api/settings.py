@@ -3,6 +3,7 @@
 PREDICTIONS_TABLE   table of the rows (required)
 REVIEWS_TABLE       table of what people said (required)
 TALLIES_TABLE       table of the counts (required)
+DEPLOYMENTS_TABLE   the first stack's table of deployments, <stack>-deployments (required)
 BUCKET              bucket of the photos (required)
 CURSOR_SECRET       name or ARN of the secret that signs cursors (required)
 SIGN_IN_HOST        host of the user pool's sign-in page (required)
@@ -27,6 +28,7 @@ class Settings:
     predictions_table: str
     reviews_table: str
     tallies_table: str
+    deployments_table: str
     bucket: str
     cursor_secret: str
     sign_in_host: str
@@ -43,6 +45,7 @@ class Settings:
             predictions_table=_required(env, "PREDICTIONS_TABLE"),
             reviews_table=_required(env, "REVIEWS_TABLE"),
             tallies_table=_required(env, "TALLIES_TABLE"),
+            deployments_table=_required(env, "DEPLOYMENTS_TABLE"),
             bucket=_required(env, "BUCKET"),
             cursor_secret=_required(env, "CURSOR_SECRET"),
             sign_in_host=_required(env, "SIGN_IN_HOST"),

@@ -181,6 +181,28 @@ def tally_name(shard: int) -> str:
     return f"reviews#{shard}"
 
 
+def deployments(dynamodb: Any, table: str, most: int) -> list[Row]:
+    """The newest `most` of the stack that the table is called after, newest first."""
+    found: list[Row] = []
+    more: dict[str, Any] = {}
+    while len(found) < most:
+        with talking():
+            answer = dynamodb.query(
+                TableName=table,
+                KeyConditionExpression="#stack = :stack",
+                ExpressionAttributeNames={"#stack": "stack"},
+                ExpressionAttributeValues={":stack": {"S": table.removesuffix("-deployments")}},
+                ScanIndexForward=False,
+                Limit=most - len(found),
+                **more,
+            )
+        found += map(row_of, answer["Items"])
+        if "LastEvaluatedKey" not in answer:
+            break
+        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    return found
+
+
 ANSWERS = "answers"
 
 

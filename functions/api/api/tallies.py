@@ -148,9 +148,13 @@ def _sum(parts: Iterable[Row]) -> Row:
     return total
 
 
-def breeds(answers: Answers, reviews: Mapping[str, int]) -> list[Row]:
-    """Labels of the model with how often it answered so, and what people named besides."""
-    known = {name: answers.breeds.get(name, 0) for name in answers.labels | answers.breeds.keys()}
+def breeds(answers: Answers, reviews: Mapping[str, int], labels: frozenset[str]) -> list[Row]:
+    """Labels of the model with how often it answered so, and what people named besides.
+
+    `labels` are those of the model that serves; those of earlier ones are what they answered.
+    """
+    names = labels | answers.labels | answers.breeds.keys()
+    known = {name: answers.breeds.get(name, 0) for name in names}
     new = {
         name.removeprefix("new:"): count
         for name, count in reviews.items()

@@ -57,6 +57,7 @@ TABLE = {
     ("GET", "/queue"): READING,
     ("GET", "/breeds"): READING,
     ("GET", "/summary"): READING,
+    ("GET", "/deployments"): READING,
     # Whatever is none of these.
     ("PATCH", "/anything/else"): READING,
 }

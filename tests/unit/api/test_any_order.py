@@ -265,9 +265,9 @@ class AnyOrder(RuleBasedStateMachine):
                 continue
             names = ["reviewed"]
             if answer.get("sample") and found["verdict"] != "UNSURE":
-                names.append("sample")
                 same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(answer["status"])
-                names += ["right"] if found["verdict"] in ("RIGHT", same) else []
+                told = ["sample", "right"] if found["verdict"] in ("RIGHT", same) else ["sample"]
+                names += [*told, *(f"{name}@{answer['model_version']}" for name in told)]
             if found["verdict"] == "NEW_BREED":
                 names.append(f"new:{found['breed']}")
             for name in names:

@@ -130,14 +130,18 @@ class World:
         return list(self.services.history(key, 500))
 
     def tallies(self) -> dict[str, int]:
-        """Counts of reviews, over all parts."""
+        """Counts of reviews, over all parts, without those of each model."""
         total: dict[str, int] = {}
         for item in self.dynamodb.scan(TableName="tallies")["Items"]:
             row = row_of(item)
             if row.pop("name") != "answers":
                 for name, count in row.items():
                     total[name] = total.get(name, 0) + int(count)
-        return {name: count for name, count in total.items() if count}
+        return {name: count for name, count in total.items() if count and "@" not in name}
+
+    def deployed(self, at: str, version: str, **more: object) -> None:
+        item = {"stack": "photos", "at": at, "model_version": version, **more}
+        self.dynamodb.put_item(TableName="photos-deployments", Item=item_of(item))
 
     def ask(
         self,
@@ -236,6 +240,7 @@ def make_tables(dynamodb: Any) -> None:
     """As both templates say."""
     wanted = {
         "predictions": of_type(template(), "AWS::DynamoDB::Table")["PredictionsTable"],
+        "photos-deployments": of_type(template(), "AWS::DynamoDB::Table")["DeploymentsTable"],
         "reviews": of_type(page_template(), "AWS::DynamoDB::Table")["ReviewsTable"],
         "tallies": of_type(page_template(), "AWS::DynamoDB::Table")["TalliesTable"],
     }
