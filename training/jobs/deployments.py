@@ -86,4 +86,6 @@ def _number(value: Any) -> Any:
         return Decimal(str(value))
     if isinstance(value, Mapping):
         return {name: _number(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_number(each) for each in value]
     return value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
-from training.jobs.deployments import day_of, serving_at, serving_on
+from training.jobs.deployments import Log, day_of, serving_at, serving_on
 from training.jobs.errors import CommandError, UsageError
 from training.jobs.registry import properties_of
 
@@ -35,6 +36,20 @@ def test_row_belongs_to_the_deployment_before_it() -> None:
     found = serving_at(ITEMS, "2026-03-05T08:59:59.999999Z")
     assert found is not None
     assert found["model_version"] == "b"
+
+
+def test_metrics_of_a_training_job_are_written_whatever_they_hold() -> None:
+    written: list[dict[str, Any]] = []
+
+    class Table:
+        def put_item(self, **request: Any) -> None:
+            written.append(request)
+
+    metrics = {"test": {"top1": {"value": 0.84, "n": 840, "ci95": [0.81, 0.86]}, "ece": 0.03}}
+    Log(Table(), "dogs-deployments", "dogs").add({"model_version": "a", "metrics": metrics})
+
+    top1 = written[0]["Item"]["metrics"]["M"]["test"]["M"]["top1"]["M"]
+    assert top1["ci95"] == {"L": [{"N": "0.81"}, {"N": "0.86"}]}
 
 
 def test_what_is_no_day_is_said() -> None:
