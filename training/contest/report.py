@@ -121,8 +121,8 @@ def _flips(contest: Contest, champion: Answered, challenger: Answered) -> Markup
     shown = _chosen(contest.flips, champion)
     lost = sum(champion.is_right(photo) for photo in contest.flips)
     words = (
-        f"{len(contest.flips)} photos are right with one model and wrong with the other: {lost} "
-        f"lost, {len(contest.flips) - lost} won."
+        f"Right with one model and wrong with the other: {lost} lost, "
+        f"{len(contest.flips) - lost} won."
     )
     if len(shown) < len(contest.flips):
         words += f" {len(shown)} of them are shown."

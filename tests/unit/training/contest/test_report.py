@@ -37,6 +37,6 @@ def test_photo_that_is_gone_leaves_a_gap_and_the_number_is_bounded() -> None:
 
     assert page.count("<figure") == report.MOST_FLIPS
     assert (
-        f"300 photos are right with one model and wrong with the other: 300 lost, 0 won. "
+        f"Right with one model and wrong with the other: 300 lost, 0 won. "
         f"{report.MOST_FLIPS} of them are shown." in page
     )
