@@ -150,13 +150,16 @@ def test_photos_are_dropped_answered_put_right_and_found(
     ]  # fmt: skip
     expect(tile(tab, "dog-01.jpg").locator(".name")).to_have_text("No dog")
 
-    # WHEN five are marked at once
+    # WHEN five are marked at once, with the panel of uploads out of the way
+    tab.get_by_role("button", name="Close the uploads").click()
+    expect(panel).to_be_hidden()
     order = [key or "" for key in tiles(tab).evaluate_all("all => all.map(one => one.dataset.key)")]
     fresh = [name_of(key) for key in order]
     open_ = [rows[name]["status"] != "REJECTED" and "review" not in now[name] for name in fresh]
     start = next(at for at in range(len(fresh) - 4) if all(open_[at : at + 5]))
     five = fresh[start : start + 5]
     tile(tab, five[0]).locator("[data-tick]").click(force=True)
+    expect(tab.get_by_text("1 photo selected")).to_be_visible()
     tile(tab, five[4]).click(modifiers=["Shift"])
     expect(tab.get_by_text("5 photos selected")).to_be_visible()
     tab.keyboard.press("u")
