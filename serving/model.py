@@ -19,7 +19,7 @@ logger = logging.getLogger("serving")
 TOP = 5
 
 # How little must be between the two best breeds, calibrated, to look again. Of 1,680 photos of dogs
-# int8 gives 52 another first label with the starter model; 12 % are looked at again, and 3 are left
+# int8 gives 52 another first label with the starter model; 11 % are looked at again, and 3 are left
 # (benchmarks/calibration.py). At 0.1 it would be 13, and a look at 7 %. Another model may have
 # more or fewer.
 CLOSE = 0.2

@@ -12,8 +12,8 @@ SERVING_PRECISION          float32   or mixed: int8, and once more in float32 wh
                                      close. A third faster (EfficientNet-Lite0) to twice as fast
                                      (ResNet50) where the CPU multiplies int8 itself (VNNI, AMX),
                                      float32 alone elsewhere. Of the starter model's labels about
-                                     four in a thousand change (3 of 819), and confidences move a
-                                     little (benchmarks/serving); with a backbone that was trained
+                                     two in a thousand change (3 of 1,680), and confidences move a
+                                     little (benchmarks/calibration); with a backbone that was trained
                                      it may be more
 """
 

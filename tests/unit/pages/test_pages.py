@@ -79,10 +79,10 @@ def outage(way: str) -> int:
     return dead
 
 
-def mixed_changes() -> tuple[int, int]:
-    """First labels that mixed precision changes, and photos."""
-    mixed = endpoint.answers(endpoint.LITE, endpoint.MIXED)
-    return round((1 - mixed["first_label_agrees"]) * mixed["n"]), mixed["n"]
+def mixed_changes() -> tuple[int, str]:
+    """First labels of the starter model that mixed precision changes, and photos."""
+    mixed = read("calibration")["starter"]["mixed"]
+    return mixed["labels_changed"], f"{mixed['n']:,}"
 
 
 WORDS = ("no", "one", "two", "three", "four", "five")
