@@ -13,8 +13,8 @@ SERVING_PRECISION          float32   or mixed: int8, and once more in float32 wh
                                      (ResNet50) where the CPU multiplies int8 itself (VNNI, AMX),
                                      float32 alone elsewhere. Of the starter model's labels about
                                      two in a thousand change (3 of 1,680), and confidences move a
-                                     little (benchmarks/calibration); with a backbone that was trained
-                                     it may be more
+                                     little (benchmarks/calibration); with a backbone that was
+                                     trained it may be more
 """
 
 import os
