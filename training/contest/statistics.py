@@ -69,15 +69,3 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, p * (len(p_values) - rank)))
         corrected[name] = largest
     return corrected
-
-
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 15) -> float:
-    """Expected calibration error, 0..1, with bins of one width.
-
-    The mean gap between how sure the answers of a bin are and how many are right, weighted by its
-    photos (C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017).
-    """
-    sums = [0.0] * bins
-    for confidence, hit in zip(confidences, right, strict=True):
-        sums[min(bins - 1, int(confidence * bins))] += confidence - hit
-    return sum(map(abs, sums)) / len(confidences) if confidences else 0.0

@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from training.contest.answers import Answered, Photo
-from training.contest.statistics import ALPHA, Pairs, calibration_error, holm, pairs
+from training.contest.statistics import ALPHA, Pairs, holm, pairs
 from training.errors import JobError
+from training.figures.confidence import calibration_error
 from training.figures.metrics import Proportion
 
 Word = Literal["better", "not_worse", "refused"]

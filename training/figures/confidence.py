@@ -35,9 +35,12 @@ def bins(confidences: Sequence[float], right: Sequence[bool]) -> list[Bin]:
 
 
 def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """Expected calibration error (Naeini et al., 2015), 0 to 1: how far sure and right differ."""
+    """Expected calibration error (Naeini et al., 2015), 0 to 1: how far sure and right differ.
+
+    0 of no photos.
+    """
     found = bins(confidences, right)
-    return sum(one.n * abs(one.confidence - one.right) for one in found) / len(confidences)
+    return sum(one.n * abs(one.confidence - one.right) for one in found) / max(1, len(confidences))
 
 
 @dataclass(frozen=True)

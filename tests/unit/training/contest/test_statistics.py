@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.contest.statistics import Pairs, calibration_error, holm, mcnemar, pairs
+from training.contest.statistics import Pairs, holm, mcnemar, pairs
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,3 @@ def test_figures_of_the_rules_docstring() -> None:
     breeds = {f"breed {number}": 1.0 for number in range(119)}
     assert holm(breeds | {"worse": mcnemar(13, 0)})["worse"] < 0.05
     assert holm(breeds | {"worse": mcnemar(12, 0)})["worse"] >= 0.05
-
-
-def test_calibration_error_weighs_each_bin_by_its_photos() -> None:
-    sure, right = [0.95, 0.95, 0.95, 0.95, 0.55], [True, True, False, False, True]
-
-    assert calibration_error(sure, right) == pytest.approx((4 * 0.45 + 0.45) / 5)
-    assert calibration_error([1.0, 1.0], [True, True]) == 0
-    assert calibration_error([], []) == 0

@@ -17,6 +17,14 @@ def test_error_is_how_far_sure_and_right_are_apart_weighted_by_photos() -> None:
     assert calibration_error([1.0, 1.0], [True, True]) == 0
 
 
+def test_calibration_error_weighs_each_bin_by_its_photos() -> None:
+    sure, right = [0.95, 0.95, 0.95, 0.95, 0.55], [True, True, False, False, True]
+
+    assert calibration_error(sure, right) == pytest.approx((4 * 0.45 + 0.45) / 5)
+    assert calibration_error([1.0, 1.0], [True, True]) == 0
+    assert calibration_error([], []) == 0
+
+
 def test_scores_of_probabilities() -> None:
     found = scores(np.array([[0.8, 0.2], [0.6, 0.4]]), np.array([0, 1]))
 
