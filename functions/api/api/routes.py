@@ -219,8 +219,7 @@ def get_summary() -> Answer:
 def list_deployments() -> Answer:
     day = read_day(_query())
     services = _services()
-    _answers, reviews = tallies.look(services.counts, services.settings.first_month)
-    items = services.deployments(deployments.MOST)
+    items, reviews = services.deployments(deployments.MOST), tallies.reviews(services.counts)
     chosen = deployments.serving_on(items, day) if day else items
     body = {"items": [deployments.shown(item, reviews) for item in chosen]}
     return revalidated(body, body, _header("if-none-match"))

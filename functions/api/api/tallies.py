@@ -90,6 +90,11 @@ def look(ports: Ports, first_month: str) -> tuple[Answers, Row]:
     return shown, _sum(parts)
 
 
+def reviews(ports: Ports) -> Row:
+    """The counts of reviews alone: no answer is counted for them."""
+    return _sum(ports.read()[1])
+
+
 def _count_on(stored: Answers, query: Query, now: datetime) -> Answers:
     """Moves `stored` on, and returns it with the younger rows added."""
     settled = stamp(now - timedelta(seconds=SETTLED_S))
