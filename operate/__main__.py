@@ -13,62 +13,43 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from operate import smoke as smoking
 from operate.destroy import destroy
 from operate.release import Plan, release
 from training.jobs import stack as stacks
-from training.jobs.errors import CommandError, UsageError
-
-# A file or a pipe has no width of its own; the table of `destroy` needs about this much.
-PIPE_WIDTH = 150
+from training.jobs.errors import UsageError
+from training.jobs.terminal import exit_code, make_console, say
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-
-    def say(words: str) -> None:
-        console.print(words, markup=False, highlight=False, soft_wrap=True)
-
-    try:
-        _run(options, cache(boto3.client), console, say)
-    except UsageError as error:
-        return _end(str(error), 2)
-    except CommandError as error:
-        return _end(str(error), 1)
-    except (BotoCoreError, ClientError) as error:
-        return _end(f"AWS said no: {error}", 1)
-    except KeyboardInterrupt:
-        return _end("Interrupted.", 1)
-    return 0
+    console, clients = make_console(), cache(boto3.client)
+    return exit_code(lambda: _run(options, clients, console))
 
 
-def _run(
-    options: argparse.Namespace,
-    clients: Callable[[str], Any],
-    console: Console,
-    say: Callable[[str], None],
-) -> None:
+def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Console) -> int:
     if options.command == "destroy":
         destroy(clients, options.stack, options.data == "delete", _asker(options.confirm), console)
-        return
+        return 0
     photo = (
         smoking.of_file(options.photo, options.breed or None) if options.photo else smoking.drawn()
     )
+    printed = partial(say, console)
     if options.command == "smoke":
-        smoking.smoke(clients, stacks.look(clients("cloudformation"), options.stack), photo, say)
-        return
+        deployed = stacks.look(clients("cloudformation"), options.stack)
+        smoking.smoke(clients, deployed, photo, printed)
+        return 0
     plan = Plan(options.stack, options.model_url, options.parameters, photo, 60 * options.watch)
-    release(clients, plan, say)
+    release(clients, plan, printed)
+    return 0
 
 
 def _asker(given: str) -> Callable[[str], str]:
@@ -86,11 +67,6 @@ def _asker(given: str) -> Callable[[str], str]:
             ) from None
 
     return ask
-
-
-def _end(words: str, code: int) -> int:
-    print(words, file=sys.stderr)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from training.jobs.errors import CommandError, UsageError
-from training.jobs.stack import ROOT
+from training.jobs.stack import ROOT, described
 
 Clients = Callable[[str], Any]
 # By the hour, by what is stored, or nothing but in the way of a new stack of the name.
@@ -118,8 +118,8 @@ def _things(clients: Clients, stack: str) -> Iterator[Thing]:
 
 
 def _there(clients: Clients, stack: str) -> bool:
-    found = _or_none(clients("cloudformation").describe_stacks, StackName=stack)
-    return found is not None and found["Stacks"][0]["StackStatus"] != "DELETE_COMPLETE"
+    found = described(clients("cloudformation"), stack)
+    return found is not None and found["StackStatus"] != "DELETE_COMPLETE"
 
 
 def _endpoints(sagemaker: Any, stack: str) -> Iterator[Thing]:
@@ -244,7 +244,7 @@ def _or_none(ask: Callable[..., dict[str, Any]], **arguments: str) -> dict[str, 
     try:
         return ask(**arguments)
     except ClientError as error:
-        # By words: CloudFormation's and SageMaker's codes for it stand for other faults as well.
+        # By words: SageMaker's code for it stands for other faults as well.
         words = str(error)
         if any(said in words.lower() for said in ("does not exist", "could not find", "not found")):
             return None

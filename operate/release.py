@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from operate.smoke import Photo, smoke
 from training.jobs import stack as stacks
 from training.jobs.errors import CommandError
@@ -75,17 +73,13 @@ def release(clients: Callable[[str], Any], plan: Plan, say: Callable[[str], None
 
 def look(cloudformation: Any, name: str) -> Before | None:
     """The stack as it is; None when there is none."""
-    try:
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
+    stack = stacks.described(cloudformation, name)
+    if stack is None:
         return None
     body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     # botocore reads JSON itself; YAML it leaves as it is.
     template = body if isinstance(body, str) else json.dumps(body)
-    values = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
-    return Before(template, values)
+    return Before(template, stacks.parameters_of(stack))
 
 
 def alarms(cloudwatch: Any, name: str) -> set[str]:

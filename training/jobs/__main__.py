@@ -22,37 +22,17 @@ import signal
 import sys
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-
 from training.jobs.commands import COMMANDS
 from training.jobs.config import DEFAULT_FILE
-from training.jobs.errors import CommandError, UsageError
-
-# A file or a pipe has no width of its own; tables need about this much.
-PIPE_WIDTH = 150
+from training.jobs.terminal import exit_code, make_console
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = make_console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return COMMANDS[options.command](options, console)
-    except UsageError as error:
-        return _end(str(error), 2)
-    except CommandError as error:
-        return _end(str(error), 1)
-    except (BotoCoreError, ClientError) as error:
-        return _end(f"AWS said no: {error}", 1)
-    except KeyboardInterrupt:
-        return _end("Interrupted.", 1)
-
-
-def _end(words: str, code: int) -> int:
-    print(words, file=sys.stderr)
-    return code
+    return exit_code(lambda: COMMANDS[options.command](options, console))
 
 
 def _parser() -> argparse.ArgumentParser:

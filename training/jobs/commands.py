@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -30,6 +31,7 @@ from training.jobs.config import Config, load
 from training.jobs.errors import CommandError, UsageError
 from training.jobs.run import prepare
 from training.jobs.sdk import Sdk
+from training.jobs.terminal import say
 
 EVALUATION = "evaluation.json"
 # Without a terminal a line is printed each time this share more is done.
@@ -67,9 +69,10 @@ def deploy(options: argparse.Namespace, console: Console) -> int:
         approved = registry.newest_approved(Sdk(config.jobs).client("sagemaker"), options.stack)
         if approved is not None:
             model = approved.model_data
-            _say(console)(
+            say(
+                console,
                 f"version {approved.number} of the registry {options.stack} was approved last "
-                f"(model {approved.model_version}); MODEL= deploys another one"
+                f"(model {approved.model_version}); MODEL= deploys another one",
             )
         else:
             model = training_job.read_result(options.out / training_job.RESULT).model_data
@@ -82,7 +85,7 @@ def register(options: argparse.Namespace, console: Console) -> int:
     client, deployed = _deployed(options)
     trained = training_job.read_result(options.out / training_job.RESULT)
     arn = governance.register(client, deployed, trained, options.out / artefacts.MODEL)
-    _say(console)(f"registered {arn}, pending: `make approve` or the console approves it")
+    say(console, f"registered {arn}, pending: `make approve` or the console approves it")
     return 0
 
 
@@ -90,31 +93,27 @@ def approve(options: argparse.Namespace, console: Console) -> int:
     """A person's yes to one version; nothing is deployed."""
     client = Sdk(_config(options).jobs).client
     version = governance.approve(client, options.stack, options.version, options.why)
-    _say(console)(f"approved {version.arn} (model {version.model_version}); now `make deploy`")
+    say(console, f"approved {version.arn} (model {version.model_version}); now `make deploy`")
     return 0
 
 
 def history(options: argparse.Namespace, console: Console) -> int:
     """What was deployed, or what served on a day and how right it was."""
     client, deployed = _deployed(options)
-    governance.history(client, deployed, options.at, _say(console))
+    governance.history(client, deployed, options.at, partial(say, console))
     return 0
 
 
 def why(options: argparse.Namespace, console: Console) -> int:
     """From a row to all that made its answer."""
     client, deployed = _deployed(options)
-    governance.why(client, deployed, options.key, _say(console))
+    governance.why(client, deployed, options.key, partial(say, console))
     return 0
 
 
 def _deployed(options: argparse.Namespace) -> tuple[governance.Client, stack.Stack]:
     client = Sdk(_config(options).jobs).client
     return client, stack.look(client("cloudformation"), options.stack)
-
-
-def _say(console: Console) -> Callable[[str], None]:
-    return lambda words: console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def predict_one(options: argparse.Namespace, console: Console) -> int:

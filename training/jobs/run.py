@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from training.jobs import source
+from training.jobs import source, terminal
 from training.jobs.channels import UploadedData, look, ready_weights
 from training.jobs.config import Config
 from training.jobs.definition import Place
@@ -26,8 +26,8 @@ class Launch:
     console: Console
 
     def say(self, words: str) -> None:
-        """A line of plain text: names and log lines may hold what rich takes for mark-up."""
-        self.console.print(words, markup=False, highlight=False, soft_wrap=True)
+        """A line of plain text."""
+        terminal.say(self.console, words)
 
 
 def prepare(config: Config, data_uri: str | None, stack: str, console: Console) -> Launch:

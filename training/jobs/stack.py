@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,9 @@ class Stack:
 
 def look(cloudformation: Any, name: str) -> Stack:
     """The stack as it is deployed. Raises UsageError when there is none."""
-    try:
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-        raise UsageError(f"There is no stack {name} here. `make deploy` makes it.") from error
+    stack = described(cloudformation, name)
+    if stack is None:
+        raise UsageError(f"There is no stack {name} here. `make deploy` makes it.")
     outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
     try:
         return Stack(
@@ -53,6 +51,22 @@ def look(cloudformation: Any, name: str) -> Stack:
             f"Stack {name} is {stack['StackStatus']} and has no output {error.args[0]}. "
             "Its events say why: sam list stack-outputs, or CloudFormation's console."
         ) from error
+
+
+def described(cloudformation: Any, name: str) -> dict[str, Any] | None:
+    """CloudFormation's description of a stack; None where there is none of the name."""
+    try:
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        return None
+    return found
+
+
+def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """The values that a described stack was made with, by name."""
+    return {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
 
 
 def deploy(name: str, model_url: str, parameters: str) -> None:
