@@ -1,7 +1,8 @@
 """One package's answers to the photos of a data set, as an endpoint in float32 gives them."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +55,19 @@ def answer(package: Path, photos: Sequence[Photo]) -> Answered:
     Raises PackageError for no package, JobError where more photos cannot be read than
     training.features.photos.SKIPPED_AT_MOST.
     """
+    with unpacked(package) as folder:
+        return _answer(load(folder, cpu_share(), "float32"), photos)
+
+
+@contextmanager
+def unpacked(package: Path) -> Iterator[Path]:
+    """A package's folder: its own, or one that is there meanwhile. Raises PackageError."""
     if package.is_dir():
-        return _answer(load(package, cpu_share(), "float32"), photos)
-    with tempfile.TemporaryDirectory() as folder:
-        unpack(package, Path(folder))
-        return _answer(load(Path(folder), cpu_share(), "float32"), photos)
+        yield package
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack(package, Path(scratch))
+        yield Path(scratch)
 
 
 def _answer(model: Model, photos: Sequence[Photo]) -> Answered:

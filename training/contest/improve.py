@@ -29,12 +29,16 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from serving.package import PackageError, read_package, unpack
+from serving.package import PackageError, read_package
 from training.contest.__main__ import run
+from training.contest.answers import unpacked
 from training.contest.verdict import MARGIN
 from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.errors import JobError
+from training.jobs import artefacts
+from training.jobs.errors import CommandError, UsageError
+from training.jobs.stack import described, parameters_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST_NEW = 20
@@ -58,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             return improve(options, Path(scratch))
-    except (JobError, DataError, PackageError) as error:
+    except (JobError, DataError, PackageError, CommandError, UsageError) as error:
         print(error, file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         print(f"AWS said no: {error}", file=sys.stderr)
@@ -93,9 +97,8 @@ def improve(options: argparse.Namespace, scratch: Path) -> int:
 def find_champion(given: str | None, stack: str, scratch: Path) -> Path:
     """The given package or the one that the stack serves, brought here."""
     if given is None:
-        found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-        values = {p["ParameterKey"]: p["ParameterValue"] for p in found.get("Parameters", [])}
-        given = values.get("ModelDataUrl") or ""
+        found = described(boto3.client("cloudformation"), stack) or {}
+        given = parameters_of(found).get("ModelDataUrl", "")
     if not given.startswith("s3://"):
         if not given or not Path(given).exists():
             raise JobError(
@@ -103,20 +106,15 @@ def find_champion(given: str | None, stack: str, scratch: Path) -> Path:
                 "gz, a file or an s3:// URI"
             )
         return Path(given)
-    bucket, _, key = given.removeprefix("s3://").partition("/")
     path = scratch / "champion.tar.gz"
-    boto3.client("s3").download_file(bucket, key, str(path))
+    artefacts.download(boto3.client("s3"), given, path)
     return path
 
 
 def read_champion(package: Path) -> Champion:
     """What the package says of itself. Raises PackageError."""
-    if package.is_dir():
-        manifest, _ = read_package(package)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            unpack(package, Path(folder))
-            manifest, _ = read_package(Path(folder))
+    with unpacked(package) as folder:
+        manifest, _ = read_package(folder)
     photos: dict[str, Any] = manifest.origin.get("photos") or {}
     sha256 = manifest.origin.get("data_sha256")
     return Champion(package, manifest.version, sha256, sum(photos.values()))
