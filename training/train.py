@@ -102,6 +102,7 @@ def run_job(job: Job) -> None:
             travelling_wheels()  # if the package cannot be made, say so now and not after hours
         pretrained = load_pretrained(options.backbone, folders.given_weights(options.weights))
         data = open_data(folders)
+        version = data.version if data else None  # what is wrong with it is said now, too
     with job.profiler.phase("features"):
         features = find_features(job, pretrained, data)
     if options.features_only:
@@ -125,7 +126,7 @@ def run_job(job: Job) -> None:
     if job.workers.first:
         with job.profiler.phase("finalisation"):
             score = dog_score(options.dog_score, options.frozen, pretrained, plain)
-            finish(job, Trained(run, widths, score), pretrained, features, data)
+            finish(job, Trained(run, widths, score, version), pretrained, features, data)
     job.workers.agree(None)  # the others wait for the first: torchrun sees all of them end well
 
 
@@ -183,8 +184,7 @@ def finish(
 ) -> None:
     """Export the best weights, load and calibrate them, and report what they answer."""
     options, folders = job.options, job.folders
-    version = data.version if data else None
-    export(folders.model, trained, pretrained, features, options, version)
+    export(folders.model, trained, pretrained, features, options)
     manifest, figures = evaluate(folders.model, features, data, frozen=options.frozen)
     write_report(folders, manifest, trained.run, figures, features, data)
     for one in figures["test"].coverages(THRESHOLDS):

@@ -14,7 +14,6 @@ its data channel after `upload` are one data set with one hash.
 """
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import NamedTuple
 from training.data.digests import file_digests
 from training.data.errors import DataError
 from training.data.folders import AUDIT, SPLITS, Layout, Split, labels_of, read_layout
+from training.data.manifest import read_manifest
 from training.data.splitting import DEFAULT_FRACTIONS, Fractions, split_class
 
 
@@ -57,10 +57,11 @@ class DataSet:
 
     @property
     def version(self) -> str | None:
-        """What `make dataset` calls it; None for a folder that it did not make."""
-        if self.manifest is None:
-            return None
-        return str(json.loads(self.manifest.read_text(encoding="utf-8"))["version"])
+        """What `make dataset` calls it; None for a folder that it did not make.
+
+        Raises DataError where dataset.json is none, or was changed by hand.
+        """
+        return None if self.manifest is None else str(read_manifest(self.root)["version"])
 
     @classmethod
     def open(cls, root: Path, seed: int = 0, fractions: Fractions = DEFAULT_FRACTIONS) -> "DataSet":

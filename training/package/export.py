@@ -28,11 +28,15 @@ CAVEAT = (
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves; `run.best_weights` are named as in a model package."""
+    """What a training leaves; `run.best_weights` are named as in a model package.
+
+    `data_version` is that of a data set that `make dataset` made.
+    """
 
     run: Run
     widths: tuple[int, ...]
     score: DogScore | None
+    data_version: str | None = None
 
     @property
     def best(self) -> EpochRecord:
@@ -43,17 +47,9 @@ class Trained:
 
 
 def export(
-    folder: Path,
-    trained: Trained,
-    pretrained: Pretrained,
-    features: Features,
-    options: Options,
-    data_version: str | None = None,
+    folder: Path, trained: Trained, pretrained: Pretrained, features: Features, options: Options
 ) -> Manifest:
-    """Write the package into `folder`; returns its manifest, which has no metrics yet.
-
-    `data_version` is that of a data set that `make dataset` made.
-    """
+    """Write the package into `folder`; returns its manifest, which has no metrics yet."""
     tensors = {f"backbone.{name}": tensor for name, tensor in pretrained.tensors.items()}
     tensors |= trained.run.best_weights
     if trained.score and pretrained.classifier:
@@ -67,15 +63,14 @@ def export(
         preprocess=pretrained.entry.preprocess,
         dog_score=trained.score,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
-        origin=origin(options, pretrained, features, trained.best.epoch)
-        | ({"data_version": data_version} if data_version else {}),
+        origin=origin(options, pretrained, features, trained),
     )
     write_unpacked(folder, manifest, weights)
     return manifest
 
 
 def origin(
-    options: Options, pretrained: Pretrained, features: Features, epoch: int
+    options: Options, pretrained: Pretrained, features: Features, trained: Trained
 ) -> dict[str, Any]:
     """Everything that is needed to make this model again."""
     libraries = (
@@ -93,7 +88,7 @@ def origin(
         "command": command(sys.argv),
         "hyperparameters": options.to_json(),
         "seed": options.seed,
-        "kept_epoch": epoch,
+        "kept_epoch": trained.best.epoch,
         "features_precision": features.key.precision,
         "data_sha256": features.key.data_sha256,
         "photos": {name: len(split.labels) for name, split in features.splits.items()},
@@ -102,6 +97,7 @@ def origin(
         "libraries": {name: version(name) for name in libraries},
         "python": platform.python_version(),
         "caveat": CAVEAT,
+        **({"data_version": trained.data_version} if trained.data_version else {}),
     }
 
 

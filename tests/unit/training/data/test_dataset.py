@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.data.photos import write_files
+from tests.unit.training.shapes import draw_data_set
 from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.data.folders import label_of
+from training.data.manifest import SCHEMA, to_bytes, version_of
 from training.data.splitting import write_split
 
 SPLIT = {
@@ -252,3 +254,15 @@ def test_control_characters_are_refused(name: str, tmp_path: Path) -> None:
     files = {f"{folder}/{name}{n}.jpg": b"" for folder in ("cat", "dog") for n in range(3)}
     with pytest.raises(DataError, match="control characters in its name, or bytes that are no"):
         DataSet.open(write_files(tmp_path, files))
+
+
+def test_version_is_what_its_manifest_says_and_none_of_a_folder_without_one(tmp_path: Path) -> None:
+    root = draw_data_set(tmp_path / "data")
+    assert DataSet.open(root).version is None
+    manifest = {"schema": SCHEMA, "photos": []}
+    told = version_of(manifest)
+    (root / "dataset.json").write_bytes(to_bytes(manifest | {"version": told}))
+    assert DataSet.open(root).version == told
+    (root / "dataset.json").write_bytes(to_bytes(manifest | {"version": "0" * 12}))
+    with pytest.raises(DataError, match="was changed since it was made"):
+        _ = DataSet.open(root).version
