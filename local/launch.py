@@ -153,6 +153,11 @@ class Cloud:
         """A boto3 resource of this cloud."""
         return self._session().resource(service, endpoint_url=self.url, config=_direct(config))
 
+    def outputs(self, stack: str) -> dict[str, str]:
+        """A deployed stack's outputs by name."""
+        described = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
 
 def _direct(config: Config | None) -> Config:
     """Past every proxy of the environment, which cannot reach the cloud."""

@@ -67,12 +67,7 @@ class Page:
     @cached_property
     def outputs(self) -> dict[str, str]:
         """Of both stacks."""
-        api = self.cloud.client("cloudformation")
-        return {
-            output["OutputKey"]: output["OutputValue"]
-            for name in (self.stack, f"{self.stack}-page")
-            for output in api.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-        }
+        return self.cloud.outputs(self.stack) | self.cloud.outputs(f"{self.stack}-page")
 
     @property
     def url(self) -> str:

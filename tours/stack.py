@@ -36,8 +36,7 @@ def deploy(cloud: Cloud, steps: Steps, model: Path, runtime: str) -> dict[str, s
         env,
         ROOT,
     )
-    stack = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return cloud.outputs(STACK)
 
 
 def read_rows(table: Any) -> list[dict[str, Any]]:

@@ -11,7 +11,10 @@ COMMAND_S = 240
 
 
 def run(
-    command: Sequence[str], expect: int = 0, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    expect: int = 0,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = COMMAND_S,
 ) -> subprocess.CompletedProcess[str]:
     """What it printed, once it ended with the exit code `expect`. `env` None: this process's."""
     done = subprocess.run(
@@ -21,7 +24,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=COMMAND_S,
+        timeout=timeout_s,
         check=False,
     )
     assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"

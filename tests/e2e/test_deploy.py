@@ -8,7 +8,6 @@ import base64
 import dataclasses
 import json
 import shutil
-import subprocess
 import tarfile
 import threading
 import time
@@ -19,8 +18,9 @@ from typing import Any
 from botocore.config import Config
 
 from local.launch import Cloud
-from rigs.photos import ROOT, pictures
+from rigs.photos import pictures
 from serving.package import Manifest, write_archive
+from tests.e2e import commands
 from tests.waiting import wait_until
 from tours.stack import LOCAL_PARAMETERS, PREFIX, STACK
 
@@ -52,17 +52,7 @@ def _deploy(cloud: Cloud, model: Path) -> None:
 
 
 def _make(cloud: Cloud, *words: str) -> str:
-    done = subprocess.run(
-        ["make", *words],
-        cwd=ROOT,
-        env=cloud.environment(),
-        capture_output=True,
-        text=True,
-        timeout=DEPLOY_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return commands.run(["make", *words], env=cloud.environment(), timeout_s=DEPLOY_S).stdout
 
 
 class Load:
@@ -142,12 +132,7 @@ def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
     second = _other_model(model, tmp_path / "model.tar.gz")
     photo = pictures(tmp_path / "photos", 1)[0]
     _deploy(cloud, model)
-    outputs = {
-        item["OutputKey"]: item["OutputValue"]
-        for item in cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0][
-            "Outputs"
-        ]
-    }
+    outputs = cloud.outputs(STACK)
     assert _row(cloud, outputs, "before.jpg", photo)["model_version"] == first
     sagemaker = cloud.client("sagemaker")
     before = sagemaker.describe_endpoint(EndpointName=STACK)["EndpointConfigName"]
@@ -231,12 +216,7 @@ def test_approving_an_older_model_again_goes_back_to_it_under_load(
         wait_until(lambda: load.answers[first] > 0)
     # THEN no request was dropped, and new rows are the first one's
     assert not load.failures, "\n".join(load.failures)
-    outputs = {
-        item["OutputKey"]: item["OutputValue"]
-        for item in cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0][
-            "Outputs"
-        ]
-    }
+    outputs = cloud.outputs(STACK)
     assert _row(cloud, outputs, "back.jpg", photo)["model_version"] == first
     # AND a row leads to the training, the approval and the deployment
     story = _make(cloud, "why", "KEY=uploads/back.jpg")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
 from rigs.photos import ROOT
+from tests.e2e import commands
 
 LOOP_S = 900
 PHOTOS = {"train": 16, "valid": 6, "test": 6}
@@ -61,15 +61,7 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _loop(*words: str, expect: int) -> str:
-    done = subprocess.run(
-        ["make", "loop", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LOOP_S,
-        check=False,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
+    done = commands.run(["make", "loop", *words], expect, timeout_s=LOOP_S)
     return done.stdout + done.stderr
 
 

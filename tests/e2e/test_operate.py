@@ -28,7 +28,7 @@ def released(cloud: Cloud, model: Path) -> dict[str, str]:
         env=cloud.environment(),
     )
     assert f"stack {STACK} has this release" in done.stdout
-    return {item["OutputKey"]: item["OutputValue"] for item in stack(cloud)["Outputs"]}
+    return cloud.outputs(STACK)
 
 
 def stack(cloud: Cloud) -> dict[str, Any]:

@@ -29,11 +29,6 @@ def run(cloud: Cloud) -> Run:
     return call
 
 
-def outputs(cloud: Cloud, stack: str) -> dict[str, str]:
-    (found,) = cloud.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    return {item["OutputKey"]: item["OutputValue"] for item in found["Outputs"]}
-
-
 def artifact(cloud: Cloud, stack: str) -> tuple[str, str]:
     """Bucket and key of the zip that the stack's template names."""
     answer = cloud.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")
@@ -81,7 +76,7 @@ def test_serverless_endpoint_of_an_own_image_is_waited_for(
         *("make", "stack", "STACK=cold", "MODEL_URL=s3://models/breeds/v1/model.tar.gz"),
         f"PARAMETERS=ServerlessMemoryMB=3072 ServingImage={image}",
     )
-    made = outputs(cloud, "cold")
+    made = cloud.outputs("cold")
     assert made["EndpointName"] == "cold-serverless"
     function = cloud.client("lambda").get_function_configuration(FunctionName=made["FunctionName"])
     queue = cloud.client("sqs").get_queue_attributes(
@@ -94,7 +89,7 @@ def test_serverless_endpoint_of_an_own_image_is_waited_for(
 
 def test_training_role_is_made_and_its_arn_is_told(cloud: Cloud, run: Run) -> None:
     run("make", "training-role", "BUCKET=my-jobs", "DATA=s3://my-photos/breeds")
-    role = outputs(cloud, "breed-classifier-training")["TrainingRoleArn"]
+    role = cloud.outputs("breed-classifier-training")["TrainingRoleArn"]
     name = role.rpartition("/")[2]
     policy = cloud.client("iam").get_role_policy(RoleName=name, PolicyName="train")
     text = str(policy["PolicyDocument"])
@@ -102,4 +97,4 @@ def test_training_role_is_made_and_its_arn_is_told(cloud: Cloud, run: Run) -> No
     assert "arn:aws:s3:::my-photos/*" in text
     # AND again without a word: nothing to change is no failure
     run("make", "training-role")
-    assert outputs(cloud, "breed-classifier-training")["TrainingRoleArn"] == role
+    assert cloud.outputs("breed-classifier-training")["TrainingRoleArn"] == role

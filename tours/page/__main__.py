@@ -66,8 +66,7 @@ def _deploy_page(cloud: Cloud, steps: Steps, runtime: str) -> dict[str, str]:
         cloud.environment(),
         ROOT,
     )
-    stacks = cloud.client("cloudformation").describe_stacks(StackName=f"{STACK}-page")["Stacks"]
-    return {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}
+    return cloud.outputs(f"{STACK}-page")
 
 
 def _password(cloud: Cloud, pool: str) -> str:
