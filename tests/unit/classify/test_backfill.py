@@ -191,7 +191,7 @@ def test_what_people_said_stays_and_says_of_which_answer(world: World) -> None:
         assert world.deliver(message(again(world.row(), replaces))) == []
     row = world.row()
     assert row["breed"] == "Beagle"
-    first = {"status": "CLASSIFIED", "model_version": "sha256:abc"}
+    first: Json = {"status": "CLASSIFIED", "model_version": "sha256:abc"}
     first |= {"breed": "Pug", "confidence": Decimal("0.875")}
     assert row["review"] == before["review"] | {"answer": first}
     assert row["confidence_key"] == before["confidence_key"]
