@@ -281,9 +281,11 @@ test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/browser/.stamp $(VENV)
 # Two streams side by side, because much of a test against the cloud is waiting.
 .PHONY: test-code
 test-code:
-	@$(JOB)/python -m pytest tests/job
-	@$(BROWSER)/python -m pytest tests/page
-	@$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local
+	@status=0; \
+	$(JOB)/python -m pytest tests/job || status=$$?; \
+	$(BROWSER)/python -m pytest tests/page || status=$$?; \
+	$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local || status=$$?; \
+	exit $$status
 
 .PHONY: test-cloud
 test-cloud:
