@@ -103,6 +103,17 @@ def test_the_version_that_was_reviewed_is_fetched_and_only_once(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("aws")
+def test_photo_of_another_bucket_is_fetched_from_there(tmp_path: Path) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="shelter")
+    etag = client.put_object(Bucket="shelter", Key="2019/a.jpg", Body=jpeg(1))["ETag"]
+    key = "s3://shelter/2019/a.jpg"
+    seen = _fetched(tmp_path, entry(key, version_id=None), row(key) | {"etag": etag.strip('"')})
+    assert seen.photo is not None
+    assert seen.photo.path.read_bytes() == jpeg(1)
+
+
+@pytest.mark.usefixtures("aws")
 def test_photo_that_cannot_be_had_or_read_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
