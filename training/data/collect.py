@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from page import tables
 from photo_reader.formats import HEAD_BYTES, sniff
+from training.data.candidates import Photo, Reviewed
 from training.data.errors import DataError
 from training.data.inspection import Inspection, inspect
-from training.data.reviewed import Photo, Reviewed
 from training.data.reviews import Opinion, opinions
 from training.data.upload import THREADS
 

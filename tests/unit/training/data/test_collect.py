@@ -18,10 +18,10 @@ from tests.unit.training.data.photos import encoded, jpeg, photo, small_set, wri
 from tests.unit.training.data.words import Json, entry, row
 from training.data import collect
 from training.data.__main__ import main
+from training.data.candidates import Reviewed
 from training.data.collect import SUFFIXES, fetch_photos, read_opinions
 from training.data.errors import DataError
 from training.data.folders import PICTURE_SUFFIXES
-from training.data.reviewed import Reviewed
 from training.data.reviews import opinions
 
 BUCKET = "photos"
