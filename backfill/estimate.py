@@ -71,9 +71,10 @@ class Load:
 
     @property
     def turns(self) -> float:
-        """Of the lister: pages, and looks at the queue while it is full."""
-        pages = max(1.0, self.seen / PAGE)
-        return pages + (self.seconds / WAIT_S if self.seconds else pages)
+        """Of the lister: a page of messages or ten pages without, and looks at a full queue."""
+        pages = max(1.0, self.photos / PAGE, self.seen / PAGE / 10)
+        looks = self.photos / PAGE if self.seconds is None else self.seconds / WAIT_S
+        return pages + looks
 
 
 def steps(load: Load) -> Iterator[Step]:

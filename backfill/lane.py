@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from training.jobs.errors import CommandError, UsageError
@@ -116,14 +117,17 @@ def deploy(clients: Clients, lane: Lane) -> str:
     return found
 
 
-def _release() -> str:
-    """Changes with anything that the stack is made of."""
-    digest = hashlib.sha256()
+def sources() -> Iterator[Path]:
+    """The files that the stack is made of."""
     for source in _SOURCES:
         files = [source] if source.is_file() else sorted(source.rglob("*"))
-        for path in files:
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+        yield from (path for path in files if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _release() -> str:
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
