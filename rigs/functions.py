@@ -10,6 +10,8 @@ CLASSIFY = _LAMBDA | {
     "PREDICTIONS_TABLE": "predictions",
     "ENDPOINT_NAME": "breeds",
     "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
+    "BACKFILL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/backfill",
+    "UPLOAD_BUCKET": "breed-classifier-uploads-123456789012-us-east-1",
     "POWERTOOLS_SERVICE_NAME": "classify",
     "POWERTOOLS_METRICS_NAMESPACE": "breed-classifier",
 }

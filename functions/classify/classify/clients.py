@@ -41,7 +41,7 @@ def wire(settings: Settings, s3: Any, dynamodb: Any, runtime: Any, sqs: Callable
     """The ports over given clients, the queue's made at its first use: what tests replace."""
     attempt_s = ENDPOINT_CONNECT_TIMEOUT_S + settings.endpoint_timeout_s
     worst_case_s = attempt_s + WRITE_RESERVE_S
-    name = settings.predictions_table
+    name, bucket = settings.predictions_table, settings.upload_bucket
     return Ports(
         known_rows=lambda keys: table.known_rows(dynamodb, name, keys),
         read_object=lambda upload: store.read_object(s3, upload, settings.max_object_bytes),
@@ -51,18 +51,19 @@ def wire(settings: Settings, s3: Any, dynamodb: Any, runtime: Any, sqs: Callable
         ),
         put_row=lambda row: table.put_row(dynamodb, name, row),
         put_restored_row=lambda row: table.put_restored_row(dynamodb, name, row),
+        replace_answer=lambda row, known: table.replace_answer(dynamodb, name, row, known),
         keep_row=lambda key, known, sequencer: table.keep_row(
             dynamodb, name, key, known, sequencer
         ),
-        put_thumbnail=lambda upload, jpeg: store.put_thumbnail(s3, upload, jpeg),
-        delete_thumbnail=lambda bucket, key: store.delete_thumbnail(s3, bucket, key),
+        put_thumbnail=lambda upload, jpeg: store.put_thumbnail(s3, bucket, upload, jpeg),
+        delete_thumbnail=lambda key: store.delete_thumbnail(s3, bucket, key),
         delete_older_thumbnails=lambda upload, sequencer: store.delete_older_thumbnails(
-            s3, upload, sequencer
+            s3, bucket, upload, sequencer
         ),
         now=lambda: datetime.now(UTC),
         endpoint_worst_case_s=worst_case_s,
-        acknowledge=lambda receipts: queue.acknowledge(sqs(), settings.queue_url, receipts),
-        give_back=lambda waits: queue.give_back(sqs(), settings.queue_url, waits),
+        acknowledge=lambda queue_url, receipts: queue.acknowledge(sqs(), queue_url, receipts),
+        give_back=lambda queue_url, waits: queue.give_back(sqs(), queue_url, waits),
     )
 
 

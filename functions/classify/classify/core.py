@@ -8,6 +8,9 @@ third receive it is alone, and whoever came with it has a row by then or gets a 
 After a removal S3 is asked what stands under the key now: nothing, the version that the row speaks
 of, or another one, which is answered. So whichever event is the last one, its row is right.
 
+What a back-fill sends is answered in the same way. A row that it asks to answer again keeps its
+place in the lists and what people said.
+
 Everything a photo can end as is an Outcome; only OutcomeKind.RETRY sends its message back to the
 queue.
 """
@@ -32,7 +35,7 @@ from classify.events import SEQUENCER_DIGITS, Upload
 from classify.images import Photo, shrink
 from classify.outcomes import Outcome, OutcomeKind, Report
 from classify.ports import Ports
-from classify.rows import Known, answered_row, rejected_row, status_of
+from classify.rows import Known, answered_again_row, answered_row, rejected_row, status_of
 from classify.thumbnails import Thumbnails
 from classify.turns import Chain, in_turn
 from classify.wire import Answer, Prediction, Refusal, split
@@ -123,7 +126,7 @@ class _Batch:
         self._report.outcomes[upload] = Outcome(kind, error)
 
     def _look_up(self, uploads: Sequence[Upload]) -> list[Upload]:
-        keys = list(dict.fromkeys(upload.key for upload in uploads))
+        keys = list(dict.fromkeys(upload.image_key for upload in uploads))
         self._known = self._ports.known_rows(keys) if keys else {}
         pending = []
         for upload in uploads:
@@ -138,7 +141,7 @@ class _Batch:
         return pending
 
     def _known_of(self, upload: Upload) -> Known:
-        return self._known.get(upload.key, Known())
+        return self._known.get(upload.image_key, Known())
 
     @staticmethod
     def _is_half_deleted(upload: Upload, known: Known) -> bool:
@@ -146,6 +149,9 @@ class _Batch:
         return upload.removed and upload.receive_count > 1 and known.deleted and same
 
     def _is_pending(self, upload: Upload, known: Known) -> bool:
+        if upload.again:
+            same = upload.sequencer == known.sequencer and not known.deleted
+            return same and upload.replaces == known.answer.model_version
         if not upload.restored:
             return upload.sequencer > max(known.sequencer, known.seen_sequencer)
         # A restored version is answered where its own row says ARCHIVED, and never in the place of
@@ -183,7 +189,7 @@ class _Batch:
         with self._timed("read"):
             reads = self._read(uploads, alone)
         for each in reads:
-            if each.upload.receive_count == 1:
+            if each.upload.receive_count == 1 and self._lacks_thumbnail(each.upload):
                 self._thumbnails.write(self._source(each.upload), each.photo.jpeg)
         with self._timed("predict"):
             for run in split([each.photo.jpeg for each in reads]):
@@ -192,6 +198,10 @@ class _Batch:
                     ATTEMPTS_ALONE if alone else ATTEMPTS_TOGETHER,
                 )
         self._finish_writes()
+
+    def _lacks_thumbnail(self, upload: Upload) -> bool:
+        """A photo that is answered again has the same one as before."""
+        return not (upload.again and self._known_of(upload).thumbnail)
 
     def _finish_writes(self) -> None:
         with self._timed("write"):
@@ -244,7 +254,12 @@ class _Batch:
 
     def _settle_fault(self, upload: Upload, error: BaseException) -> None:
         """Any other error than ours is a bug or a broken machine: the queue keeps the message."""
-        if isinstance(error, PermanentError):
+        if upload.again and isinstance(error, (PermanentError, ObjectGoneError)):
+            # The answer that is there is better than none.
+            gone = isinstance(error, ObjectGoneError)
+            kind = OutcomeKind.OBJECT_GONE if gone else OutcomeKind.REJECTED
+            self._settle(upload, kind, error)
+        elif isinstance(error, PermanentError):
             source = self._source(upload)
             row = rejected_row(source, error, self._ports.now())
             self._writes.put(upload, source, row, Outcome(OutcomeKind.REJECTED, error))
@@ -288,9 +303,15 @@ class _Batch:
             fault = PermanentError(Reason.MODEL_REFUSED, f"{item.code}: {item.message}")
             self._settle_fault(read.upload, fault)
             return
-        source = self._source(read.upload)
-        if read.upload.receive_count > 1:
+        upload, source, now = read.upload, self._source(read.upload), self._ports.now()
+        if upload.receive_count > 1 and self._lacks_thumbnail(upload):
             # Not before there is an answer: an outage would write it at every try.
             self._thumbnails.write(source, read.photo.jpeg)
-        row = answered_row(source, read.photo, item, answer, self._ports.now())
-        self._writes.put(read.upload, source, row, Outcome(status_of(item)))
+        outcome = Outcome(status_of(item))
+        if upload.again:
+            known = self._known_of(upload)
+            row = answered_again_row(upload, read.photo, item, answer, known, now)
+            self._writes.replace(upload, source, row, known, outcome)
+        else:
+            row = answered_row(source, read.photo, item, answer, now)
+            self._writes.put(upload, source, row, outcome)

@@ -37,6 +37,7 @@ class _Left:
     """The messages of a batch that SQS has not been told to delete."""
 
     messages: list[Message]
+    queue_url: str
     deadline: Deadline
     waits_set: bool = False
 
@@ -45,21 +46,23 @@ class _Left:
         that a crash parts what came together.
         """
         done = [message for message in self.messages if _is_done(message, report)]
-        if done and _acknowledged(done):
+        if done and _acknowledged(self.queue_url, done):
             count_acknowledged(done, report)
             self.messages = [message for message in self.messages if message not in done]
         if not self.waits_set:
             self.waits_set = True
             least_s = math.ceil(self.deadline.remaining_s())
-            _set_waits(self.messages, self.deadline, least_s)
+            _set_waits(self.queue_url, self.messages, self.deadline, least_s)
 
 
 @observed
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Raises on what is no SQS event: there is no message to acknowledge or to name.
-    messages = read_messages(event)
+    messages = read_messages(event, SETTINGS.upload_bucket)
+    # A batch is of one queue.
+    queue_url = SETTINGS.queue_of(next((each.queue_arn for each in messages), ""))
     deadline = Deadline(context.get_remaining_time_in_millis)
-    left = _Left(messages, deadline)
+    left = _Left(messages, queue_url, deadline)
     try:
         report = classify_batch(
             (upload for message in messages for upload in message.uploads),
@@ -73,11 +76,11 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # Rows that were written meanwhile are found when the messages return.
         logger.exception("Batch failed")
         count_lost_batch(left.messages)
-        return _give_back(left.messages, deadline)
+        return _give_back(queue_url, left.messages, deadline)
     failed = [message for message in left.messages if not _is_done(message, report)]
     count_batch(left.messages, report, failed)
     log_batch(messages, report, failed)
-    return _give_back(failed, deadline)
+    return _give_back(queue_url, failed, deadline)
 
 
 def _is_done(message: Message, report: Report) -> bool:
@@ -88,27 +91,30 @@ def _is_done(message: Message, report: Report) -> bool:
     )
 
 
-def _acknowledged(done: Iterable[Message]) -> bool:
+def _acknowledged(queue_url: str, done: Iterable[Message]) -> bool:
     try:
-        PORTS.acknowledge([message.receipt_handle for message in done])
+        PORTS.acknowledge(queue_url, [message.receipt_handle for message in done])
     except Exception:  # noqa: BLE001 - they are acknowledged by the answer to Lambda all the same
         logger.exception("Messages not acknowledged early")
         return False
     return True
 
 
-def _give_back(failed: Sequence[Message], deadline: Deadline) -> dict[str, Any]:
+def _give_back(queue_url: str, failed: Sequence[Message], deadline: Deadline) -> dict[str, Any]:
     """The answer to Lambda, once SQS knows how long each message has to wait."""
-    _set_waits(failed, deadline)
+    _set_waits(queue_url, failed, deadline)
     return {"batchItemFailures": [{"itemIdentifier": each.message_id} for each in failed]}
 
 
-def _set_waits(messages: Sequence[Message], deadline: Deadline, least_s: int = 0) -> None:
+def _set_waits(
+    queue_url: str, messages: Sequence[Message], deadline: Deadline, least_s: int = 0
+) -> None:
     """None comes back within `least_s`: for so long this invocation may be at work on it."""
     try:
         if messages:
             deadline.require(GIVE_BACK_RESERVE_S, "setting the waits")
-            PORTS.give_back({each.receipt_handle: _wait_s(each, least_s) for each in messages})
+            waits = {each.receipt_handle: _wait_s(each, least_s) for each in messages}
+            PORTS.give_back(queue_url, waits)
     except Exception:  # noqa: BLE001 - nothing is lost: they keep the time-out that they have
         logger.exception("Waits not set")
 

@@ -19,6 +19,8 @@ from classify.outcomes import OutcomeKind, Report
 
 # One a record that is done with, of an acknowledged message: the sum over all outcomes.
 UPLOADS_ANSWERED = "UploadsAnswered"
+# The same of a back-fill's messages, which the alarm on uploads without an answer must not count.
+BACKFILL_ANSWERED = "BackfillAnswered"
 CLASSIFIED = "Classified"
 UNKNOWN_BREED = "UnknownBreed"
 NO_DOG = "NoDog"
@@ -98,7 +100,10 @@ def _count_messages(messages: Sequence[Message], report: Report, failed: Sequenc
     for message in messages:
         counts[IGNORED] += message.ignored
         if message not in failed:
-            counts[UPLOADS_ANSWERED] += len(message.uploads) + message.ignored
+            asked = any(upload.job for upload in message.uploads)
+            counts[BACKFILL_ANSWERED if asked else UPLOADS_ANSWERED] += (
+                len(message.uploads) + message.ignored
+            )
         for upload in message.uploads:
             kind = report.outcomes[upload].kind
             if kind in _METRIC_OF:
@@ -123,7 +128,7 @@ def log_batch(messages: Iterable[Message], report: Report, failed: Sequence[Mess
             )
     for upload, outcome in report.outcomes.items():
         details: dict[str, Any] = {
-            "key": upload.key,
+            "key": upload.image_key,
             "sequencer": upload.sequencer,
             "error": str(outcome.error),
         }

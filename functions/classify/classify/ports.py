@@ -21,16 +21,17 @@ class Ports:
     predict: Callable[[Sequence[bytes], int, Deadline, Callable[[float], None]], Answer]
     put_row: Callable[[Row], Written]
     put_restored_row: Callable[[Row], Written]
+    # The new answer, and the row as it was found.
+    replace_answer: Callable[[Row, Known], Written]
     # Image key, the row as it was found, and the sequencer of the event that leaves it so.
     keep_row: Callable[[str, Known, str], None]
     put_thumbnail: Callable[[Upload, bytes], None]
-    # Bucket and key.
-    delete_thumbnail: Callable[[str, str], None]
+    delete_thumbnail: Callable[[str], None]
     # Of the upload's key, those from before this sequencer.
     delete_older_thumbnails: Callable[[Upload, str], None]
     now: Callable[[], datetime]
     # What must be left for one endpoint call to start: its time-outs and WRITE_RESERVE_S.
     endpoint_worst_case_s: float
-    # By receipt handle: delete messages, and make them wait so many seconds.
-    acknowledge: Callable[[Sequence[str]], None]
-    give_back: Callable[[Mapping[str, int]], None]
+    # Of a queue, by receipt handle: delete messages, and make them wait so many seconds.
+    acknowledge: Callable[[str, Sequence[str]], None]
+    give_back: Callable[[str, Mapping[str, int]], None]

@@ -28,6 +28,22 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """The answer that a row holds, for the one that is to take its place; "" where it has none."""
+
+    status: str = ""
+    model_version: str = ""
+    breed: str = ""
+    confidence: Decimal | None = None
+    classified_at: str = ""
+    # The newest entry of the reviews' history, and whether a review stands.
+    last_review: str = ""
+    reviewed: bool = False
+    # How often the version was answered.
+    answered: int = 1
+
+
+@dataclass(frozen=True)
 class Known:
     """What matters of a row that is there already; "" where it has no such attribute."""
 
@@ -39,6 +55,7 @@ class Known:
     seen_sequencer: str = ""
     archived: bool = False
     deleted: bool = False
+    answer: Earlier = Earlier()
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ def answered_row(
         row["dog_probability"] = _decimal(prediction.dog_probability)
     if answer.variant:
         row["variant"] = answer.variant
-    digest = hashlib.sha256(f"{upload.sequencer} {upload.key}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{upload.sequencer} {upload.image_key}".encode()).hexdigest()
     sampled = _is_sampled(digest)
     if sampled:
         # In an order of no meaning: the least sure of a sample are none.
@@ -92,8 +109,45 @@ def answered_row(
     # A review turns "open" into "done".
     return row | {
         "confidence_key": f"open#{shard}",
-        "thumbnail": thumbnail_key(upload.key, upload.sequencer),
+        "thumbnail": thumbnail_key(upload.image_key, upload.sequencer),
     }
+
+
+def answered_again_row(
+    upload: Upload,
+    photo: Photo,
+    prediction: Prediction,
+    answer: Answer,
+    known: Known,
+    now: datetime,
+) -> Row:
+    """In the lists it keeps its place, which is by the time of the first answer."""
+    earlier = known.answer
+    row = answered_row(
+        upload, photo, prediction, answer, datetime.fromisoformat(earlier.classified_at)
+    )
+    for fact in ("version_id", "etag", "size_bytes"):
+        row.pop(fact, None)  # the row has them from its event
+    if earlier.reviewed:
+        row["confidence_key"] = "done#" + row["confidence_key"].removeprefix("open#")
+        row.pop("sample_key", None)
+    return row | {
+        "reclassified_at": _text(now),
+        "answered": earlier.answered + 1,
+        "previous": answer_of(earlier),
+    }
+
+
+def answer_of(earlier: Earlier) -> Row:
+    """What a model said, without its details."""
+    said: Row = {"status": earlier.status}
+    if earlier.model_version:
+        said["model_version"] = earlier.model_version
+    if earlier.breed:
+        said["breed"] = earlier.breed
+    if earlier.confidence is not None:
+        said["confidence"] = earlier.confidence
+    return said
 
 
 def rejected_row(upload: Upload, fault: PermanentError, now: datetime) -> Row:
@@ -111,7 +165,7 @@ def rejected_row(upload: Upload, fault: PermanentError, now: datetime) -> Row:
 def deleted_row(removal: Upload, now: datetime) -> Row:
     """Without any index's key: it is in no list."""
     row: Row = {
-        "image_key": removal.key,
+        "image_key": removal.image_key,
         "sequencer": removal.sequencer,
         "status": "DELETED",
         "deleted_at": _text(removal.happened_at or now),
@@ -140,11 +194,13 @@ def with_expiry(row: Row, now: datetime, retention_days: int) -> Row:
 
 def _common(upload: Upload, now: datetime) -> Row:
     row: Row = {
-        "image_key": upload.key,
+        "image_key": upload.image_key,
         "sequencer": upload.sequencer,
         "classified_at": _text(now),
-        "month_shard": f"{now:%Y-%m}#{zlib.crc32(upload.key.encode()) % MONTH_SHARDS}",
+        "month_shard": f"{now:%Y-%m}#{zlib.crc32(upload.image_key.encode()) % MONTH_SHARDS}",
     }
+    if upload.job:
+        row["backfill"] = upload.job
     if upload.version_id:
         row["version_id"] = upload.version_id
     if upload.etag:

@@ -18,16 +18,21 @@ from classify.events import Upload
 from classify.rows import thumbnail_key, thumbnails_of
 
 # NoSuchBucket is not among them: that is a fault of the set-up. 405 is what a delete marker
-# answers. S3 says 403 instead of 404 to a role without s3:ListBucket, so the template must grant it
-# on the bucket.
-_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}
+# answers, 412 what another object under the key does where there are no versions. S3 says 403
+# instead of 404 to a role without s3:ListBucket, so the template must grant it on the bucket.
+_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "PreconditionFailed"}
 # Nobody's but the browser's, and no longer than a day: the photo may be deleted.
 _THUMBNAIL_CACHE = "private, max-age=86400, immutable"
 
 
 def read_object(s3: Any, upload: Upload, max_bytes: int) -> bytes:
     """Raises ObjectGoneError, PermanentError (TOO_LARGE, ARCHIVED, UNREADABLE), RetryableError."""
-    version = {"VersionId": upload.version_id} if upload.version_id else {}
+    version = {}
+    if upload.version_id:
+        version = {"VersionId": upload.version_id}
+    elif upload.job and upload.etag:
+        # Listed, not told by an event: another object may stand there by now.
+        version = {"IfMatch": f'"{upload.etag}"'}
     try:
         answer = s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
         length = answer["ContentLength"]
@@ -67,12 +72,12 @@ def current_version(s3: Any, removal: Upload) -> Upload:
     raise PhotoDeletedError(f"no photo stands under {removal.key}")
 
 
-def put_thumbnail(s3: Any, upload: Upload, jpeg: bytes) -> None:
+def put_thumbnail(s3: Any, bucket: str, upload: Upload, jpeg: bytes) -> None:
     """Raises RetryableError."""
     with _retryable("S3 did not take the thumbnail"):
         s3.put_object(
-            Bucket=upload.bucket,
-            Key=thumbnail_key(upload.key, upload.sequencer),
+            Bucket=bucket,
+            Key=thumbnail_key(upload.image_key, upload.sequencer),
             Body=jpeg,
             ContentType="image/jpeg",
             CacheControl=_THUMBNAIL_CACHE,
@@ -85,18 +90,18 @@ def delete_thumbnail(s3: Any, bucket: str, thumbnail: str) -> None:
         s3.delete_object(Bucket=bucket, Key=thumbnail)
 
 
-def delete_older_thumbnails(s3: Any, upload: Upload, sequencer: str) -> None:
+def delete_older_thumbnails(s3: Any, bucket: str, upload: Upload, sequencer: str) -> None:
     """Every thumbnail of the upload's key from before `sequencer`, whoever left it there.
 
     Raises RetryableError.
     """
-    prefix = thumbnails_of(upload.key)
+    prefix = thumbnails_of(upload.image_key)
     with _retryable("S3 did not list the thumbnails"):
         # One is usual, and a crash leaves one more: a page holds a thousand.
-        listed = s3.list_objects_v2(Bucket=upload.bucket, Prefix=prefix)
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
     for each in listed.get("Contents", ()):
-        if each["Key"] < thumbnail_key(upload.key, sequencer):
-            delete_thumbnail(s3, upload.bucket, each["Key"])
+        if each["Key"] < thumbnail_key(upload.image_key, sequencer):
+            delete_thumbnail(s3, bucket, each["Key"])
 
 
 @contextmanager

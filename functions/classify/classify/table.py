@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from classify.errors import Reason, RetryableError
-from classify.rows import Known, Row, Written
+from classify.rows import Earlier, Known, Row, Written, answer_of
 
 # DynamoDB's limit of one BatchGetItem.
 MAX_KEYS_A_CALL = 100
@@ -18,7 +18,23 @@ FIRST_PAUSE_S = 0.05
 
 # Reserved words, or may become one.
 _REASON = {"#reason": "reason", "#code": "code"}
-_KNOWN = "image_key, sequencer, version_id, etag, thumbnail, seen_sequencer, #status, #reason.#code"
+_KNOWN = (
+    "image_key, sequencer, version_id, etag, thumbnail, seen_sequencer, #status, #reason.#code,"
+    " model_version, breed, confidence, classified_at, last_review, #review.verdict, answered"
+)
+# What an answer says; where the next one says nothing of it, it goes.
+_ANSWER = (
+    "status",
+    "status_month",
+    "breed",
+    "confidence",
+    "confidence_key",
+    "dog_probability",
+    "model_version",
+    "novelty",
+    "reason",
+    "variant",
+)
 
 _NEWER = (
     "attribute_not_exists(sequencer) OR (sequencer < :new"
@@ -43,7 +59,7 @@ def _known_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[s
         table: {
             "Keys": [{"image_key": {"S": key}} for key in keys],
             "ProjectionExpression": _KNOWN,
-            "ExpressionAttributeNames": _REASON | {"#status": "status"},
+            "ExpressionAttributeNames": _REASON | {"#status": "status", "#review": "review"},
             # Eventually consistent, an answer of a second ago would be paid for once more.
             "ConsistentRead": True,
         }
@@ -68,6 +84,9 @@ def _known(item: Mapping[str, Any]) -> Known:
         value: str = item.get(name, {}).get("S", "")
         return value
 
+    def number(name: str) -> Decimal | None:
+        return Decimal(item[name]["N"]) if name in item else None
+
     code = item.get("reason", {}).get("M", {}).get("code", {}).get("S")
     return Known(
         sequencer=text("sequencer"),
@@ -77,6 +96,16 @@ def _known(item: Mapping[str, Any]) -> Known:
         seen_sequencer=text("seen_sequencer"),
         archived=code == Reason.ARCHIVED,
         deleted=text("status") == "DELETED",
+        answer=Earlier(
+            status=text("status"),
+            model_version=text("model_version"),
+            breed=text("breed"),
+            confidence=number("confidence"),
+            classified_at=text("classified_at"),
+            last_review=text("last_review"),
+            reviewed="review" in item,
+            answered=int(number("answered") or 1),
+        ),
     )
 
 
@@ -114,6 +143,52 @@ def _put(dynamodb: Any, table: str, row: Row, **condition: Any) -> Written:
         **condition,
     )
     return Written(failure is None, _known(item))
+
+
+def replace_answer(dynamodb: Any, table: str, row: Row, known: Known) -> Written:
+    """The new answer in the place of the one that was found; what people said of that one stays.
+
+    A review says of which answer it was, once another one stands beside it. Not done when the row
+    has another answer by now. Raises RetryableError, also when somebody reviewed it meanwhile.
+    """
+    earlier = known.answer
+    sets = {name: value for name, value in row.items() if name not in ("image_key", "sequencer")}
+    gone = [name for name in _ANSWER if name not in row]
+    names = {f"#n{at}": name for at, name in enumerate([*sets, *gone])}
+    values = {f":n{at}": _serialized(value) for at, value in enumerate(sets.values())}
+    changes = [f"#n{at} = :n{at}" for at in range(len(sets))]
+    if earlier.reviewed:
+        names |= {"#review": "review", "#answer": "answer"}
+        values[":before"] = _serialized(answer_of(earlier))
+        changes.append("#review.#answer = if_not_exists(#review.#answer, :before)")
+    expression = "SET " + ", ".join(changes)
+    if gone:
+        removed = range(len(sets), len(sets) + len(gone))
+        expression += " REMOVE " + ", ".join(f"#n{at}" for at in removed)
+    conditions = ["sequencer = :version"]
+    values[":version"] = _serialized(row["sequencer"])
+    for name, value in (
+        ("model_version", earlier.model_version),
+        ("last_review", earlier.last_review),
+    ):
+        conditions.append(f"{name} = :{name}" if value else f"attribute_not_exists({name})")
+        if value:
+            values[f":{name}"] = _serialized(value)
+    item, failure = _written(
+        dynamodb.update_item,
+        TableName=table,
+        Key={"image_key": {"S": row["image_key"]}},
+        UpdateExpression=expression,
+        ConditionExpression=" AND ".join(conditions),
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues=values,
+        ReturnValues="ALL_OLD",
+    )
+    other = _known(item)
+    same = other.answer.model_version == earlier.model_version
+    if failure and same and other.sequencer == row["sequencer"]:
+        raise RetryableError("somebody reviewed the photo meanwhile") from failure
+    return Written(failure is None, other)
 
 
 def keep_row(dynamodb: Any, table: str, image_key: str, known: Known, sequencer: str) -> None:

@@ -36,12 +36,12 @@ class Thumbnails:
 
     def write(self, upload: Upload, jpeg: bytes) -> None:
         """Starts at once. `upload` has the sequencer of the row that it is for."""
-        key = thumbnail_key(upload.key, upload.sequencer)
+        key = thumbnail_key(upload.image_key, upload.sequencer)
         self._writes[key] = self._pool.submit(self._ports.put_thumbnail, upload, jpeg)
 
     def row_is_written(self, upload: Upload, row: Row, written: Written) -> None:
         """Keeps the thumbnail that the row names, and discards the one of the row before it."""
-        other, key = written.other, thumbnail_key(upload.key, upload.sequencer)
+        other, key = written.other, thumbnail_key(upload.image_key, upload.sequencer)
         if not written.done:
             # A newer event was faster, or another delivery of this one: that row may name it too.
             if other.thumbnail != key:
@@ -52,16 +52,16 @@ class Thumbnails:
         elif key in self._writes and not self._writes[key].done():
             self._late[key] = upload
         if other.thumbnail not in ("", row.get("thumbnail")):
-            self._delete(upload.bucket, other.thumbnail)
+            self._delete(other.thumbnail)
 
     def row_was_there(self, upload: Upload, known: Known) -> None:
         """The try that wrote it may have ended before it had tidied up."""
         if upload.receive_count == 1 or upload.restored:
             return
-        self._deletes[thumbnails_of(upload.key)] = partial(
+        self._deletes[thumbnails_of(upload.image_key)] = partial(
             self._ports.delete_older_thumbnails, upload, known.sequencer
         )
-        if known.thumbnail != thumbnail_key(upload.key, upload.sequencer):
+        if known.thumbnail != thumbnail_key(upload.image_key, upload.sequencer):
             self.discard(upload)
 
     def discard(self, upload: Upload) -> None:
@@ -69,12 +69,12 @@ class Thumbnails:
 
         Only where there may be one: of this batch, or of an earlier try.
         """
-        key = thumbnail_key(upload.key, upload.sequencer)
+        key = thumbnail_key(upload.image_key, upload.sequencer)
         if key in self._writes or upload.receive_count > 1:
-            self._delete(upload.bucket, key)
+            self._delete(key)
 
-    def _delete(self, bucket: str, key: str) -> None:
-        self._deletes[key] = partial(self._ports.delete_thumbnail, bucket, key)
+    def _delete(self, key: str) -> None:
+        self._deletes[key] = partial(self._ports.delete_thumbnail, key)
 
     def finish(self) -> dict[str, str]:
         """Waits while there is time; what is left behind, and why."""
@@ -91,11 +91,11 @@ class Thumbnails:
         if not late:
             return {}
         try:
-            known = self._ports.known_rows(sorted({self._late[key].key for key in late}))
+            known = self._ports.known_rows(sorted({self._late[key].image_key for key in late}))
         except RetryableError as error:
             return {key: _words(error) for key in late}
         for key in late:
-            if known.get(self._late[key].key, Known()).thumbnail != key:
+            if known.get(self._late[key].image_key, Known()).thumbnail != key:
                 self.discard(self._late[key])
         return {}
 

@@ -22,7 +22,7 @@ def in_turn(uploads: Iterable[Upload]) -> tuple[list[Chain], list[Chain]]:
 def _chains(uploads: Iterable[Upload]) -> list[Chain]:
     chains: dict[str, Chain] = {}
     for upload in sorted(uploads, key=lambda each: each.sequencer):
-        chains.setdefault(upload.key, []).append(upload)
+        chains.setdefault(upload.image_key, []).append(upload)
     return list(chains.values())
 
 
@@ -42,6 +42,6 @@ def _in_order(suspects: Iterable[Chain]) -> list[Chain]:
 
     def place(chain: Chain) -> bytes:
         # Of the photo alone: it must not change when others of the company are done.
-        return hashlib.sha256(f"{turn // 2} {chain[-1].key}".encode()).digest()
+        return hashlib.sha256(f"{turn // 2} {chain[-1].image_key}".encode()).digest()
 
     return sorted(found, key=place, reverse=turn % 2 == 1)

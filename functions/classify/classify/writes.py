@@ -38,6 +38,12 @@ class Writes:
         put = self._ports.put_restored_row if upload.restored else self._ports.put_row
         self._start(partial(put, row), upload, source, row, outcome)
 
+    def replace(
+        self, upload: Upload, source: Upload, row: Row, known: Known, outcome: Outcome
+    ) -> None:
+        """Another answer in the row that was found; it expires when it would have."""
+        self._start(partial(self._ports.replace_answer, row, known), upload, source, row, outcome)
+
     def put_deleted(self, removal: Upload) -> None:
         now = self._ports.now()
         row = with_expiry(deleted_row(removal, now), now, self._retention_days)
@@ -65,7 +71,7 @@ class Writes:
         """The row is right as it was found."""
 
         def keep() -> Written:
-            self._ports.keep_row(removal.key, known, removal.sequencer)
+            self._ports.keep_row(removal.image_key, known, removal.sequencer)
             return Written(done=True)
 
         self._start(keep, removal, removal, {}, Outcome(OutcomeKind.ALREADY_ANSWERED))

@@ -148,6 +148,8 @@ def run(package: Path, runtime: Path) -> dict[str, Any]:
             "PREDICTIONS_TABLE": "predictions",
             "ENDPOINT_NAME": "breeds",
             "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
+            "BACKFILL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/backfill",
+            "UPLOAD_BUCKET": "photos",
             "POWERTOOLS_SERVICE_NAME": "classify",
             "POWERTOOLS_METRICS_NAMESPACE": "breed-classifier",
         },

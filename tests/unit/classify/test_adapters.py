@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from classify.errors import (
     RetryableError,
 )
 from classify.events import Upload
-from classify.rows import Known, Written, thumbnail_key, thumbnails_of
+from classify.rows import Earlier, Known, Written, thumbnail_key, thumbnails_of
 
 from tests.unit.classify.world import Json, answer, client_error, prediction
 
@@ -213,16 +214,28 @@ def test_what_is_known_of_a_row_is_all_that_its_successor_needs() -> None:
         "seen_sequencer": {"S": "B"},
         "status": {"S": "DELETED"},
         "reason": {"M": {"code": {"S": "ARCHIVED"}}},
+        "model_version": {"S": "one"},
+        "breed": {"S": "Pug"},
+        "confidence": {"N": "0.5"},
+        "classified_at": {"S": "2026-11-20T09:15:01.123000Z"},
+        "last_review": {"S": "l"},
+        "review": {"M": {"verdict": {"S": "RIGHT"}}},
+        "answered": {"N": "2"},
     }
     dynamodb = Spy({"Responses": {"rows": [found]}})
     (known,) = table.known_rows(dynamodb, "rows", ["a"]).values()
-    assert known == Known("A", "v", "e", "thumbnails/a", "B", archived=True, deleted=True)
+    answer = Earlier(
+        "DELETED", "one", "Pug", Decimal("0.5"), "2026-11-20T09:15:01.123000Z", "l", True, 2
+    )
+    assert known == Known("A", "v", "e", "thumbnails/a", "B", True, True, answer)
     (asked,) = dynamodb.asked
     read = asked["RequestItems"]["rows"]["ProjectionExpression"]
     names = asked["RequestItems"]["rows"]["ExpressionAttributeNames"]
     for short, name in names.items():
         read = read.replace(short, name)
-    assert set(read.split(", ")) == {"image_key", "reason.code", *found} - {"reason"}
+    assert set(read.split(", ")) == {"image_key", "reason.code", "review.verdict", *found} - {
+        "reason", "review",
+    }  # fmt: skip
 
 
 ROW = {"image_key": "a", "sequencer": "C"}
@@ -345,9 +358,9 @@ def test_bucket_that_does_not_do_it_is_retryable_in_its_words(
 ) -> None:
     calls: list[Callable[[Spy], object]] = [
         lambda s3: store.current_version(s3, UPLOAD),
-        lambda s3: store.put_thumbnail(s3, UPLOAD, b"jpeg"),
+        lambda s3: store.put_thumbnail(s3, "uploads-bucket", UPLOAD, b"jpeg"),
         lambda s3: store.delete_thumbnail(s3, "uploads-bucket", "thumbnails/a"),
-        lambda s3: store.delete_older_thumbnails(s3, UPLOAD, "A"),
+        lambda s3: store.delete_older_thumbnails(s3, "uploads-bucket", UPLOAD, "A"),
     ]
     for call in calls:
         with pytest.raises(RetryableError, match=re.escape(str(error))):
@@ -357,12 +370,12 @@ def test_bucket_that_does_not_do_it_is_retryable_in_its_words(
 def test_older_thumbnails_are_those_before_the_sequencer() -> None:
     keys = [thumbnail_key(UPLOAD.key, sequencer) for sequencer in ("A", "B", "C")]
     s3 = Spy({"Contents": [{"Key": key} for key in keys]}, {})
-    store.delete_older_thumbnails(s3, UPLOAD, "B")
+    store.delete_older_thumbnails(s3, "uploads-bucket", UPLOAD, "B")
     assert s3.asked == [
         {"Bucket": "uploads-bucket", "Prefix": thumbnails_of(UPLOAD.key)},
         {"Bucket": "uploads-bucket", "Key": keys[0]},
     ]
-    store.delete_older_thumbnails(Spy({}), UPLOAD, "B")
+    store.delete_older_thumbnails(Spy({}), "uploads-bucket", UPLOAD, "B")
 
 
 @pytest.mark.parametrize(

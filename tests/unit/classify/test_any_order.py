@@ -113,7 +113,7 @@ class FakeCloud:
             put_thumbnail=lambda upload, _jpeg: self.thumbnails.add(
                 thumbnail_key(upload.key, upload.sequencer)
             ),
-            delete_thumbnail=lambda _bucket, key: self.thumbnails.discard(key),
+            delete_thumbnail=lambda key: self.thumbnails.discard(key),
             delete_older_thumbnails=self._delete_older,
         )
 

@@ -29,7 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_every_client_has_its_time_outs_and_attempts(made: dict[str, Any]) -> None:
-    clients.connect(handler.SETTINGS).acknowledge(["receipt"])
+    clients.connect(handler.SETTINGS).acknowledge("https://q", ["receipt"])
     found = {
         service: (
             config.connect_timeout,
@@ -55,27 +55,27 @@ def test_endpoints_read_time_out_is_the_setting(made: dict[str, Any]) -> None:
     assert ports.endpoint_worst_case_s == 2 + 7 + 6
 
 
-def test_endpoint_and_queue_are_those_of_the_settings() -> None:
-    endpoint, queue = FakeEndpoint(), FakeQueue()
+def test_endpoint_is_the_settings_and_the_queue_that_of_the_batch() -> None:
+    endpoint, queue = FakeEndpoint(), FakeQueue(url="https://q")
     ports = clients.wire(handler.SETTINGS, None, None, endpoint, lambda: queue)
     ports.predict([b"jpeg"], 1, Deadline(Context().get_remaining_time_in_millis), lambda _ms: None)
-    ports.acknowledge(["one"])
-    ports.give_back({"two": 5})
+    ports.acknowledge("https://q", ["one"])
+    ports.give_back("https://q", {"two": 5})
     assert (endpoint.calls, queue.deleted, queue.waits) == ([1], ["one"], {"two": 5})
 
 
 def test_queues_client_is_made_at_its_first_use_and_once(made: dict[str, Any]) -> None:
     ports = clients.connect(handler.SETTINGS)
     assert "sqs" not in made
-    ports.acknowledge(["a"])
+    ports.acknowledge("https://q", ["a"])
     first = made.pop("sqs")
     assert first is not None
-    ports.acknowledge(["b"])
+    ports.acknowledge("https://q", ["b"])
     assert "sqs" not in made
 
 
 def test_what_is_reserved_for_the_queue_is_enough_for_its_call(made: dict[str, Any]) -> None:
-    clients.connect(handler.SETTINGS).acknowledge(["a"])
+    clients.connect(handler.SETTINGS).acknowledge("https://q", ["a"])
     config = made["sqs"]
     worst_s = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
     assert worst_s < handler.GIVE_BACK_RESERVE_S

@@ -7,14 +7,14 @@ from classify.events import Message, Upload, padded_sequencer, read_messages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.classify.world import Json, message, record, removed
+from tests.unit.classify.world import BUCKET, Json, message, record, removed
 
 HEX = "0123456789ABCDEF"
 keys = st.text(min_size=1, max_size=200).filter(lambda key: not key.endswith("/"))
 
 
 def read_one(*records: Json, body: str | None = None) -> Message:
-    return read_messages({"Records": [message(*records, body=body)]})[0]
+    return read_messages({"Records": [message(*records, body=body)]}, BUCKET)[0]
 
 
 @given(keys.filter(lambda key: not any("\ud800" <= char <= "\udfff" for char in key)))
@@ -123,7 +123,7 @@ def test_restored_photo_is_an_upload_without_sequencer(name: str) -> None:
 
 def test_receives_and_receipt_of_a_message_are_read() -> None:
     sent = message(record("a.jpg", "1", "v1"), receive_count=7)
-    (read,) = read_messages({"Records": [sent]})
+    (read,) = read_messages({"Records": [sent]}, BUCKET)
     assert (read.receipt_handle, read.receive_count) == ("receipt of m1", 7)
     assert read.uploads[0].receive_count == 7
 
@@ -182,7 +182,7 @@ def test_one_bad_record_makes_the_whole_message_a_fault() -> None:
 @pytest.mark.parametrize("event", [{}, {"Records": [{}]}, {"Records": [{"body": "{}"}]}])
 def test_event_that_is_not_from_sqs_raises(event: Json) -> None:
     with pytest.raises(KeyError):
-        read_messages(event)
+        read_messages(event, BUCKET)
 
 
 @pytest.mark.parametrize("time", [None, "", "yesterday", "2026-11-20T09:15:01"])
@@ -199,8 +199,8 @@ def test_same_event_twice_is_the_same_upload() -> None:
 
 def test_two_deliveries_of_an_event_are_equal_whatever_is_said_beside_it() -> None:
     sent, again = record("a.jpg", "AB", "v", size=1), record("a.jpg", "AB", "v", size=2)
-    first = read_messages({"Records": [message(sent, receive_count=1)]})[0].uploads
-    second = read_messages({"Records": [message(again, receive_count=3)]})[0].uploads
+    first = read_messages({"Records": [message(sent, receive_count=1)]}, BUCKET)[0].uploads
+    second = read_messages({"Records": [message(again, receive_count=3)]}, BUCKET)[0].uploads
     assert first == second
     assert not first[0].restored
 
@@ -208,7 +208,7 @@ def test_two_deliveries_of_an_event_are_equal_whatever_is_said_beside_it() -> No
 def test_message_without_a_count_was_received_once() -> None:
     sent = message(record("a.jpg", "AB", "v"))
     del sent["attributes"]["ApproximateReceiveCount"]
-    (read,) = read_messages({"Records": [sent]})
+    (read,) = read_messages({"Records": [sent]}, BUCKET)
     assert (read.receive_count, read.uploads[0].receive_count, read.ignored) == (1, 1, 0)
 
 

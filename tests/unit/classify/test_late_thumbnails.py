@@ -28,7 +28,7 @@ class Rig:
             handler.PORTS,
             known_rows=lambda keys: known(list(keys)),
             put_thumbnail=put,
-            delete_thumbnail=lambda _bucket, key: self.deleted.append(key),
+            delete_thumbnail=lambda key: self.deleted.append(key),
         )
         self.thumbnails = thumbnails.Thumbnails(ports, Deadline(lambda: 60_000))
         self.upload = Upload(BUCKET, KEY, "A" * 32)

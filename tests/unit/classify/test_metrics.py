@@ -5,6 +5,7 @@ import json
 import pytest
 from classify import observability
 
+from tests.unit.classify.test_backfill import listed
 from tests.unit.classify.world import (
     World,
     message,
@@ -47,6 +48,7 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
     world.endpoint.reply = lambda _index: unknown_breed()
     world.deliver(message(world.upload("uploads/d.jpg")))
     world.deliver(message(body="?", receive_count=5))
+    world.deliver(message(listed(world, key="uploads/e.jpg")))
     world.s3.faults["put_object"] = [throttled("PutObject")]
     sent = message(record("uploads/c.jpg", "3", None))
     world.deliver(sent, message(world.remove("uploads/a.jpg")))
@@ -70,6 +72,7 @@ def test_emitted_metrics_are_the_ones_named_in_observability(
             "EndpointCalls",
             "EndpointMilliseconds",
             "ThumbnailsLeftBehind",
+            "BackfillAnswered",
         }
     )
     blobs = [json.loads(line) for line in out.splitlines()]

@@ -3,12 +3,19 @@
 import pytest
 from classify.settings import Settings
 
-REQUIRED = {"PREDICTIONS_TABLE": "rows", "ENDPOINT_NAME": "breeds", "QUEUE_URL": "https://q"}
+REQUIRED = {
+    "PREDICTIONS_TABLE": "rows",
+    "ENDPOINT_NAME": "breeds",
+    "QUEUE_URL": "https://sqs/1/q",
+    "BACKFILL_QUEUE_URL": "https://sqs/1/b",
+    "UPLOAD_BUCKET": "photos",
+}
+NAMES = ("rows", "breeds", "https://sqs/1/q", "https://sqs/1/b", "photos")
 
 
 def test_only_required_variables_give_the_documented_defaults() -> None:
     assert Settings.from_env(REQUIRED) == Settings(
-        "rows", "breeds", "https://q", 26_214_400, 64_000_000, 0, 20.0, 5.0, 900.0
+        *NAMES, 26_214_400, 64_000_000, 0, 20.0, 5.0, 900.0
     )
 
 
@@ -21,9 +28,7 @@ def test_every_variable_is_read() -> None:
         "FIRST_WAIT_S": "2",
         "LONGEST_WAIT_S": "60",
     }
-    assert Settings.from_env(env) == Settings(
-        "rows", "breeds", "https://q", 1000, 2000, 30, 2.5, 2.0, 60.0
-    )
+    assert Settings.from_env(env) == Settings(*NAMES, 1000, 2000, 30, 2.5, 2.0, 60.0)
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
@@ -36,3 +41,15 @@ def test_missing_variable_is_named(missing: str) -> None:
 def test_number_out_of_reason_is_named(value: str) -> None:
     with pytest.raises(ValueError, match="MAX_PIXELS"):
         Settings.from_env(REQUIRED | {"MAX_PIXELS": value})
+
+
+@pytest.mark.parametrize(
+    ("arn", "url"),
+    [
+        ("arn:aws:sqs:us-east-1:1:b", "https://sqs/1/b"),
+        ("arn:aws:sqs:us-east-1:1:q", "https://sqs/1/q"),
+        ("", "https://sqs/1/q"),
+    ],
+)
+def test_queue_of_a_batch_is_found_by_its_arn(arn: str, url: str) -> None:
+    assert Settings.from_env(REQUIRED).queue_of(arn) == url

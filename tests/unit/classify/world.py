@@ -107,6 +107,7 @@ class FakeQueue:
 
     waits: dict[str, int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    url: str = field(default_factory=lambda: handler.SETTINGS.queue_url)
     calls: list[str] = field(default_factory=list)
     # Raised, or answered as the failure of every entry, one a call.
     faults: list[Exception | str] = field(default_factory=list)
@@ -124,7 +125,7 @@ class FakeQueue:
         return {"Failed": failed}
 
     def _called(self, name: str, url: str, entries: list[Json]) -> list[Json]:
-        assert url == handler.SETTINGS.queue_url
+        assert url == self.url
         assert 1 <= len(entries) <= 10
         assert len({each["Id"] for each in entries}) == len(entries)
         self.calls.append(name)
@@ -160,7 +161,7 @@ class World:
     dynamodb: Faulty
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     queue: FakeQueue = field(default_factory=FakeQueue)
-    sequence: Iterator[int] = field(default_factory=lambda: itertools.count(0x65_0000))
+    sequence: Iterator[int] = field(default_factory=lambda: itertools.count(0x0065_5AED_6DCD_9028))
 
     @classmethod
     def create(cls) -> "World":
@@ -228,7 +229,7 @@ class Memory:
             read_object=lambda upload: self.objects[upload.key, upload.version_id],
             put_row=self._put,
             put_thumbnail=lambda _upload, _jpeg: None,
-            delete_thumbnail=lambda _bucket, _key: None,
+            delete_thumbnail=lambda _key: None,
         )
 
     def _put(self, row: Json) -> Written:

@@ -4,6 +4,7 @@ import json
 import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from classify.errors import PermanentError
 from classify.errors import Reason as RowReason
 from classify.events import Upload
 from classify.images import Photo
-from classify.rows import answered_row, deleted_row, rejected_row, with_expiry
+from classify.rows import (
+    Earlier,
+    Known,
+    answered_again_row,
+    answered_row,
+    deleted_row,
+    rejected_row,
+    with_expiry,
+)
 from classify.wire import read_answer, request_body
 
 from serving.images import ImageError
@@ -92,6 +101,20 @@ def test_reviewed_rows_and_rows_that_outlived_an_event_are_what_the_schema_says(
     check("row", row | said | {"confidence_key": "done#2026-11#0", "seen_sequencer": "FF"})
     with pytest.raises(AssertionError):
         check("row", row | {"review": review | {"verdict": "PERHAPS"}})
+
+
+@pytest.mark.parametrize("label", ["Pug", None])
+def test_rows_that_are_answered_again_are_what_the_schema_says(label: str | None) -> None:
+    read = read_answer(json.dumps(answer(prediction(label))).encode(), 1, "")
+    (one,) = read.predictions
+    known = Known(answer=Earlier("CLASSIFIED", "one", "Boxer", Decimal("0.5"), f"{NOW:%FT%TZ}"))
+    upload = replace(UPLOAD, again=True, job="r1")
+    row = answered_again_row(upload, Photo(b"", 640, 480), one, read, known, NOW)  # type: ignore[arg-type]
+    check("row", row)
+    review = {"id": "1", "verdict": "RIGHT", "by": "ada", "at": "now", "answer": row["previous"]}
+    check("row", row | {"review": review})
+    with pytest.raises(AssertionError):
+        check("row", row | {"answered": 1})
 
 
 @pytest.mark.parametrize("code", RowReason)

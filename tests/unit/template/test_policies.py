@@ -144,11 +144,23 @@ def test_only_our_bucket_of_our_account_may_send_to_the_queue(region: str) -> No
 def test_function_reads_uploads_of_our_bucket_only(region: str) -> None:
     deployment = Deployment(region)
     name = deployment.properties("UploadBucket")["BucketName"]
-    (policy,) = deployment.properties("ClassifyRole")["Policies"]
-    resources = {s["Sid"]: s["Resource"] for s in policy["PolicyDocument"]["Statement"]}
-    assert resources["ReadPhotos"] == f"arn:aws:s3:::{name}/uploads/*"
+    resources = resources_of_the_function(deployment)
+    assert resources["ReadPhotos"] == [f"arn:aws:s3:::{name}/uploads/*"]
     assert resources["KeepThumbnails"] == f"arn:aws:s3:::{name}/thumbnails/*"
-    assert resources["TellGoneFromForbidden"] == f"arn:aws:s3:::{name}"
+    assert resources["TellGoneFromForbidden"] == [f"arn:aws:s3:::{name}"]
+    assert resources["SeeWhatARemovalLeaves"] == f"arn:aws:s3:::{name}"
+
+
+def test_function_reads_another_bucket_where_it_is_named() -> None:
+    resources = resources_of_the_function(Deployment("us-east-1", BackfillBucket="shelter"))
+    assert resources["ReadPhotos"][1:] == ["arn:aws:s3:::shelter/*"]
+    assert resources["TellGoneFromForbidden"][1:] == ["arn:aws:s3:::shelter"]
+    assert "shelter" not in str(resources["KeepThumbnails"])
+
+
+def resources_of_the_function(deployment: Deployment) -> dict[str, Any]:
+    (policy,) = deployment.properties("ClassifyRole")["Policies"]
+    return {s["Sid"]: s["Resource"] for s in policy["PolicyDocument"]["Statement"]}
 
 
 def test_function_may_do_what_it_calls_and_no_more() -> None:
@@ -180,6 +192,8 @@ def test_function_may_do_what_it_calls_and_no_more() -> None:
     }
 
 
-def test_function_delays_and_deletes_messages_of_its_own_queue_alone() -> None:
-    (taking,) = [s.body for s in statements(template()) if s.sid == "TakeFromQueue"]
-    assert taking["Resource"] == {"Fn::GetAtt": ["UploadQueue", "Arn"]}
+def test_function_delays_and_deletes_messages_of_its_own_queues_alone() -> None:
+    (taking,) = [s.body for s in statements(template()) if s.sid == "TakeFromQueues"]
+    assert taking["Resource"] == [
+        {"Fn::GetAtt": [queue, "Arn"]} for queue in ("UploadQueue", "BackfillQueue")
+    ]

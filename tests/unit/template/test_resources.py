@@ -117,14 +117,20 @@ def test_both_queues_keep_messages_14_days_and_one_is_the_other_s_dead_letter_qu
         assert properties(queue)["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_dead_letter_queue_takes_from_the_upload_queue_only() -> None:
-    name = properties("UploadQueue")["QueueName"]["Fn::Sub"]
+def test_dead_letter_queue_takes_from_the_two_queues_only() -> None:
+    names = [properties(f"{lane}Queue")["QueueName"]["Fn::Sub"] for lane in ("Upload", "Backfill")]
     assert properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
         "redrivePermission": "byQueue",
         "sourceQueueArns": [
             {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}
+            for name in names
         ],
     }
+
+
+def test_a_back_fill_waits_and_dies_as_uploads_do() -> None:
+    upload, backfill = properties("UploadQueue"), properties("BackfillQueue")
+    assert upload | {"QueueName": ""} == backfill | {"QueueName": ""}
 
 
 def test_every_bucket_queue_topic_and_table_is_encrypted() -> None:
