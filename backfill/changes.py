@@ -87,7 +87,7 @@ def label(answer: Row) -> str:
 
 
 def _said(row: Row) -> str:
-    """What a person says it is: RIGHT speaks of the answer that was there at that moment."""
+    """What a person says it is. RIGHT may speak of an earlier answer, which the review has then."""
     review = row.get("review", {})
     match review.get("verdict"):
         case "WRONG_BREED" | "NEW_BREED":
@@ -95,7 +95,7 @@ def _said(row: Row) -> str:
         case "NO_DOG":
             return WORDS["NO_DOG"]
         case "RIGHT":
-            return label(row["previous"] if review["at"] < row["reclassified_at"] else row)
+            return label(review.get("answer", row))
     return ""
 
 

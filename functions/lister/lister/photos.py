@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lister.core import Page
 from lister.errors import AgainError, RefusedError
 from lister.job import Job
-from lister.messages import Photo, image_key
+from lister.messages import Photo, image_key, sequencer_of
 
 KEYS_A_CALL = 100  # BatchGetItem's limit
 READERS = 4
@@ -30,42 +31,55 @@ def read_page(s3: Any, dynamodb: Any, table: str, own_bucket: str, size: int, jo
         raise AgainError(f"s3://{job.bucket} was not listed: {error}") from error
     found = listed.get("Contents", [])
     # A key that ends so is what the console's "create folder" leaves behind.
-    photos = [
-        Photo(job.bucket, each["Key"], each["Size"], each["ETag"].strip('"'))
-        for each in found
-        if not each["Key"].endswith("/")
-    ]
-    rows = _etags(
-        dynamodb, table, [image_key(job.bucket, photo.key, own_bucket) for photo in photos]
-    )
+    photos = [_photo(job.bucket, each) for each in found if not each["Key"].endswith("/")]
+    keys = [image_key(job.bucket, photo.key, own_bucket) for photo in photos]
+    rows = _rows(dynamodb, table, keys)
     new = [
         photo
-        for photo in photos
-        if rows.get(image_key(job.bucket, photo.key, own_bucket)) != photo.etag
+        for key, photo in zip(keys, photos, strict=True)
+        if key not in rows or not rows[key].answers(photo)
     ]
     last = found[-1]["Key"] if found and listed.get("IsTruncated") else None
     return Page(len(found), new, {"after": last} if last is not None else None)
 
 
-def _etags(dynamodb: Any, table: str, keys: Sequence[str]) -> Mapping[str, str]:
-    """Of each image key that has a row, the ETag of what it answers; "" where it says none."""
+def _photo(bucket: str, listed: Mapping[str, Any]) -> Photo:
+    etag = listed["ETag"].strip('"')
+    sequencer = sequencer_of(listed["LastModified"], etag)
+    return Photo(bucket, listed["Key"], listed["Size"], etag, sequencer)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a row answers; "" where it does not say."""
+
+    etag: str
+    sequencer: str
+
+    def answers(self, photo: Photo) -> bool:
+        """This very content, or an event that is newer than what was listed."""
+        return self.etag == photo.etag or self.sequencer >= photo.sequencer
+
+
+def _rows(dynamodb: Any, table: str, keys: Sequence[str]) -> Mapping[str, _Row]:
+    """The rows of those image keys that have one."""
     parts = [keys[start : start + KEYS_A_CALL] for start in range(0, len(keys), KEYS_A_CALL)]
-    found: dict[str, str] = {}
+    found: dict[str, _Row] = {}
     if parts:
         with ThreadPoolExecutor(min(READERS, len(parts))) as pool:
-            for etags in pool.map(lambda part: _etags_of_one_call(dynamodb, table, part), parts):
-                found |= etags
+            for rows in pool.map(lambda part: _rows_of_one_call(dynamodb, table, part), parts):
+                found |= rows
     return found
 
 
-def _etags_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _rows_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[str, _Row]:
+    found: dict[str, _Row] = {}
     # Eventually consistent, at half the price: a row of a moment ago that is missed costs a message
     # that the function finds answered.
     wanted = {
         table: {
             "Keys": [{"image_key": {"S": key}} for key in keys],
-            "ProjectionExpression": "image_key, etag",
+            "ProjectionExpression": "image_key, etag, sequencer",
         }
     }
     for _ in range(MAX_ROUNDS):
@@ -74,7 +88,8 @@ def _etags_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[s
         except (BotoCoreError, ClientError) as error:
             raise AgainError(f"the table could not be read: {error}") from error
         for item in answer.get("Responses", {}).get(table, ()):
-            found[item["image_key"]["S"]] = item.get("etag", {}).get("S", "")
+            etag, sequencer = (item.get(name, {}).get("S", "") for name in ("etag", "sequencer"))
+            found[item["image_key"]["S"]] = _Row(etag, sequencer)
         wanted = answer.get("UnprocessedKeys") or {}
         if not wanted:
             return found

@@ -106,7 +106,7 @@ def _photo(item: Mapping[str, Any], own_bucket: str) -> Photo:
         key,
         int(item.get("size_bytes", {}).get("N", 0)),
         item.get("etag", {}).get("S", ""),
-        item.get("version_id", {}).get("S", ""),
         item["sequencer"]["S"],
+        item.get("version_id", {}).get("S", ""),
         item["model_version"]["S"],
     )

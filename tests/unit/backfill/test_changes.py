@@ -29,8 +29,10 @@ def row(key: str, before: str, after: str, confidence: float = 0.8, **more: Any)
     }
 
 
-def review(verdict: str, breed: str = "", at: str = "2026-11-01") -> dict[str, Any]:
-    return {"verdict": verdict, "at": at} | ({"breed": breed} if breed else {})
+def review(verdict: str, breed: str = "", of: str = "") -> dict[str, Any]:
+    """`of`: the breed that the answer named, where another stands by now."""
+    answer = {"answer": {"status": "CLASSIFIED", "breed": of}} if of else {}
+    return {"verdict": verdict} | ({"breed": breed} if breed else {}) | answer
 
 
 def test_changed_labels_are_counted_and_each_is_a_line(tmp_path: Path) -> None:
@@ -57,8 +59,8 @@ def test_people_s_words_are_held_against_both_answers() -> None:
     told = Changes(10)
     for each in (
         # RIGHT was said of the answer before, or of the one now.
-        row("a", "Pug", "Beagle", review=review("RIGHT")),
-        row("b", "Pug", "Beagle", review=review("RIGHT", at="2026-11-27")),
+        row("a", "Pug", "Beagle", review=review("RIGHT", of="Pug")),
+        row("b", "Pug", "Beagle", review=review("RIGHT")),
         row("c", "Pug", "Beagle", review=review("WRONG_BREED", "Beagle")),
         row("d", "Pug", "Beagle", review=review("NO_DOG")),
         row("e", "Pug", "Pug", review=review("RIGHT")),

@@ -68,7 +68,7 @@ class FakeLane:
         after = job.place["after"] if job.place else ""
         left = [key for key in sorted(self.keys) if key > after]
         page = left[: self.page_size]
-        new = [Photo(job.bucket, key, 1, "e") for key in page if key not in self.answered]
+        new = [Photo(job.bucket, key, 1, "e", "0") for key in page if key not in self.answered]
         more = len(left) > len(page)
         return Page(len(page), new, {"after": page[-1]} if more else None)
 

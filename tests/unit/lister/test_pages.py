@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -23,6 +24,7 @@ from tests.unit.template.cloudformation import template
 
 OWN, OTHER, TABLE = "own-photos", "other-photos", "rows"
 BEFORE = "2026-11-27"
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 
 @dataclass
@@ -108,8 +110,6 @@ def rows_of(**wanted: str) -> Job:
 
 def read_all(account: Account, job: Job, page_size: int = 1000) -> list[str]:
     """Every key that wants an answer, through all pages."""
-    from dataclasses import replace
-
     ports, found = account.ports(page_size), []
     for _ in range(100):
         page = ports.read(job)
@@ -137,8 +137,10 @@ def test_what_has_a_row_with_the_same_etag_is_left_out(account: Account) -> None
     for key in keys[:120]:
         account.row(key, etag=account.etag(OWN, key))
     account.row(keys[3], etag="another")
+    # AND one that an event has told of since
+    account.row(keys[130], sequencer="0055AED6DCD90281E5".ljust(32, "0"), status="DELETED")
     account.row(f"s3://{OTHER}/{keys[149]}", etag=account.etag(OTHER, keys[149]))
-    assert read_all(account, photos_of(OWN)) == [keys[3], *keys[120:]]
+    assert read_all(account, photos_of(OWN)) == [keys[3], *keys[120:130], *keys[131:]]
     assert read_all(account, photos_of(OTHER)) == keys[:149]
 
 
@@ -164,7 +166,10 @@ def test_keys_that_the_table_leaves_are_asked_for_again_and_then_tried_later() -
 
     class Throttled:
         def list_objects_v2(self, **_: Any) -> dict[str, Any]:
-            return {"Contents": [{"Key": "k", "Size": 1, "ETag": '"e"'}], "IsTruncated": False}
+            return {
+                "Contents": [{"Key": "k", "Size": 1, "ETag": '"e"', "LastModified": NOW}],
+                "IsTruncated": False,
+            }
 
         def batch_get_item(self, RequestItems: Any) -> dict[str, Any]:  # noqa: N803 - boto's name
             asked.append(RequestItems)
