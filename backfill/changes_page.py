@@ -14,7 +14,7 @@ def page(changes: Changes, picture: Callable[[str], bytes | None]) -> str:
     """The whole page. `picture` gives a thumbnail's JPEG by its key, None where there is none."""
     return document(
         "Answered again",
-        element("p", element("strong", _headline(changes)), cls="verdict good"),
+        element("p", element("strong", _headline(changes)), cls="verdict"),
         _overall(changes),
         _reviewed(changes),
         _pairs(changes),

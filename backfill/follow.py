@@ -97,11 +97,11 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
             waiting = queue(sqs, lane.queue_url)
             counts = run.job.counts
             # SQS counts about; a bar does not go back.
-            done = max(progress.tasks[task].completed, counts.sent - waiting.all)
+            answered = counts.known + max(0, counts.sent - waiting.all)
             progress.update(
                 task,
-                completed=min(done, counts.sent),
-                total=max(run.job.expected, counts.sent) or None,
+                completed=max(progress.tasks[task].completed, answered),
+                total=max(run.job.expected, counts.seen) or None,
                 description=words(run, waiting, datetime.now(UTC)),
             )
             if run.state != "running" and (run.state != "finished" or not waiting.all):
