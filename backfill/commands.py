@@ -115,8 +115,6 @@ def _show_census(census: Census, job: Job, console: Console) -> None:
     table.add_row("to answer", f"{least}{census.photos:,}, {census.size_bytes / 1e9:,.2f} GB")
     formats = ", ".join(f"{name} {n:,}" for name, n in census.formats.most_common(_FORMATS))
     table.add_row("formats, by name", formats or "none")
-    if job.window:
-        table.add_row("sent only", job.window)
     console.print(table)
 
 
@@ -139,6 +137,10 @@ def _show_bill(context: Context, census: Census, job: Job, rate: float | None) -
     for step in bill:
         table.add_row(step.name, step.amount, f"{step.usd:,.4f}")
     table.add_row("all of it", _hours(load, found), f"{sum(step.usd for step in bill):,.4f}")
+    if window := job.hours:
+        hours = load.seconds / 3600 if load.seconds is not None else None
+        days = "days unknown" if hours is None else f"{hours / window.hours:,.1f} days"
+        table.add_row(f"sent only {job.window}", days, "")
     context.console.print(table)
     for sentence in estimate.assumptions(load, source):
         say(context.console, f"- {sentence}")

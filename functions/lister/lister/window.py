@@ -35,6 +35,12 @@ class Window:
             raise ValueError(f"WINDOW={text}: it opens and closes at the same time")
         return cls(opens, closes, zone)
 
+    @property
+    def hours(self) -> float:
+        """How long it is open a day."""
+        minutes = [60 * each.hour + each.minute for each in (self.opens, self.closes)]
+        return (minutes[1] - minutes[0]) % (24 * 60) / 60
+
     def wait_s(self, now: datetime) -> int:
         """Seconds until it opens; 0 while it is open. Right on days that change the clock, too."""
         here = now.astimezone(self.zone)

@@ -35,6 +35,13 @@ def test_wait_until_it_opens(window: str, now: str, wait_s: int) -> None:
     assert Window.parse(window).wait_s(at(now)) == wait_s
 
 
+@pytest.mark.parametrize(
+    ("window", "hours"), [("02:00-06:00", 4), ("22:00-04:30", 6.5), ("00:00-23:59", 23 + 59 / 60)]
+)
+def test_hours_a_day(window: str, hours: float) -> None:
+    assert Window.parse(window).hours == pytest.approx(hours)
+
+
 @given(
     moment=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)),
     zone=st.sampled_from(["", " Europe/Berlin", " America/New_York", " Asia/Kolkata"]),
