@@ -332,7 +332,7 @@ mutants: $(VENV)/mutants/.stamp $(VENV)/project/.stamp $(VENV)/job/.stamp ## Cha
 benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in benchmarks/results (NAME=pipeline runs one)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do \
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
-	  $$python/python -m benchmarks.$$name; done
+	  PYTHONPATH=functions/lister $$python/python -m benchmarks.$$name; done
 
 BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds
