@@ -124,11 +124,12 @@ page-stack: $(VENV)/tools/.stamp
 	  output() { $(AWS) cloudformation describe-stacks --stack-name "$$stack" --output text \
 	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
 	  table=$$(output TableName); bucket=$$(output BucketName); log=$$(output DeploymentsTableName); tables=; \
+	  other=$$(output BackfillBucketName); if test "$$other" = None; then other=; fi; \
 	  if ! $(AWS) cloudformation describe-stacks --stack-name "$$page" >/dev/null 2>&1; then tables=Tables=make; \
 	    if $(AWS) dynamodb describe-table --table-name "$$page-reviews" >/dev/null 2>&1; then tables=Tables=found; fi; fi; \
 	  $(SAM) deploy --template-file .aws-sam/page/template.yaml --stack-name "$$page" --resolve-s3 --s3-prefix "$$page" \
 	    --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
-	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" Email=$(call quote,$(EMAIL)) \
+	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" $${other:+BackfillBucket="$$other"} Email=$(call quote,$(EMAIL)) \
 	    FunctionRuntime=$(FUNCTION_RUNTIME) $$tables $(PARAMETERS)
 
 ## --- the training loop -------------------------------------------------------------------------------------------
@@ -305,9 +306,11 @@ test: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp $(VENV)/browser/.stamp $(VENV)
 # Two streams side by side, because much of a test against the cloud is waiting.
 .PHONY: test-code
 test-code:
-	@$(JOB)/python -m pytest tests/job
-	@$(BROWSER)/python -m pytest tests/page
-	@$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local
+	@status=0; \
+	$(JOB)/python -m pytest tests/job || status=$$?; \
+	$(BROWSER)/python -m pytest tests/page || status=$$?; \
+	$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local || status=$$?; \
+	exit $$status
 
 .PHONY: test-cloud
 test-cloud:

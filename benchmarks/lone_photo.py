@@ -71,7 +71,9 @@ def event_source(path: WholePath, enabled: bool) -> None:
     """Switch the stack's event source on or off."""
     function = path.cloud.client("lambda")
     found = function.list_event_source_mappings(FunctionName=path.outputs["FunctionName"])
-    (mapping,) = found["EventSourceMappings"]
+    (mapping,) = [
+        each for each in found["EventSourceMappings"] if each["EventSourceArn"].endswith("-uploads")
+    ]
     function.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
 

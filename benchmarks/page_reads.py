@@ -215,7 +215,9 @@ def main() -> None:
     for row in track(rows(count), "Rows", total=count):
         shelves.put(row, item_of(row))
     shelves.sort()
-    signer = Signer(handler.SETTINGS.bucket_url, "us-east-1", Credentials("key", "secret", "token"))
+    signer = Signer(
+        handler.SETTINGS.bucket_urls, "us-east-1", Credentials("key", "secret", "token")
+    )
     secrets = Secrets()
     services = clients.wire(
         handler.SETTINGS, shelves, signer, lambda: None, lambda: secrets, lambda: NOW

@@ -21,6 +21,7 @@ API = _LAMBDA | {
     "TALLIES_TABLE": "tallies",
     "DEPLOYMENTS_TABLE": "photos-deployments",
     "BUCKET": "photos",
+    "BACKFILL_BUCKET": "shelter",
     "CURSOR_SECRET": "cursors",
     "SIGN_IN_HOST": "dogs.auth.us-east-1.amazoncognito.com",
     "CLIENT_ID": "page",

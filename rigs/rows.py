@@ -9,7 +9,15 @@ from typing import Any
 from classify.errors import PermanentError, Reason
 from classify.events import Upload
 from classify.images import Photo
-from classify.rows import answered_row, deleted_row, rejected_row
+from classify.rows import (
+    Earlier,
+    Known,
+    answered_again_row,
+    answered_row,
+    deleted_row,
+    rejected_row,
+)
+from classify.table import known_rows, replace_answer
 from classify.wire import Answer, Prediction
 
 Json = dict[str, Any]
@@ -50,6 +58,38 @@ def make_row(
         order = f"{zlib.crc32(key.encode()):016x}"
         row |= {"sample": True, "sample_key": f"open#{month}", "sample_order": order}
     return row
+
+
+def answer_again(
+    dynamodb: Any,
+    key: str,
+    breed: str | None,
+    model: str = "sha256:def",
+    table: str = "predictions",
+) -> None:
+    """As the classify function does it for a back-fill. `breed`: see make_answered_again."""
+    known = known_rows(dynamodb, table, [key])[key]
+    assert replace_answer(dynamodb, table, _answered_again(known, key, breed, model), known).done
+
+
+def make_answered_again(row: Json, breed: str | None, model: str) -> Json:
+    """What the answer of another model changes. `breed` "unknown": none that it knows."""
+    earlier = Earlier(
+        row["status"], row["model_version"], row.get("breed", ""), row["confidence"],
+        row["classified_at"], row.get("last_review", ""), "review" in row, row.get("answered", 1),
+    )  # fmt: skip
+    known = Known(row["sequencer"], answer=earlier)
+    return _answered_again(known, row["image_key"], breed, model)
+
+
+def _answered_again(known: Known, key: str, breed: str | None, model: str) -> Json:
+    unknown = breed == "unknown"
+    label = "Pug" if unknown else breed
+    upload = Upload("photos", key, known.sequencer, again=True, job="r1")
+    top = ((label or "Pug", 0.6), *TOP[1:])
+    prediction = Prediction(label, 0.6, top, 0.9, 0.99 if unknown else None, unknown)
+    answer = Answer((prediction,), model, "AllTraffic")
+    return answered_again_row(upload, Photo(b"", 640, 480), prediction, answer, known, NOW)
 
 
 def make_rejected(

@@ -121,7 +121,7 @@ def test_queue_comes_back_to_a_photo_that_was_replaced(api: FakeApi, visitor: Vi
 
     page.keyboard.press("y")
 
-    expect(page.get_by_text("was replaced in the meantime")).to_be_visible()
+    expect(page.get_by_text("was replaced or answered again")).to_be_visible()
     expect(heading).to_have_text("Samoyed")
 
 

@@ -254,7 +254,7 @@ def test_replaced_photo_is_shown_anew_and_gets_no_review(api: FakeApi, visitor: 
     page.keyboard.press("y")
 
     # THEN it does not land on the new one, which is shown
-    expect(dialog.get_by_text("was replaced in the meantime")).to_be_visible()
+    expect(dialog.get_by_text("was replaced or answered again")).to_be_visible()
     expect(dialog.locator("h2")).to_have_text("Samoyed")
     assert api.verdicts(row["key"]) == []
     page.keyboard.press("y")

@@ -49,7 +49,7 @@ def connect(settings: Settings) -> Services:
     style = "path" if settings.is_local else "virtual"
     s3 = cache(lambda: _client(session, "s3", 5, 2, {"addressing_style": style}))
     secrets = cache(lambda: _client(session, "secretsmanager", read_timeout_s=3, attempts=3))
-    signer = Signer(settings.bucket_url, settings.region, session.get_credentials())
+    signer = Signer(settings.bucket_urls, settings.region, session.get_credentials())
     return wire(settings, dynamodb, signer, s3, secrets)
 
 

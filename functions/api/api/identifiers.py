@@ -3,7 +3,8 @@
 import base64
 import binascii
 
-MAX_KEY_BYTES = 1024
+# s3://, a bucket's name and a slash stand before the key of a photo of another bucket.
+MAX_KEY_BYTES = 5 + 63 + 1 + 1024
 
 
 def id_of(key: str) -> str:

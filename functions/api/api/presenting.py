@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from api.identifiers import id_of
-from api.reviewing import shown_review
+from api.reviewing import said_now, shown_review, version_of
 from api.signing import Signer, window_of
 
 Row = dict[str, Any]
@@ -19,6 +19,7 @@ PHOTO_VALID = timedelta(minutes=5)
 _AS_THEY_ARE = (
     "status",
     "classified_at",
+    "reclassified_at",
     "deleted_at",
     "breed",
     "confidence",
@@ -51,10 +52,10 @@ def prediction(row: Row) -> Shown:
         links["photo"] = f"{here}/photo"
         if "thumbnail" in row:
             links["thumbnail"] = f"{here}/thumbnail"
-    shown: Shown = {"key": row["image_key"], "id": identifier, "version": row["sequencer"]}
+    shown: Shown = {"key": row["image_key"], "id": identifier, "version": version_of(row)}
     shown |= {name: row[name] for name in _AS_THEY_ARE if name in row}
     if standing := row.get("review"):
-        shown["review"] = shown_review(standing)
+        shown["review"] = shown_review(said_now(row, standing))
     return shown | {"links": links}
 
 
@@ -74,13 +75,21 @@ def thumbnail_address(row: Row, signer: Signer, now: datetime) -> str | None:
 
 def photo_address(row: Row, signer: Signer, now: datetime) -> str | None:
     """The version that was answered. As a download: HTML that somebody uploaded must not open."""
-    if row["status"] == "DELETED":
+    bucket, key = place_of(row["image_key"])
+    if row["status"] == "DELETED" or not signer.may_read(bucket):
         return None
     name = quote(row["image_key"].rpartition("/")[2], safe="")
     parameters = {"response-content-disposition": f"attachment; filename*=UTF-8''{name}"}
     if "version_id" in row:
         parameters["versionId"] = row["version_id"]
-    return signer.address(row["image_key"], now, int(PHOTO_VALID.total_seconds()), parameters)
+    valid_s = int(PHOTO_VALID.total_seconds())
+    return signer.address(key, now, valid_s, parameters, bucket)
+
+
+def place_of(image_key: str) -> tuple[str, str]:
+    """Bucket and key of a photo; "" for the stack's own bucket."""
+    bucket, _, key = image_key.removeprefix("s3://").partition("/")
+    return (bucket, key) if image_key.startswith("s3://") else ("", image_key)
 
 
 Address = Callable[[Row, Signer, datetime], str | None]

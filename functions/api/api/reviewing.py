@@ -3,6 +3,10 @@
 The row shows what stands. `last_review` on the row is the id of the newest entry of its history,
 and every change is made on condition that it is still the one that was looked at: of two at once,
 one looks again and comes behind.
+
+A photo may be answered again by another model. What stands was then said of the answer before, and
+holds that as its `answer`: it counts for that model, and is shown as what it means beside the new
+one.
 """
 
 import secrets
@@ -34,6 +38,12 @@ class Verdict(StrEnum):
 
 
 NAMING = (Verdict.WRONG_BREED, Verdict.NEW_BREED)
+
+
+def version_of(row: Row) -> str:
+    """Which answer to which upload it is: no word may land on one that its author has not seen."""
+    answered = row.get("answered")
+    return row["sequencer"] if answered is None else f"{row['sequencer']}.{answered}"
 
 
 class Outcome(StrEnum):
@@ -113,10 +123,12 @@ def _reviewable(row: Row | None, said: Said, shown: Callable[[Row], Any]) -> Row
         raise no_row()
     if row["status"] == "DELETED":
         raise ProblemError(409, "The photo was deleted: there is nothing left to review.")
-    if row["sequencer"] != said.version:
+    if version_of(row) != said.version:
+        replaced = row["sequencer"] != said.version.partition(".")[0]
+        happened = "replaced" if replaced else "answered again"
         raise ProblemError(
             412,
-            "The photo was replaced meanwhile: look at the one that is there now.",
+            f"The photo was {happened} meanwhile: look at what is there now.",
             more={"current": shown(row)},
         )
     if row["status"] not in REVIEWABLE:
@@ -128,16 +140,14 @@ def _reviewable(row: Row | None, said: Said, shown: Callable[[Row], Any]) -> Row
 
 def _adding(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | None:
     standing = row.get("review")
-    if (
-        standing
-        and standing["by_id"] == caller.id
-        and ((standing["verdict"], standing.get("breed")) == (said.verdict, said.breed))
-    ):
-        return None
+    if standing and standing["by_id"] == caller.id:
+        stands = said_now(row, standing)
+        if (stands["verdict"], stands.get("breed")) == (said.verdict, said.breed):
+            return None
     if said.breed:
         _check_breed(row, said.verdict, said.breed, ports.knows_breed)
     entry = _entry(row, said, caller, ports.now())
-    return Change(row, entry, _standing(entry), tally(row, standing, _standing(entry)))
+    return Change(row, entry, _standing(row, entry), tally(row, standing, _standing(row, entry)))
 
 
 def _check_breed(
@@ -188,7 +198,7 @@ def _undoing(row: Row, said: Said, caller: Caller, ports: Ports) -> Change | Non
         raise ProblemError(409, "There is no review of yours on this photo to take back.")
     undo = replace(said, undoes=target["review_id"])
     entry = _entry(row, undo, caller, ports.now())
-    left = _standing(standing) if standing else None
+    left = _standing(row, standing) if standing else None
     return Change(row, entry, left, tally(row, row.get("review"), left))
 
 
@@ -217,10 +227,33 @@ def _entry(row: Row, said: Said, caller: Caller, now: datetime) -> Row:
     return entry | {name: value for name, value in optional.items() if value is not None}
 
 
-def _standing(entry: Row) -> Row:
-    """What of an entry is shown on the row."""
-    kept = ("verdict", "breed", "by", "by_id", "at", "version")
+def _standing(row: Row, entry: Row) -> Row:
+    """What of an entry is kept on the row; of which answer it was, if that was another one."""
+    kept = ["verdict", "breed", "by", "by_id", "at", "version"]
+    if entry.get("answer", {}).get("model_version") != row.get("model_version"):
+        kept.append("answer")
     return {"id": entry["review_id"]} | {name: entry[name] for name in kept if name in entry}
+
+
+def said_now(row: Row, standing: Row) -> Row:
+    """What was said of an answer before, as the verdict that it is on the one of the row."""
+    of = standing.get("answer")
+    if of is None:
+        return standing
+    verdict, breed = standing["verdict"], standing.get("breed")
+    if verdict == Verdict.RIGHT:
+        # That it was none of the breeds of then says nothing about a model that knows others.
+        meant = {"CLASSIFIED": Verdict.WRONG_BREED, "NO_DOG": Verdict.NO_DOG}
+        verdict, breed = meant.get(of["status"], Verdict.UNSURE), of.get("breed")
+        if of["status"] == row["status"] == "UNKNOWN_BREED":
+            verdict = Verdict.RIGHT
+    if breed is not None and breed == row.get("breed"):
+        verdict = Verdict.RIGHT
+    now = {name: value for name, value in standing.items() if name not in ("verdict", "breed")}
+    now["verdict"] = str(verdict)
+    if breed is not None and verdict in NAMING:
+        now["breed"] = breed
+    return now
 
 
 def tally(row: Row, before: Row | None, after: Row | None) -> dict[str, int]:
@@ -231,9 +264,10 @@ def tally(row: Row, before: Row | None, after: Row | None) -> dict[str, int]:
             continue
         names = ["reviewed"]
         if row.get("sample") and standing["verdict"] != Verdict.UNSURE:
-            told = ["sample", "right"] if _is_right(row, standing) else ["sample"]
+            of = standing.get("answer", row)
+            told = ["sample", "right"] if _is_right(of, standing) else ["sample"]
             # Of all models, and of the one that gave this answer.
-            names += [*told, *(f"{name}@{row['model_version']}" for name in told)]
+            names += [*told, *(f"{name}@{of['model_version']}" for name in told)]
         if standing["verdict"] == Verdict.NEW_BREED:
             names.append(f"new:{standing['breed']}")
         for name in names:
@@ -241,9 +275,9 @@ def tally(row: Row, before: Row | None, after: Row | None) -> dict[str, int]:
     return {name: count for name, count in difference.items() if count}
 
 
-def _is_right(row: Row, standing: Row) -> bool:
+def _is_right(answer: Row, standing: Row) -> bool:
     """Whether the model said so too. Of an unknown breed it is none of those that it knows."""
-    same = (row["status"], standing["verdict"]) in {
+    same = (answer["status"], standing["verdict"]) in {
         ("NO_DOG", Verdict.NO_DOG),
         ("UNKNOWN_BREED", Verdict.NEW_BREED),
     }

@@ -238,7 +238,7 @@ def post_uploads() -> Answer:
     services = _services()
     files = bodies.read_files(_body())
     # Not botocore's: in us-east-1 it names another host than the page's content-security-policy.
-    url = f"{services.settings.bucket_url}/"
+    url = f"{services.settings.url_of(services.settings.bucket)}/"
     return answer({"uploads": uploads.forms(files, services.now(), url, services.sign_form)})
 
 

@@ -5,6 +5,7 @@ REVIEWS_TABLE       table of what people said (required)
 TALLIES_TABLE       table of the counts (required)
 DEPLOYMENTS_TABLE   the first stack's table of deployments, <stack>-deployments (required)
 BUCKET              bucket of the photos (required)
+BACKFILL_BUCKET     another bucket of photos, in the same region, default none
 CURSOR_SECRET       name or ARN of the secret that signs cursors (required)
 SIGN_IN_HOST        host of the user pool's sign-in page (required)
 CLIENT_ID           the page's client in the user pool (required)
@@ -37,6 +38,7 @@ class Settings:
     url_suffix: str = "amazonaws.com"
     endpoint_url: str = ""
     first_month: str = "2026-11"
+    backfill_bucket: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -54,6 +56,7 @@ class Settings:
             url_suffix=env.get("URL_SUFFIX") or cls.url_suffix,
             endpoint_url=env.get("AWS_ENDPOINT_URL", "").rstrip("/"),
             first_month=env.get("FIRST_MONTH") or cls.first_month,
+            backfill_bucket=env.get("BACKFILL_BUCKET", ""),
         )
 
     @property
@@ -65,16 +68,20 @@ class Settings:
         """The user pool's OAuth endpoints are below it."""
         return self.endpoint_url or f"https://{self.sign_in_host}"
 
-    @property
-    def bucket_origin(self) -> str:
-        """Scheme and host of the bucket's objects, as content-security-policy names them."""
+    def origin_of(self, bucket: str) -> str:
+        """Scheme and host of a bucket's objects, as content-security-policy names them."""
         if self.is_local:
             return self.endpoint_url
-        return f"https://{self.bucket}.s3.{self.region}.{self.url_suffix}"
+        return f"https://{bucket}.s3.{self.region}.{self.url_suffix}"
+
+    def url_of(self, bucket: str) -> str:
+        return f"{self.origin_of(bucket)}/{bucket}" if self.is_local else self.origin_of(bucket)
 
     @property
-    def bucket_url(self) -> str:
-        return f"{self.bucket_origin}/{self.bucket}" if self.is_local else self.bucket_origin
+    def bucket_urls(self) -> Mapping[str, str]:
+        """As api.signing.Signer wants them."""
+        others = [self.backfill_bucket] if self.backfill_bucket else []
+        return {"": self.url_of(self.bucket)} | {name: self.url_of(name) for name in others}
 
 
 def _required(env: Mapping[str, str], name: str) -> str:

@@ -18,14 +18,25 @@ WINDOW = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Signer:
-    """`bucket_url`: what an object's key comes behind. `credentials`: botocore's."""
+    """`bucket_urls`: what an object's key comes behind, by bucket; "" is the stack's own.
 
-    bucket_url: str
+    `credentials`: botocore's.
+    """
+
+    bucket_urls: Mapping[str, str]
     region: str
     credentials: Any
 
+    def may_read(self, bucket: str) -> bool:
+        return bucket in self.bucket_urls
+
     def address(
-        self, key: str, at: datetime, valid_s: int, parameters: Mapping[str, str] | None = None
+        self,
+        key: str,
+        at: datetime,
+        valid_s: int,
+        parameters: Mapping[str, str] | None = None,
+        bucket: str = "",
     ) -> str:
         """Valid from `at`, in UTC, for `valid_s` seconds. `parameters`: versionId and the like."""
         frozen = self.credentials.get_frozen_credentials()
@@ -39,7 +50,7 @@ class Signer:
         } | dict(parameters or {})
         if frozen.token:
             query["X-Amz-Security-Token"] = frozen.token
-        where = urlsplit(self.bucket_url)
+        where = urlsplit(self.bucket_urls[bucket])
         path = f"{where.path}/{quote(key, safe='/~')}"
         sorted_query = "&".join(
             f"{quote(name, safe='~')}={quote(value, safe='~')}"

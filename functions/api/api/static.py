@@ -73,12 +73,13 @@ def page(folder: Path = FOLDER) -> File:
 
 def page_headers(settings: Settings) -> Mapping[str, str]:
     """For the page and what it is made of. Pictures and uploads are the bucket's."""
-    bucket = settings.bucket_origin
+    bucket = settings.origin_of(settings.bucket)
+    photos = {bucket, settings.origin_of(settings.backfill_bucket or settings.bucket)}
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": f"'self' blob: {bucket}",
+        "img-src": f"'self' blob: {' '.join(sorted(photos))}",
         "connect-src": f"'self' {bucket}",
         "font-src": "'self'",
         "manifest-src": "'self'",

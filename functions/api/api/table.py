@@ -149,10 +149,15 @@ def _row_update(table: str, change: Change) -> dict[str, Any]:
     seen = change.row.get("last_review")
     condition = "sequencer = :version AND #status = :status AND "
     condition += "last_review = :seen" if seen else "attribute_not_exists(last_review)"
+    answered = change.row.get("answered")
+    condition += " AND "
+    condition += "attribute_not_exists(answered)" if answered is None else "answered = :answered"
     values = {f":{name}": row[name] for name in sets}
     values |= {":version": row["sequencer"], ":status": row["status"]}
     if seen:
         values[":seen"] = seen
+    if answered is not None:
+        values[":answered"] = answered
     return {
         "TableName": table,
         "Key": {"image_key": {"S": row["image_key"]}},

@@ -23,7 +23,7 @@ _KNOWN = (
     " model_version, breed, confidence, classified_at, last_review, #review.verdict, answered"
 )
 # What an answer says; where the next one says nothing of it, it goes.
-_ANSWER = (
+ANSWER = (
     "status",
     "status_month",
     "breed",
@@ -153,7 +153,7 @@ def replace_answer(dynamodb: Any, table: str, row: Row, known: Known) -> Written
     """
     earlier = known.answer
     sets = {name: value for name, value in row.items() if name not in ("image_key", "sequencer")}
-    gone = [name for name in _ANSWER if name not in row]
+    gone = [name for name in ANSWER if name not in row]
     names = {f"#n{at}": name for at, name in enumerate([*sets, *gone])}
     values = {f":n{at}": _serialized(value) for at, value in enumerate(sets.values())}
     changes = [f"#n{at} = :n{at}" for at in range(len(sets))]

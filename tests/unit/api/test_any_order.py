@@ -11,12 +11,13 @@ from typing import Any
 
 from api.people import Caller
 from api.problems import ProblemError
-from api.reviewing import Change, Outcome, Ports, Said, Verdict, review
+from api.reviewing import Change, Outcome, Ports, Said, Verdict, review, version_of
+from classify.table import ANSWER
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rigs.rows import NOW, make_deleted, make_rejected, make_row
+from rigs.rows import NOW, make_answered_again, make_deleted, make_rejected, make_row
 
 Row = dict[str, Any]
 KEYS = ("uploads/a.jpg", "uploads/b.jpg")
@@ -64,7 +65,7 @@ class Memory:
             self.meanwhile.pop()()
         key = change.row["image_key"]
         row = self.rows[key]
-        seen = ("sequencer", "status", "last_review")
+        seen = ("sequencer", "status", "last_review", "answered")
         if any(row.get(name) != change.row.get(name) for name in seen):
             return Outcome.CHANGED
         assert change.entry["review_id"] > row.get("last_review", "")
@@ -79,6 +80,14 @@ class Memory:
         before = self.rows.get(row["image_key"])
         if before is None or before["sequencer"] < row["sequencer"]:
             self.rows[row["image_key"]] = row
+
+    def answer_again(self, row: Row) -> None:
+        """As the classify function replaces an answer: what people said stays, and of which one."""
+        before = self.rows[row["image_key"]]
+        kept = {name: value for name, value in before.items() if name not in ANSWER}
+        if "review" in kept:
+            kept["review"] = {"answer": row["previous"]} | kept["review"]
+        self.rows[row["image_key"]] = kept | row
 
 
 def standing(entries: list[Row]) -> Row | None:
@@ -97,6 +106,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.memory = Memory()
         self.sequence = 16
+        self.models = 0
         self.pending: list[Row] = []
         self.answers: dict[tuple[str, str], Row] = {}
         self.accepted: list[tuple[str, str, str, str]] = []
@@ -136,6 +146,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.event(row)
         self.memory.classify(row)
 
+    @rule(key=st.sampled_from(KEYS), breed=st.sampled_from(["Pug", "Beagle", None, "unknown"]))
+    def answer_again(self, key: str, breed: str | None) -> None:
+        row = self.memory.rows.get(key)
+        if row is None or row["status"] in ("DELETED", "REJECTED"):
+            return
+        self.models += 1
+        self.memory.answer_again(make_answered_again(row, breed, f"sha256:{self.models}"))
+        self.answers[key, row["sequencer"]] = self.memory.rows[key]
+
     @rule(choice=st.integers(0, 50))
     def deliver_again(self, choice: int) -> None:
         if self.pending:
@@ -156,7 +175,7 @@ class AnyOrder(RuleBasedStateMachine):
         two=st.lists(st.sampled_from(PEOPLE), min_size=2, max_size=2, unique=True),
         words=st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)),
         undoing=st.tuples(st.booleans(), st.booleans()),
-        replaced=st.booleans(),
+        other_row=st.sampled_from(["the same", "replaced", "answered again"]),
     )
     def two_at_once(
         self,
@@ -164,11 +183,13 @@ class AnyOrder(RuleBasedStateMachine):
         two: list[Caller],
         words: tuple[tuple[Verdict, str | None], tuple[Verdict, str | None]],
         undoing: tuple[bool, bool],
-        replaced: bool,
+        other_row: str,
     ) -> None:
         def other() -> None:
-            if replaced:
+            if other_row == "replaced":
                 self.put(key, "Pug", sample=True)
+            if other_row == "answered again":
+                self.answer_again(key, "Beagle")
             if undoing[1]:
                 self.speak(key, two[1], Verdict.UNDONE)
             else:
@@ -189,19 +210,21 @@ class AnyOrder(RuleBasedStateMachine):
         breed: str | None = None,
         undoes: str | None = None,
     ) -> None:
-        """About the version that the person sees: the row's at this moment."""
-        seen = self.memory.rows.get(key, {}).get("sequencer", "none")
+        """About what the person sees: the row at this moment."""
+        shown = self.memory.rows.get(key, {})
+        seen = version_of(shown) if shown else "none"
         count = len(self.memory.entries.get(key, []))
         try:
             row = review(key, Said(seen, verdict, breed, undoes), who, self.memory.ports(), dict)
         except ProblemError:  # nothing to review, replaced, or nothing to take back
             return
-        assert row["sequencer"] == seen
+        assert version_of(row) == seen
         if len(self.memory.entries.get(key, [])) > count:
             # The last entry is this one: another's came before it.
             entry = self.memory.entries[key][-1]
             if entry["by_id"] == who.id and entry["verdict"] == verdict:
-                assert entry["version"] == seen
+                assert entry["version"] == shown["sequencer"]
+                assert entry["answer"]["model_version"] == shown["model_version"]
 
     @invariant()
     def nothing_that_was_said_is_lost_or_changed(self) -> None:
@@ -265,9 +288,11 @@ class AnyOrder(RuleBasedStateMachine):
                 continue
             names = ["reviewed"]
             if answer.get("sample") and found["verdict"] != "UNSURE":
-                same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(answer["status"])
+                # Of the answer that the person saw, whatever a model has said since.
+                of = found["answer"]
+                same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(of["status"])
                 told = ["sample", "right"] if found["verdict"] in ("RIGHT", same) else ["sample"]
-                names += [*told, *(f"{name}@{answer['model_version']}" for name in told)]
+                names += [*told, *(f"{name}@{of['model_version']}" for name in told)]
             if found["verdict"] == "NEW_BREED":
                 names.append(f"new:{found['breed']}")
             for name in names:

@@ -37,7 +37,7 @@ def test_addresses_are_signed_as_botocore_signs_them(
     key: str, token: str | None, extra: dict[str, str]
 ) -> None:
     credentials = Credentials("key", "secret", token)
-    ours = Signer("https://b.s3.eu-west-1.amazonaws.com", "eu-west-1", credentials).address(
+    ours = Signer({"": "https://b.s3.eu-west-1.amazonaws.com"}, "eu-west-1", credentials).address(
         key, NOW, 300, extra
     )
     where = urlsplit(ours)
@@ -78,6 +78,23 @@ def test_photo_is_a_redirect_to_the_version_that_was_answered(world: World) -> N
     assert (query["versionId"], query["X-Amz-Expires"]) == (["v1"], ["300"])
     name = "attachment; filename*=UTF-8''der%20H%C3%BCnd.jpg"
     assert query["response-content-disposition"] == [name]
+
+
+def test_photo_of_another_bucket_is_where_it_is_and_its_thumbnail_with_us(world: World) -> None:
+    key = "s3://shelter/2019/rex.jpg"
+    world.put(make_row(key))
+    where = urlsplit(world.get(f"/predictions/{id_of(key)}/photo").headers["location"])
+    assert (where.netloc, where.path) == ("shelter.s3.us-east-1.amazonaws.com", "/2019/rex.jpg")
+    thumbnail = world.get(f"/predictions/{id_of(key)}/thumbnail").headers["location"]
+    assert thumbnail.startswith(f"{ORIGIN}/thumbnails/")
+    policy = world.ask("GET", "/").headers["content-security-policy"]
+    assert "https://shelter.s3.us-east-1.amazonaws.com" in policy
+
+
+def test_photo_of_a_bucket_that_is_not_named_is_not_signed(world: World) -> None:
+    key = "s3://somebody-s/rex.jpg"
+    world.put(make_row(key))
+    assert world.get(f"/predictions/{id_of(key)}/photo").status == 404
 
 
 @pytest.mark.parametrize("which", ["photo", "thumbnail"])

@@ -172,7 +172,7 @@ def test_page_needs_no_token_and_is_kept_to_itself(world: World, folder: Path) -
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": f"'self' blob: {bucket}",
+        "img-src": f"'self' blob: {bucket} {bucket.replace('photos', 'shelter')}",
         "connect-src": f"'self' {bucket}",
         "font-src": "'self'",
         "manifest-src": "'self'",

@@ -169,7 +169,7 @@ def test_local_cloud_has_everything_at_one_address(
 ) -> None:
     settings = Settings.from_env(API | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
     monkeypatch.setattr(handler, "SERVICES", replace(handler.SERVICES, settings=settings))
-    assert settings.bucket_url == "http://127.0.0.1:4566/photos"
+    assert settings.url_of(settings.bucket) == "http://127.0.0.1:4566/photos"
     assert ask("GET", "/config.json").body["sign_in"] == "http://127.0.0.1:4566/oauth2/authorize"
     (cookie,) = ask("POST", "/session", CODE).cookies
     assert cookie.startswith("session=for the cookie; Path=/_aws/execute-api/abc/session; ")

@@ -108,7 +108,7 @@ class World:
         dynamodb = Counting(real_client("dynamodb"))
         make_tables(dynamodb.client)
         clock = [NOW]
-        signer = Signer(handler.SETTINGS.bucket_url, "us-east-1", Credentials("key", "secret"))
+        signer = Signer(handler.SETTINGS.bucket_urls, "us-east-1", Credentials("key", "secret"))
         secrets = real_client("secretsmanager")
         secrets.create_secret(Name="cursors", SecretString="sesame")
         s3 = real_client("s3")
@@ -138,6 +138,14 @@ class World:
                 for name, count in row.items():
                     total[name] = total.get(name, 0) + int(count)
         return {name: count for name, count in total.items() if count and "@" not in name}
+
+    def tallies_by_model(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for item in self.dynamodb.scan(TableName="tallies")["Items"]:
+            row = row_of(item)
+            for name in [name for name in row if "@" in name]:
+                total[name] = total.get(name, 0) + int(row[name])
+        return {name: count for name, count in total.items() if count}
 
     def deployed(self, at: str, version: str, **more: object) -> None:
         item = {"stack": "photos", "at": at, "model_version": version, **more}

@@ -171,7 +171,7 @@ export class Reviews extends EventTarget {
     if (status === 412 && problem?.current) {
       this.#rows.confirm(problem.current);
       this.dispatchEvent(new CustomEvent("replaced", { detail: key }));
-      this.#news.warn(`${fileName(key)} was replaced in the meantime. This is the new photo: please look again.`);
+      this.#news.warn(`${fileName(key)} was replaced or answered again in the meantime: please look again.`);
       return;
     }
     const words = failureWords({ name: "Problem", ...problem, status, detail: problem?.detail });

@@ -117,7 +117,7 @@ const FAILURES = {
   403: "You may not do this. Ask for the group reviewers.",
   404: "It is no longer there.",
   409: "There is nothing to review in it.",
-  412: "The photo was replaced in the meantime.",
+  412: "The photo was replaced or answered again in the meantime.",
   413: "That was too much at once. Send fewer.",
   422: "The server did not accept it.",
   429: "Too many requests just now. Wait a moment and try again.",
