@@ -9,10 +9,6 @@ from urllib.parse import parse_qsl
 
 from rigs.faults import Call
 
-# What a row is written into: the table, by-month, by-breed, by-confidence.
-INDEXES = 4
-SAMPLED = 1 / 20  # and the sample
-
 
 @dataclass
 class Counts:
