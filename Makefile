@@ -266,7 +266,7 @@ pipeline-roles: $(VENV)/tools/.stamp ## Let a GitHub environment deploy a stack 
 
 BACKFILL = PATH="$(CURDIR)/$(TOOLS):$$PATH" PYTHONPATH=functions/lister $(PROJECT)/python -m backfill
 LANE = --stack $(call quote,$(STACK)) $(if $(JOB_NAME),--job $(call quote,$(JOB_NAME))) $(if $(WINDOW),--window $(call quote,$(WINDOW))) \
-  $(if $(RATE),--rate $(call quote,$(RATE))) $(if $(OUT),--out $(call path,$(OUT))) $(if $(YES),--yes) \
+  $(if $(PACE),--pace $(call quote,$(PACE))) $(if $(RATE),--rate $(call quote,$(RATE))) $(if $(OUT),--out $(call path,$(OUT))) $(if $(YES),--yes) \
   $(if $(STATUS),--status) $(if $(STOP),--stop) $(if $(RESUME),--resume)
 
 .PHONY: backfill

@@ -23,7 +23,7 @@ import boto3
 from rich.console import Console
 
 from backfill import commands, jobs, lane
-from backfill.wanted import Wanted, photos_job, rows_job, served_version
+from backfill.wanted import Wanted, at_pace, photos_job, rows_job, served_version
 from training.jobs.terminal import exit_code, make_console
 
 
@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         wanted = Wanted(options.breed, options.below, options.since, options.before)
         model = served_version(clients("sagemaker-runtime"), found.endpoint)
         job = rows_job(name, wanted, model, options.window, now)
-    return commands.run(context, job, options.rate, options.yes)
+    return commands.run(context, at_pace(job, options.pace), options.rate, options.yes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--stack", default="breed-classifier", help="default %(default)s")
         command.add_argument("--job", default="", help="default: the newest")
         command.add_argument("--window", default="", help="02:00-06:00, or with Europe/Berlin")
+        command.add_argument(
+            "--pace", type=float, default=0, help="at most so many photos a second"
+        )
         command.add_argument("--rate", type=float, help="photos a second, for hours and dollars")
         command.add_argument("--out", type=Path, default=Path(".local/backfill"))
         command.add_argument("--yes", action="store_true", help="start without asking")

@@ -129,6 +129,8 @@ def _show_bill(context: Context, census: Census, job: Job, rate: float | None) -
             if rate
             else ("This stack has not a hundred rows to tell its rate from")
         )
+    if job.pace and (rate is None or job.pace < rate):
+        rate, source = job.pace, "PACE says so"
     load = estimate.Load(
         census.seen, census.photos, job.kind == ROWS, rate, found.concurrency, found.instance_type
     )

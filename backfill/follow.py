@@ -52,6 +52,8 @@ def words(run: Run, waiting: Queue, now: datetime) -> str:
     if job.waits_for == "window":
         opening = now + timedelta(seconds=job.hours.wait_s(now) if job.hours else 0)
         return f"waits for its window, {job.window}: in {_span(opening - now)}"
+    if job.waits_for == "pace":
+        return f"sends {job.pace:g} photos a second"
     if job.waits_for == "queue":
         return "sends as fast as photos are answered"
     return "lists and sends"

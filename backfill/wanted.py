@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +58,13 @@ def rows_job(name: str, wanted: Wanted, model: str, window: str, now: datetime) 
         raise UsageError(f"SINCE={wanted.since} is after BEFORE={wanted.before or 'now'}")
     chosen = Filter(model, min(before, stamp(now)), since, wanted.breed, wanted.below)
     return Job(name, ROWS, filter=chosen, window=_checked(window), started=stamp(now))
+
+
+def at_pace(job: Job, pace: float) -> Job:
+    """Of at most so many photos a second; 0 is as fast as they are answered. Raises UsageError."""
+    if not 0 <= pace < float("inf"):
+        raise UsageError(f"PACE={pace:g}: photos a second, such as 20")
+    return replace(job, pace=pace)
 
 
 def served_version(runtime: Any, endpoint: str) -> str:

@@ -1,8 +1,9 @@
 """A back-fill under fire, and how its cost grows: `python -m benchmarks.backfill`.
 
-    --objects N   photos in the bucket that is full already, default 100000 (an hour; 2000: minutes)
+    --objects N   photos in the bucket that is full already, default 100000 (two hours; 2000: minutes)
     --live N      uploads at random moments, as many without the back-fill and with it, default 500
     --kills N     kill -9 of the lister and of the classify function, at random moments, default 20
+    --pace N      PACE of the back-fill, photos a second, default 15; 0: as fast as it can
     --grow N ...  sizes for the counts of calls, default 1000 10000; without any, none is counted
 
 First uploads come alone, half of them before the back-fill and half after it; in between as many
@@ -41,11 +42,12 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=100_000)
     parser.add_argument("--live", type=int, default=500)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--pace", type=float, default=15)
     parser.add_argument("--grow", type=int, nargs="*", default=[1000, 10_000])
     options = parser.parse_args()
     console = Console()
     result: dict[str, Any] = {"machine": machine(), "load": os.getloadavg()[0]}
-    result["race"] = race(options.objects, options.live, options.kills, console)
+    result["race"] = race(options.objects, options.live, options.kills, options.pace, console)
     show_race(result["race"], console)
     result["growth"] = {str(size): growth(size, console) for size in options.grow}
     if options.grow:
@@ -57,7 +59,7 @@ def main() -> int:
     return 0 if right and not whole["rows_answered_again"] else 1
 
 
-def race(objects: int, live: int, kills: int, console: Console) -> dict[str, Any]:
+def race(objects: int, live: int, kills: int, pace: float, console: Console) -> dict[str, Any]:
     """The counts of must-show 1."""
     with running.stack() as lane:
         running.fill(lane, objects, console)
@@ -67,7 +69,7 @@ def race(objects: int, live: int, kills: int, console: Console) -> dict[str, Any
             running.live(lane, "before", half, draw)
             running.quiet(lane)
         with console.status(f"back-fill of {objects} objects, with uploads and kills"):
-            during = running.race(lane, objects, live, kills, SEED)
+            during = running.race(lane, objects, live, kills, pace, SEED)
             running.quiet(lane)
         with console.status("uploads alone again"):
             running.live(lane, "after", live - half, draw)
@@ -78,6 +80,7 @@ def race(objects: int, live: int, kills: int, console: Console) -> dict[str, Any
     return {
         "objects": objects,
         "live": live,
+        "pace": pace,
         "seconds": during.seconds,
         "photos_a_second": objects / during.seconds,
         "kills": dict(during.kills),

@@ -16,7 +16,7 @@ def section() -> Iterator[str]:
     yield ""
     yield paragraph(
         f"`make benchmark NAME=backfill`{elsewhere('backfill')}: {race['objects']:,} small objects "
-        f"of another bucket are back-filled while {waits['during']['count']} uploads come at random "
+        f"of another bucket are back-filled, {waits['during']['count']} uploads come at random "
         f"moments, and lister and function are killed {sum(race['kills'].values())} times. A small "
         "model answers at once, and everything shares two CPUs."
     )

@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import psutil
 from botocore.config import Config
 from rich.console import Console
 from rich.progress import track
@@ -25,7 +24,7 @@ from backfill import jobs
 from benchmarks.backfill.counting import Counts
 from benchmarks.backfill.load import LOOK_S, Watch, at_random, every, upload
 from benchmarks.report import ROOT
-from local.children import descendants
+from local.children import command_line, descendants
 from local.launch import Cloud, free_port
 from rigs import lane as lanes
 from rigs.faults import FaultProxy
@@ -79,12 +78,12 @@ def fill(lane: Lane, count: int, console: Console) -> None:
             pass
 
 
-def start(lane: Lane) -> subprocess.Popen[bytes]:
+def start(lane: Lane, pace: float = 0) -> subprocess.Popen[bytes]:
     """`make backfill`, which follows it to its end."""
     command = ["make", "backfill", f"FROM=s3://{ARCHIVE}/", f"STACK={STACK}", "YES=1"]
     output = (lane.cloud.state_dir / "make.out").open("wb")
     return subprocess.Popen(
-        [*command, f"OUT={lane.cloud.state_dir}/out"],
+        [*command, f"PACE={pace:g}", f"OUT={lane.cloud.state_dir}/out"],
         cwd=ROOT,
         env=lane.cloud.environment(),
         stdin=subprocess.DEVNULL,
@@ -127,9 +126,9 @@ class During:
     exit_code: int
 
 
-def race(lane: Lane, objects: int, live: int, kills: int, seed: int) -> During:
+def race(lane: Lane, objects: int, live: int, kills: int, pace: float, seed: int) -> During:
     """The back-fill, and beside it live uploads and kills, each at moments of their own."""
-    command = start(lane)
+    command = start(lane, pace)
     watch = Watch(lane, machine_of(lane, command), objects)
     began = time.monotonic()
     killed: Counter[str] = Counter()
@@ -224,7 +223,7 @@ def spread(values: Sequence[int]) -> dict[str, float]:
 def asked(lane: Lane) -> int:
     """Photos that the small model was asked about, by its own count."""
     for pid in descendants(lane.cloud.pid or 0):
-        words = psutil.Process(pid).cmdline()
+        words = command_line(pid).split()
         if "--model-dir" in words:
             folder = Path(words[words.index("--model-dir") + 1])
             return int((folder / "asked").read_text())

@@ -21,9 +21,9 @@ def connect(settings: Settings) -> Ports:
 
 def wire(settings: Settings, s3: Any, dynamodb: Any, sqs: Any) -> Ports:
     """The ports over given clients: what tests replace."""
-    table, own, size = settings.predictions_table, settings.bucket, settings.page_size
+    table, own = settings.predictions_table, settings.bucket
 
-    def read(job: Job) -> Page:
+    def read(job: Job, size: int) -> Page:
         if job.kind == PHOTOS:
             return photos.read_page(s3, dynamodb, table, own, size, job)
         return rows.read_page(dynamodb, table, own, size, job)

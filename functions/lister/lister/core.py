@@ -34,7 +34,8 @@ class Ports:
 
     # Messages in the queue, those in flight included.
     waiting: Callable[[], int]
-    read: Callable[[Job], Page]
+    # A page of at most so many objects or rows.
+    read: Callable[[Job, int], Page]
     # All of them, or an error.
     send: Callable[[Sequence[Photo], Job], None]
 
@@ -67,17 +68,20 @@ def _work(
     waiting = ports.waiting()
     if waiting >= limits.most_waiting:
         return job.waiting(limits.wait_s, "queue")
-    began = job.counts
+    began, size = job.counts.sent, limits.page_size
+    if job.pace:
+        size = min(size, max(1, round(job.pace * limits.wait_s)))
     for _ in range(READS_A_TURN):
-        page = ports.read(job)
+        page = ports.read(job, size)
         ports.send(page.photos, job)
         count = Counts(page.seen, page.seen - len(page.photos), len(page.photos), 1)
         job = replace(job, counts=job.counts + count, place=page.place)
         if page.place is None:
             return replace(job, next="done")
-        sent = job.counts.sent - began.sent
-        if waiting + sent >= limits.most_waiting:
-            return job.waiting(limits.wait_s, "queue")
-        if sent >= limits.page_size or not has_time():
+        sent = job.counts.sent - began
+        if waiting + sent >= limits.most_waiting or sent >= size or not has_time():
             break
-    return job
+    sent = job.counts.sent - began
+    if job.pace and sent:
+        return job.waiting(max(1, round(sent / job.pace)), "pace")
+    return job.waiting(limits.wait_s, "queue") if waiting + sent >= limits.most_waiting else job

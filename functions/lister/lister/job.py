@@ -11,6 +11,7 @@ from lister.errors import RefusedError
 from lister.window import Window
 
 Kind = Literal["photos", "rows"]
+Waiting = Literal["", "window", "queue", "pace"]
 PHOTOS: Kind = "photos"
 ROWS: Kind = "rows"
 
@@ -68,13 +69,15 @@ class Job:
     prefix: str = ""
     filter: Filter | None = None
     window: str = ""
+    # At most so many photos a second; 0: as fast as they are answered.
+    pace: float = 0
     place: Place | None = None
     counts: Counts = Counts()
     part: int = 1
     turns: int = 0
     next: Literal["turn", "wait", "renew", "done"] = "turn"
     wait_s: int = 0
-    waits_for: Literal["", "window", "queue"] = ""
+    waits_for: Waiting = ""
     # For who looks at it: when it was started (ISO 8601, UTC), and what the dry run counted.
     started: str = ""
     expected: int = 0
@@ -93,6 +96,8 @@ class Job:
             raise RefusedError(f"this is no job: {error}") from error
         if job.kind not in (PHOTOS, ROWS):
             raise RefusedError(f"this is no job: its kind is {job.kind}")
+        if not isinstance(job.pace, (int, float)) or job.pace < 0:
+            raise RefusedError(f"this is no job: its pace is {job.pace}")
         if not (job.bucket if job.kind == PHOTOS else job.filter):
             raise RefusedError("this is no job: it says neither which bucket nor which rows")
         return job
@@ -100,7 +105,7 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def waiting(self, seconds: int, what: Literal["window", "queue"]) -> "Job":
+    def waiting(self, seconds: int, what: Waiting) -> "Job":
         return replace(self, next="wait", wait_s=seconds, waits_for=what)
 
     @property

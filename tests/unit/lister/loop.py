@@ -51,7 +51,7 @@ class FakeLane:
     def ports(self) -> Ports:
         return Ports(
             waiting=lambda: self._maybe(lambda: len(self.waiting)),
-            read=lambda job: self._maybe(lambda: self._read(job)),
+            read=lambda job, size: self._maybe(lambda: self._read(job, size)),
             send=lambda photos, _job: self._maybe(lambda: self._send(photos)),
         )
 
@@ -64,10 +64,10 @@ class FakeLane:
             raise AgainError("a fault after")
         return result
 
-    def _read(self, job: Job) -> Page:
+    def _read(self, job: Job, size: int) -> Page:
         after = job.place["after"] if job.place else ""
         left = [key for key in sorted(self.keys) if key > after]
-        page = left[: self.page_size]
+        page = left[:size]
         new = [Photo(job.bucket, key, 1, "e", "0") for key in page if key not in self.answered]
         more = len(left) > len(page)
         return Page(len(page), new, {"after": page[-1]} if more else None)

@@ -34,7 +34,7 @@ def test_every_object_is_sent_and_the_loop_ends_whatever_breaks(
         faults=iter(faults),
     )
     # WHEN the loop runs, and somebody stops it now and then and goes on from the last whole turn
-    state, is_done = photos_job(), False
+    state, is_done = photos_job(pace=data.draw(st.sampled_from([0, 0.1, 1]))), False
     while not is_done:
         is_done = True
         for after in run(lane, state):
@@ -77,6 +77,21 @@ def test_no_read_begins_without_time_for_it() -> None:
         Job.from_json(photos_job()), lane.ports(), lane.limits(), lane.now, lambda: False
     )
     assert after.place == {"after": "a"}
+
+
+def test_no_more_is_sent_than_the_pace_allows() -> None:
+    # GIVEN two photos a second, of which a wait of 15 s makes pages of 30
+    lane = FakeLane([f"{number:03}" for number in range(100)], page_size=1000, most_waiting=1000)
+    states = list(run(lane, photos_job(pace=2)))
+    assert [state["counts"]["sent"] for state in states] == [30, 60, 90, 100]
+    assert [(state["wait_s"], state["waits_for"]) for state in states[:-1]] == [(15, "pace")] * 3
+
+
+def test_what_is_answered_costs_the_pace_nothing() -> None:
+    keys = [f"{number:03}" for number in range(100)]
+    lane = FakeLane(keys, set(keys[:95]), page_size=1000, most_waiting=1000)
+    (end,) = run(lane, photos_job(pace=2))
+    assert (end["counts"]["known"], end["counts"]["sent"]) == (95, 5)
 
 
 def test_a_closed_window_sends_nothing_and_says_when_it_opens() -> None:
@@ -123,6 +138,7 @@ def test_what_cannot_get_better_is_not_tried_again() -> None:
         ({"kind": "photos", "bucket": "b"}, "job"),
         ({"job": "j", "kind": "songs"}, "songs"),
         ({"job": "j", "kind": "photos"}, "neither which bucket"),
+        ({"job": "j", "kind": "photos", "bucket": "b", "pace": -1}, "its pace"),
         ({"job": "j", "kind": "rows"}, "neither which bucket"),
         ({"job": "j", "kind": "rows", "filter": {"colour": "red"}}, "colour"),
     ],

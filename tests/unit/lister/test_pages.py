@@ -34,8 +34,8 @@ class Account:
     sqs: Any
     url: str
 
-    def ports(self, page_size: int = 1000) -> Ports:
-        settings = Settings(TABLE, self.url, OWN, "us-east-1", page_size)
+    def ports(self) -> Ports:
+        settings = Settings(TABLE, self.url, OWN, "us-east-1")
         return wire(settings, self.s3, self.dynamodb, self.sqs)
 
     def put(self, bucket: str, *keys: str) -> None:
@@ -110,9 +110,9 @@ def rows_of(**wanted: str) -> Job:
 
 def read_all(account: Account, job: Job, page_size: int = 1000) -> list[str]:
     """Every key that wants an answer, through all pages."""
-    ports, found = account.ports(page_size), []
+    ports, found = account.ports(), []
     for _ in range(100):
-        page = ports.read(job)
+        page = ports.read(job, page_size)
         found += [photo.key for photo in page.photos]
         if page.place is None:
             return found
@@ -146,7 +146,7 @@ def test_what_has_a_row_with_the_same_etag_is_left_out(account: Account) -> None
 
 def test_bucket_that_is_not_there_is_refused(account: Account) -> None:
     with pytest.raises(RefusedError, match="s3://nowhere"):
-        account.ports().read(photos_of("nowhere"))
+        account.ports().read(photos_of("nowhere"), 10)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_rows_of_older_models_by_what_was_asked_for(
 def test_row_becomes_a_message_with_what_stands(answered: Account) -> None:
     job = rows_of(breed="Pug")
     ports = answered.ports()
-    ports.send(ports.read(job).photos, job)
+    ports.send(ports.read(job, 1000).photos, job)
     by_key = {sent["s3"]["object"]["key"]: sent for sent in answered.bodies()}
     assert by_key["a"]["s3"]["object"]["size"] == 9
     assert by_key["a"]["s3"]["object"]["eTag"] == "e"
@@ -229,10 +229,10 @@ def test_row_becomes_a_message_with_what_stands(answered: Account) -> None:
 
 def test_photo_of_another_bucket_is_read_there(answered: Account) -> None:
     job = rows_of(before="2026-10-02", since="2026-09-30")
-    page = answered.ports().read(job)
+    page = answered.ports().read(job, 10)
     while not page.photos:
         job = Job("j", ROWS, filter=job.filter, place=page.place)
-        page = answered.ports().read(job)
+        page = answered.ports().read(job, 10)
     assert (page.photos[0].bucket, page.photos[0].key) == (OTHER, "x")
 
 
@@ -249,7 +249,7 @@ def test_all_are_sent_and_counted_as_waiting(account: Account) -> None:
     account.put(OTHER, *(f"{number:03}" for number in range(105)))
     ports, job = account.ports(), photos_of(OTHER)
     assert ports.waiting() == 0
-    ports.send(ports.read(job).photos, job)
+    ports.send(ports.read(job, 1000).photos, job)
     assert ports.waiting() == 105
     assert len({sent["s3"]["object"]["key"] for sent in account.bodies()}) == 105
     assert ports.waiting() == 105, "those in flight count too"
@@ -265,4 +265,4 @@ def test_messages_that_the_queue_leaves_make_the_turn_fail(account: Account) -> 
     )
     account.put(OTHER, "x")
     with pytest.raises(AgainError, match="left 1 messages: internal error"):
-        ports.send(ports.read(photos_of(OTHER)).photos, photos_of(OTHER))
+        ports.send(ports.read(photos_of(OTHER), 10).photos, photos_of(OTHER))
