@@ -76,7 +76,7 @@ class EndpointResource:
             "EndpointName"
         ]
         if old.get("EndpointConfigName") != new.get("EndpointConfigName"):
-            params = {"EndpointName": name, "EndpointConfigName": new["EndpointConfigName"]}
+            params = only(new, "EndpointConfigName", "DeploymentConfig") | {"EndpointName": name}
             _call(self._api, "UpdateEndpoint", params)
             record = self._sagemaker.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
             if record is None or record["EndpointConfigName"] != new["EndpointConfigName"]:

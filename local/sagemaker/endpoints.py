@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from local.arns import region_of, sagemaker_arn
+from local.clients import aws_client
 from local.errors import AwsError
 from local.sagemaker import fleet as fleets
+from local.sagemaker.canary import Canary, first_step
 from local.sagemaker.container import ProcessFailedError
 from local.sagemaker.fleet import Fleet, Plan
 from local.sagemaker.package import ModelDataError
@@ -38,6 +40,7 @@ class Endpoints:
         self._settings = settings
         self._store = store
         self._fleets: dict[str, Fleet] = {}
+        self._canaries: dict[str, Canary] = {}
         # Those of _fleets, and those that start or drain.
         self._running: set[Fleet] = set()
         self._changed = threading.Condition()
@@ -62,8 +65,13 @@ class Endpoints:
         """Bring up what was just stored as Creating."""
         self._in_thread(self._bring_up, record, record["EndpointConfigName"])
 
-    def update(self, record: Record, config_name: str) -> None:
-        self._set(record, EndpointStatus="Updating", FailureReason=None)
+    def update(self, record: Record, config_name: str, deployment: Record | None) -> None:
+        self._set(
+            record,
+            EndpointStatus="Updating",
+            FailureReason=None,
+            LastDeploymentConfig=deployment,
+        )
         self._in_thread(self._bring_up, record, config_name)
 
     def delete(self, record: Record) -> None:
@@ -71,6 +79,9 @@ class Endpoints:
         self._in_thread(self._tear_down, record)
 
     def fleet(self, endpoint_arn: str) -> Fleet | None:
+        """The fleet for one request: during an update perhaps the canary."""
+        if canary := self._canaries.get(endpoint_arn):
+            return canary.pick()
         return self._fleets.get(endpoint_arn)
 
     def wait_settled(self, endpoint_arn: str, timeout_s: float) -> Record | None:
@@ -117,6 +128,11 @@ class Endpoints:
             logger.exception("endpoint %s failed", record["EndpointName"])
             self._failed(record, _OUR_ERROR.format(error), old)
             return
+        if old is not None and (reason := self._unfit(record, config_name, old, new)):
+            self._failed(record, reason, old)
+            self._stop(new)
+            fleets.remove(home)
+            return
         self._fleets[record["EndpointArn"]] = new
         self._set(
             record,
@@ -129,6 +145,20 @@ class Endpoints:
         if old is not None:
             self._stop(old)
             fleets.remove(self._home(record, served))
+
+    def _unfit(self, record: Record, config_name: str, old: Fleet, new: Fleet) -> str:
+        """After the canary, if the update asks for one: why the new fleet is not taken, or ""."""
+        variants = self._plan(record, config_name).config["ProductionVariants"]
+        step = first_step(record.get("LastDeploymentConfig"), variants)
+        if step is None:
+            return ""
+        canary, arn = Canary(old, new, step), record["EndpointArn"]
+        self._canaries[arn] = canary
+        try:
+            cloudwatch = aws_client("cloudwatch", self._settings.url, region_of(arn))
+            return canary.watch(cloudwatch, lambda: self._closed)
+        finally:
+            del self._canaries[arn]
 
     def _started(self, record: Record, config_name: str, home: Path) -> Fleet:
         """A fleet that is ready. `close` ends it even before it is."""

@@ -51,6 +51,11 @@ class Fleet:
             "ValidationError", f"The requested production variant {target} was not found."
         )
 
+    @property
+    def server_errors(self) -> int:
+        """Requests that it answered with 5xx, or not at all."""
+        return sum(variant.server_errors for variant in self.variants)
+
     def start(self) -> None:
         """Start every variant. Raises ProcessFailedError. Whatever it raises, nothing runs then."""
         for shipper in self._shippers:

@@ -124,7 +124,8 @@ class HostingOperations:
                     "ValidationException",
                     f"An endpoint that is {status} cannot be updated. Delete it.",
                 )
-            self._endpoints.update(record, params["EndpointConfigName"])
+            deployment = params.get("DeploymentConfig")
+            self._endpoints.update(record, params["EndpointConfigName"], deployment)
         return {"EndpointArn": record["EndpointArn"]}
 
     def describe_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import urllib3
@@ -106,6 +107,7 @@ class Variant:
         self._process: ServingProcess | None = None
         self._http: urllib3.HTTPConnectionPool | None = None
         self._in_flight = 0
+        self.server_errors = 0
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -132,6 +134,16 @@ class Variant:
 
     def invoke(self, body: bytes, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         """One POST /invocations. Raises NotReadyError and urllib3's HTTPError."""
+        reply: urllib3.BaseHTTPResponse | None = None
+        try:
+            reply = self._request(body, headers)
+        finally:
+            if reply is None or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                with self._changed:
+                    self.server_errors += 1
+        return reply
+
+    def _request(self, body: bytes, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         with self._connection() as http:
             return http.request(
                 "POST",

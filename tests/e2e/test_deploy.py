@@ -48,7 +48,8 @@ def _other_model(model: Path, path: Path) -> str:
 
 
 def _deploy(cloud: Cloud, model: Path) -> None:
-    _make(cloud, "deploy", f"MODEL={model}", f"PARAMETERS={LOCAL_PARAMETERS}", "WHY=it's new")
+    parameters = f"{LOCAL_PARAMETERS} InstanceCount=2"  # so that a canary goes first
+    _make(cloud, "deploy", f"MODEL={model}", f"PARAMETERS={parameters}", "WHY=it's new")
 
 
 def _make(cloud: Cloud, *words: str) -> str:
@@ -155,8 +156,11 @@ def test_second_deploy_under_load_drops_nothing_and_rows_carry_the_new_version(
     assert f"model          {second}" in story
     assert newest.split()[0] in story
     # AND what a rollback would go back to is still there, and the new fleet has alarms of its own
-    after = sagemaker.describe_endpoint(EndpointName=STACK)["EndpointConfigName"]
+    described = sagemaker.describe_endpoint(EndpointName=STACK)
+    after, policy = described["EndpointConfigName"], described["LastDeploymentConfig"]
     assert after != before
+    routing = policy["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert routing["Type"] == "CANARY"
     (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=before)["ProductionVariants"]
     assert sagemaker.describe_model(ModelName=variant["ModelName"])
     alarms = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-new-fleet-")

@@ -7,6 +7,7 @@ import os
 import signal
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -198,6 +199,66 @@ def test_update_switches_to_the_new_model_and_ends_the_old_process(sagemaker: Sa
     assert sagemaker.invoke(name)["marker"] == "new"
     assert markers <= {"old", "new"}
     wait_until(lambda: not _runs(old["pid"]))
+    sagemaker.api.delete_endpoint(EndpointName=name)
+
+
+def canary(*alarms: str) -> dict[str, Any]:
+    """One of the two instances first, for as long as this cloud lets a canary be watched."""
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "CANARY",
+                "WaitIntervalInSeconds": 300,
+                "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
+            }
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms]},
+    }
+
+
+def test_canary_takes_its_share_before_the_new_model_takes_all(sagemaker: SageMaker) -> None:
+    name = sagemaker.endpoint(archive("old"))
+    new_config = sagemaker.config(archive("new"))
+    sagemaker.api.update_endpoint(
+        EndpointName=name, EndpointConfigName=new_config, DeploymentConfig=canary("quiet")
+    )
+    seen = []
+    while sagemaker.api.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Updating":
+        seen.append(sagemaker.invoke(name)["marker"])
+    both = seen[seen.index("new") :]
+    assert 0.2 < both.count("new") / len(both) < 0.8  # hundreds of requests, one half of them
+    assert {sagemaker.invoke(name)["marker"] for _ in range(20)} == {"new"}
+    described = sagemaker.settled(name)
+    assert described["LastDeploymentConfig"] == canary("quiet")
+    sagemaker.api.delete_endpoint(EndpointName=name)
+
+
+@pytest.mark.parametrize("trouble", ["an error", "an alarm"])
+def test_canary_that_is_in_trouble_is_taken_back(
+    cloud: Cloud, sagemaker: SageMaker, trouble: str
+) -> None:
+    name = sagemaker.endpoint(archive("old"))
+    new_config = sagemaker.config(archive("new"))
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace="n", MetricName="m", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=0, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    sagemaker.api.update_endpoint(
+        EndpointName=name, EndpointConfigName=new_config, DeploymentConfig=canary(name)
+    )
+    wait_until(lambda: sagemaker.invoke(name)["marker"] == "new")
+    if trouble == "an alarm":
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="tried")
+    while sagemaker.api.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Updating":
+        if trouble == "an error":
+            with pytest.raises(ClientError):
+                sagemaker.invoke(name, b"status:500")
+    described = sagemaker.settled(name)
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", name)
+    words = "with 5xx" if trouble == "an error" else f"the alarm {name} is in the state ALARM"
+    assert words in described["FailureReason"]
+    assert {sagemaker.invoke(name)["marker"] for _ in range(20)} == {"old"}
     sagemaker.api.delete_endpoint(EndpointName=name)
 
 
