@@ -1,6 +1,6 @@
 """A back-fill under fire, and how its cost grows: `python -m benchmarks.backfill`.
 
-    --objects N   photos in the bucket that is full already, default 100000 (two hours; 2000: minutes)
+    --objects N   photos in the bucket that is full already, default 100000 (hours; 2000: minutes)
     --live N      uploads at random moments, as many without the back-fill and with it, default 500
     --kills N     kill -9 of the lister and of the classify function, at random moments, default 20
     --pace N      PACE of the back-fill, photos a second, default 15; 0: as fast as it can
