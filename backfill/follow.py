@@ -95,7 +95,8 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting", total=run.job.expected or None)
         while True:
-            run = jobs.required(states, machine, run.job.job)
+            # A job of a moment ago may not be listed yet.
+            run = jobs.find(states, machine, run.job.job) or run
             waiting = queue(sqs, lane.queue_url)
             counts = run.job.counts
             # SQS counts about; a bar does not go back.

@@ -104,12 +104,12 @@ def deploy(cloud: Cloud, stack: str, *parameters: str, build: bool = True) -> La
     return Lane(cloud, stack)
 
 
-def serve(cloud: Cloud, version: str) -> None:
-    """The small model of this version answers from now on."""
+def serve(cloud: Cloud, version: str, takes_s: float = 0) -> None:
+    """The small model of this version answers from now on, each request in `takes_s`."""
     api, s3 = cloud.client("sagemaker"), cloud.client("s3")
     name = f"small-{version}"
     s3.create_bucket(Bucket=name)
-    s3.put_object(Bucket=name, Key="model.tar.gz", Body=_archive(version))
+    s3.put_object(Bucket=name, Key="model.tar.gz", Body=_archive(version, takes_s))
     api.create_model(
         ModelName=name,
         ExecutionRoleArn="arn:aws:iam::123456789012:role/model",
@@ -131,8 +131,12 @@ def serve(cloud: Cloud, version: str) -> None:
         time.sleep(0.1)
 
 
-def _archive(version: str) -> bytes:
-    files = {"code/serving/__main__.py": _SERVING.read_bytes(), "version": version.encode()}
+def _archive(version: str, takes_s: float) -> bytes:
+    files = {
+        "code/serving/__main__.py": _SERVING.read_bytes(),
+        "version": version.encode(),
+        "takes_s": str(takes_s).encode(),
+    }
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
         for name, content in files.items():

@@ -1,5 +1,6 @@
-"""A serving room whose answers are made of the photo's bytes and the model's version: as quick as
-an answer can be, and always the same.
+"""A serving room whose answers are made of the photo's bytes and the model's version, and always
+the same. A request takes as long as the file `takes_s` says, asleep: as it does of an endpoint on a
+machine of its own.
 
 Beside its version it keeps how many photos it was asked about, in the file `asked`.
 
@@ -14,6 +15,7 @@ import hashlib
 import json
 import pathlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BREEDS = ("Pug", "Boxer", "Beagle", "Whippet")
@@ -58,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         count(len(asked["instances"]))
+        time.sleep(TAKES_S)
         self._answer(
             {
                 "model": {"name": "small", "version": f"small-{VERSION}"},
@@ -84,4 +87,5 @@ if __name__ == "__main__":
     options = parser.parse_args()
     FOLDER: pathlib.Path = options.model_dir
     VERSION = (FOLDER / "version").read_text()
+    TAKES_S = float((FOLDER / "takes_s").read_text())
     ThreadingHTTPServer(("127.0.0.1", options.port), Handler).serve_forever()

@@ -40,7 +40,7 @@ ALONE_RATE = 4.0
 
 
 @contextmanager
-def stack(counts: Counts | None = None) -> Iterator[Lane]:
+def stack(counts: Counts | None = None, takes_s: float = 0) -> Iterator[Lane]:
     """Deployed, with the small model behind its endpoint."""
     with tempfile.TemporaryDirectory(prefix="backfill-") as name:
         port = free_port()
@@ -50,7 +50,7 @@ def stack(counts: Counts | None = None) -> Iterator[Lane]:
         cloud = Cloud(Path(name) / "state", proxy.url if proxy else None, port)
         try:
             with cloud.running():
-                lanes.serve(cloud, "1")
+                lanes.serve(cloud, "1", takes_s)
                 lane = lanes.deploy(cloud, STACK, f"BackfillBucket={ARCHIVE}", "MaxConcurrency=2")
                 sqs = cloud.client("sqs")
                 for queue in ("QueueUrl", "BackfillQueueUrl"):

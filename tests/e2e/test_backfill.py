@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lister.job import PHOTOS, Job
 
+from backfill import jobs
 from local.launch import Cloud
 from rigs import lane as lanes
 from rigs.lane import UPLOADS, Lane, photo
@@ -155,6 +158,28 @@ def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lan
         assert "answered" not in row
         assert ("backfill" in row) == row["image_key"].startswith(old)
     assert f"{LIVE + OWN} of {LIVE + OWN}" in make(lane, "backfill", "STATUS=1")
+
+
+def test_execution_goes_on_as_another_before_aws_s_limit(lane: Lane) -> None:
+    # GIVEN a job whose execution has taken as many turns as it may, but one
+    states = lane.cloud.client("stepfunctions")
+    machine = lane.cloud.outputs(f"{STACK}-backfill")["StateMachineArn"]
+    job = Job("photos-long", PHOTOS, bucket=lane.bucket, prefix=UPLOADS, turns=1999)
+    lane.configure(lane.lister, {"PAGE_SIZE": "10"})
+    # WHEN it takes that one
+    states.start_execution(
+        stateMachineArn=machine, name="photos-long-1", input=json.dumps(job.to_json())
+    )
+
+    # THEN its second part ends it
+    def ended() -> jobs.Run | None:
+        found = jobs.find(states, machine)
+        return found if found and found.state == "finished" else None
+
+    run = wait_until(ended)
+    assert run.arn.endswith(":photos-long-2")
+    assert (run.job.part, run.job.turns) == (2, 1)
+    assert (run.job.counts.seen, run.job.counts.sent) == (LIVE + OWN, 0)
 
 
 def test_rows_are_answered_again_and_every_review_stands(lane: Lane, tmp_path: Path) -> None:
