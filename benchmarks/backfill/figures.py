@@ -19,7 +19,7 @@ def section() -> Iterator[str]:
         f"of another bucket are back-filled, {waits['during']['count']} uploads come at random "
         f"moments, and lister and function are killed {sum(race['kills'].values())} times. A small "
         f"model takes {race['answer_ms']:.0f} ms for a request, as an endpoint on a machine of its "
-        f"own; all else shares two CPUs. The back-fill's pace is {race['pace']:.0f} photos a second."
+        f"own; all else shares two CPUs. The back-fill's pace: {race['pace']:.0f} photos a second."
     )
     yield ""
     rows = [
