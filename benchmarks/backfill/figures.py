@@ -16,10 +16,12 @@ def section() -> Iterator[str]:
     yield ""
     yield paragraph(
         f"`make benchmark NAME=backfill`{elsewhere('backfill')}: {race['objects']:,} small objects "
-        f"of another bucket are back-filled, {waits['during']['count']} uploads come at random "
-        f"moments, and lister and function are killed {sum(race['kills'].values())} times. A small "
-        f"model takes {race['answer_ms']:.0f} ms for a request, as an endpoint on a machine of its "
-        f"own; all else shares two CPUs. The back-fill's pace: {race['pace']:.0f} photos a second."
+        f"of another bucket are back-filled at {race['pace']:.0f} photos a second. "
+        f"{waits['beside']['count']} uploads come at random moments beside it, and "
+        f"{waits['alone']['count']} in its pauses, for it is stopped and resumed {race['stops']} "
+        f"times. Lister and function are killed {sum(race['kills'].values())} times. The model "
+        f"takes {race['answer_ms']:.0f} ms for a request, as an endpoint on a machine of its own; "
+        f"all else shares two CPUs (load before the run: {told['load']:.1f})."
     )
     yield ""
     rows = [
@@ -39,7 +41,7 @@ def section() -> Iterator[str]:
             )
             for words, wait in (
                 ("without the back-fill", waits["alone"]),
-                ("beside it", waits["during"]),
+                ("beside it", waits["beside"]),
             )
         ),
         ("... median beside it, against without", f"{race['median_wait_ratio']:.2f} x"),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 import psutil
 
@@ -20,7 +19,7 @@ from local.children import command_line, descendants
 from rigs.lane import UPLOADS, Lane, photo
 
 LOOK_S = 1.0
-# Two uploads or kills are never further apart than this, whatever the progress promises.
+# Two uploads are never further apart than this.
 LONGEST_GAP_S = 20.0
 
 
@@ -32,7 +31,6 @@ class Watch:
     machine: str
     objects: int
     share: float = 0.0
-    started: float = field(default_factory=time.monotonic)
     # Part -> share of the objects and megabytes.
     memory: defaultdict[str, list[tuple[float, float]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -52,11 +50,6 @@ class Watch:
             self.share = max(self.share, min(1.0, done / self.objects))
         for part, megabytes in self._sizes().items():
             self.memory[part].append((self.share, megabytes))
-
-    def left_s(self) -> float:
-        """Seconds until the last object, by what they have taken so far."""
-        spent = time.monotonic() - self.started
-        return spent * (1 - self.share) / self.share if self.share > 0.01 else 60.0
 
     def _sizes(self) -> dict[str, float]:
         root = self.lane.cloud.pid or 0
@@ -119,20 +112,42 @@ def every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
         raise faults[0]
 
 
-def at_random(
-    count: int, draw: random.Random, left_s: Callable[[], float], action: Callable[[int], None]
-) -> int:
-    """`count` times, at moments of no order over what is left; how often it came to that."""
-    for number in range(count):
-        mean = left_s() / (count - number)
-        time.sleep(min(LONGEST_GAP_S, draw.expovariate(1 / max(mean, 0.02))))
-        if left_s() <= 0:
-            return number
-        action(number)
-    return count
+@dataclass
+class Uploads:
+    """Live uploads at random moments, so many a second; each is kept by what went on beside it."""
+
+    lane: Lane
+    a_second: float
+    draw: random.Random
+    beside: str = "warm"
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._s3 = self.lane.cloud.client("s3")
+
+    def one(self) -> None:
+        """Waits for the next moment, and puts a photo."""
+        time.sleep(min(LONGEST_GAP_S, self.draw.expovariate(self.a_second)))
+        name = self.beside
+        key = f"{UPLOADS}{name}/{self.counts[name]:05}.jpg"
+        content = photo(5_000_000 + self.counts.total())
+        self._s3.put_object(Bucket=self.lane.bucket, Key=key, Body=content)
+        self.counts[name] += 1
 
 
-def upload(lane: Lane, s3: Any, name: str, number: int) -> None:
-    """One live upload."""
-    key = f"{UPLOADS}{name}/{number:05}.jpg"
-    s3.put_object(Bucket=lane.bucket, Key=key, Body=photo(5_000_000 + number))
+@dataclass
+class Kills:
+    """kill -9 of the function that answers and of the lister in turn, at random points of a job."""
+
+    lane: Lane
+    moments: list[float]  # shares of the objects, falling
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def look(self, share: float) -> None:
+        """Kills once if its time has come, and there is something to kill."""
+        if self.moments and share >= self.moments[-1]:
+            name = ("classify", "lister")[len(self.moments) % 2]
+            function = self.lane.lister if name == "lister" else self.lane.outputs["FunctionName"]
+            if self.lane.kill(function):
+                self.counts[name] += 1
+                self.moments.pop()

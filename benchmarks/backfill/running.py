@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import subprocess
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from rich.progress import track
 
 from backfill import jobs
 from benchmarks.backfill.counting import Counts
-from benchmarks.backfill.load import LOOK_S, Watch, at_random, every, upload
+from benchmarks.backfill.load import LOOK_S, Kills, Uploads, Watch, every
 from benchmarks.report import ROOT
 from local.children import command_line, descendants
 from local.launch import Cloud, free_port
@@ -35,8 +34,10 @@ STACK, ARCHIVE = "kennel", "archive-of-2019"
 VISIBILITY_S = 20
 PUTTERS = 8
 QUIET_S = 900.0
-# Live uploads a second while nothing else goes on.
-ALONE_RATE = 4.0
+WARM = 20
+# The back-fill runs, and rests once its queue is empty, again and again: what else goes on on the
+# machine is the same for uploads beside it and alone.
+ON_S, OFF_S = 40.0, 20.0
 
 
 @contextmanager
@@ -103,69 +104,67 @@ def machine_of(lane: Lane, command: subprocess.Popen[bytes]) -> str:
     raise SystemExit((lane.cloud.state_dir / "make.out").read_text())
 
 
-def live(lane: Lane, name: str, count: int, draw: random.Random) -> None:
-    """Uploads at random moments with nothing beside them."""
-    s3 = lane.cloud.client("s3")
-    left = [count]
-
-    def one(number: int) -> None:
-        left[0] -= 1
-        upload(lane, s3, name, number)
-
-    at_random(count, draw, lambda: max(1, left[0]) / ALONE_RATE, one)
-
-
 @dataclass(frozen=True)
 class During:
-    """What happened while the back-fill ran."""
+    """What happened while the back-fill ran, which it did for `seconds`: pauses do not count."""
 
     seconds: float
-    uploads: int
+    stops: int
+    uploads: Counter[str]
     kills: Counter[str]
     memory: dict[str, dict[str, float]]
-    exit_code: int
 
 
-def race(lane: Lane, objects: int, live: int, kills: int, pace: float, seed: int) -> During:
-    """The back-fill, and beside it live uploads and kills, each at moments of their own."""
+def race(
+    lane: Lane, objects: int, a_second: float, kills: int, pace: float, draw: random.Random
+) -> During:
+    """The back-fill with uploads beside it and kills; it is stopped and resumed all the time, and
+    uploads go on in its pauses.
+    """
+    uploads = Uploads(lane, a_second, draw)
+    fall = sorted((draw.random() for _ in range(kills)), reverse=True)
+    killer, states = Kills(lane, fall), lane.cloud.client("stepfunctions")
+    for _ in range(WARM):
+        uploads.one()
     command = start(lane, pace)
-    watch = Watch(lane, machine_of(lane, command), objects)
-    began = time.monotonic()
-    killed: Counter[str] = Counter()
-    s3 = lane.cloud.client("s3")
-    uploaded = [0]
+    machine = machine_of(lane, command)
+    watch = Watch(lane, machine, objects)
 
-    def left_s() -> float:
-        return watch.left_s() if command.poll() is None and watch.share < 1 else 0.0
+    def look() -> None:
+        watch.look()
+        if uploads.beside == "beside":
+            killer.look(watch.share)
 
-    def kill(number: int) -> None:
-        function = lane.lister if number % 2 else lane.outputs["FunctionName"]
-        killed["lister" if number % 2 else "classify"] += lane.kill(function) > 0
+    seconds, stops = 0.0, 0
+    with every(LOOK_S, look), every(0, uploads.one):
+        while True:
+            uploads.beside, began = "beside", time.monotonic()
+            run = jobs.required(states, machine, "")
+            while run.state == "running" and time.monotonic() - began < ON_S:
+                time.sleep(LOOK_S)
+                run = jobs.required(states, machine, "")
+            if run.state == "running":
+                run = jobs.stop(states, machine, run)
+                stops += 1
+            uploads.beside = "between"
+            seconds += time.monotonic() - began
+            if run.state == "failed":
+                raise SystemExit(run.words)
+            quiet(lane, "BackfillQueueUrl")
+            uploads.beside = "alone"
+            time.sleep(OFF_S)
+            if run.state == "finished":
+                break
+            jobs.resume(states, machine, run)
+    command.wait()
+    return During(seconds, stops, uploads.counts, killer.counts, watch.growth())
 
-    def send() -> None:
-        uploaded[0] = at_random(
-            live, random.Random(seed), left_s, lambda number: upload(lane, s3, "during", number)
-        )
 
-    threads = [
-        threading.Thread(target=send),
-        threading.Thread(target=at_random, args=(kills, random.Random(seed + 1), left_s, kill)),
-    ]
-    with every(LOOK_S, watch.look):
-        for thread in threads:
-            thread.start()
-        command.wait()
-        for thread in threads:
-            thread.join()
-    seconds = time.monotonic() - began
-    return During(seconds, uploaded[0], killed, watch.growth(), command.returncode)
-
-
-def quiet(lane: Lane) -> None:
-    """Until nothing waits any more in either queue."""
+def quiet(lane: Lane, *queues: str) -> None:
+    """Until nothing waits any more in these queues."""
     sqs, deadline = lane.cloud.client("sqs"), time.monotonic() + QUIET_S
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    for queue in ("QueueUrl", "BackfillQueueUrl"):
+    for queue in queues:
         while True:
             told = sqs.get_queue_attributes(QueueUrl=lane.outputs[queue], AttributeNames=names)
             if not sum(int(value) for value in told["Attributes"].values()):
@@ -175,7 +174,7 @@ def quiet(lane: Lane) -> None:
             time.sleep(0.5)
 
 
-def verdict(lane: Lane, objects: int, uploads: dict[str, int]) -> dict[str, Any]:
+def verdict(lane: Lane, objects: int, uploads: Mapping[str, int]) -> dict[str, Any]:
     """What the table holds against what was put: one row for each, answered once."""
     wanted = {f"s3://{ARCHIVE}/dogs/{number:07}.jpg" for number in range(objects)}
     wanted |= {
@@ -184,9 +183,8 @@ def verdict(lane: Lane, objects: int, uploads: dict[str, int]) -> dict[str, Any]
         for number in range(count)
     }
     statuses: Counter[str] = Counter()
-    of_wait = {"before": "alone", "after": "alone", "during": "during"}
     again, unknown, rows = 0, 0, 0
-    waits: dict[str, list[int]] = {"alone": [], "during": []}
+    waits: dict[str, list[int]] = {"alone": [], "beside": []}
     for row in lane.rows():
         rows += 1
         statuses[row["status"]] += 1
@@ -194,7 +192,7 @@ def verdict(lane: Lane, objects: int, uploads: dict[str, int]) -> dict[str, Any]
         key = row["image_key"]
         unknown += key not in wanted
         wanted.discard(key)
-        if "latency_ms" in row and (name := of_wait.get(key.split("/")[1])):
+        if "latency_ms" in row and (name := key.split("/")[1]) in waits:
             waits[name].append(int(row["latency_ms"]))
     dead = lane.cloud.client("sqs").get_queue_attributes(
         QueueUrl=lane.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
