@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -134,14 +133,8 @@ def _release() -> str:
 def _make(stack: str, parameters: dict[str, str]) -> None:
     words = " ".join(f"{name}={value}" for name, value in parameters.items())
     command = ["make", "--no-print-directory", "backfill-stack", f"STACK={stack}"]
-    # Make hands its command line's variables down, and STACK was another there.
-    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
     ended = subprocess.run(
-        [*command, f"PARAMETERS={words}"],
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        check=False,
+        [*command, f"PARAMETERS={words}"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False
     )
     if ended.returncode != 0:
         raise CommandError(f"Stack {stack} could not be deployed; the last lines above say why.")
