@@ -37,3 +37,11 @@ def items(table: str) -> Iterator[dict[str, Any]]:
     for page in pages:
         for item in page["Items"]:
             yield {name: take(value) for name, value in item.items()}
+
+
+def place_of(image_key: str, own_bucket: str) -> tuple[str, str]:
+    """Bucket and key of a photo: a row of another bucket than the stack's names it, s3://bucket/key."""
+    if not image_key.startswith("s3://"):
+        return own_bucket, image_key
+    bucket, _, key = image_key.removeprefix("s3://").partition("/")
+    return bucket, key

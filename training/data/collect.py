@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from page import tables
 from photo_reader.formats import HEAD_BYTES, sniff
+from training.data.candidates import Photo, Reviewed
 from training.data.errors import DataError
 from training.data.inspection import Inspection, inspect
-from training.data.reviewed import Photo, Reviewed
 from training.data.reviews import Opinion, opinions
 from training.data.upload import THREADS
 
@@ -115,7 +115,8 @@ def _looked_at(opinion: Opinion, seen: Inspection) -> Reviewed:
 
 def _fetch(client: Any, bucket: str, opinion: Opinion, path: Path) -> str | None:
     """The very bytes that were reviewed into `path`; or why they are not to be had."""
-    which = {"Bucket": bucket, "Key": opinion.key}
+    bucket, key = tables.place_of(opinion.key, bucket)
+    which = {"Bucket": bucket, "Key": key}
     if opinion.version_id is not None:
         which["VersionId"] = opinion.version_id
     elif opinion.etag is not None:
@@ -131,9 +132,9 @@ def _fetch(client: Any, bucket: str, opinion: Opinion, path: Path) -> str | None
         code = error.response["Error"]["Code"]
         if code in ("NoSuchKey", "NoSuchVersion", "PreconditionFailed", "InvalidObjectState"):
             return f"the photo cannot be had any more: {error.response['Error']['Message']}"
-        raise DataError(_explained(f"s3://{bucket}/{opinion.key}", error)) from error
+        raise DataError(_explained(f"s3://{bucket}/{key}", error)) from error
     except BotoCoreError as error:
-        raise DataError(_explained(f"s3://{bucket}/{opinion.key}", error)) from error
+        raise DataError(_explained(f"s3://{bucket}/{key}", error)) from error
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(content)
     partial.rename(path)

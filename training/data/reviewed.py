@@ -20,7 +20,6 @@ The rules:
                 outside audit, one of them in train
 """
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,19 +28,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from training.data.candidates import Candidate, Photo, Reviewed, candidates
 from training.data.dataset import set_hash
+from training.data.entries import Json, base_entry, conflict, left_out, reviewed_entry
 from training.data.errors import DataError
 from training.data.fingerprint import BITS, MAX_DISTANCE, as_array, nearest
 from training.data.folders import AUDIT, SPLITS, labels_of
 from training.data.manifest import SCHEMA, version_of
-from training.data.reviews import Opinion, Word, breed_key
+from training.data.reviews import breed_key
 from training.data.splitting import DEFAULT_FRACTIONS, Fractions, check_fractions
-
-# The class for photos of no dog, where a base has one.
-NO_DOG_LABELS = ("no dog", "not a dog")
-_MAX_FOLDER_BYTES = 200  # file systems end at 255
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,31 +47,12 @@ class Rules:
     fractions: Fractions = DEFAULT_FRACTIONS
 
 
-@dataclass(frozen=True)
-class Photo:
-    """A file that was looked at: see training.data.inspection."""
-
-    path: Path
-    sha256: str
-    prints: tuple[bytes, bytes] | None = None
-
-
 class BasePhoto(NamedTuple):
     """`name` is "<split>/<class folder>/<file>", as in DataSet.names."""
 
     name: str
     label: str
     photo: Photo
-
-
-class Reviewed(NamedTuple):
-    """A review with its photo. Without a photo, `code` and `problem` say why there is none."""
-
-    opinion: Opinion
-    photo: Photo | None
-    suffix: str = ".jpg"
-    code: str = ""
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,19 +91,6 @@ class _Known:
         return (self._names[row], distance) if distance <= MAX_DISTANCE else None
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """One photo that people gave a breed: the opinion that counts, and those on copies of it."""
-
-    opinion: Opinion
-    photo: Photo
-    suffix: str
-    label: str
-    copies: tuple[Opinion, ...]
-    queue: str
-    first: str
-
-
 def make_version(
     base: Iterable[BasePhoto],
     reviewed: Iterable[Reviewed],
@@ -147,27 +110,27 @@ def make_version(
     photos, files = _of_base(base, decided)
     breeds = {breed_key(label): label for label in (previous or {}).get("classes", ())}
     own = {breed_key(each.label): each.label for each in base}
-    candidates, left_out, conflicts = _candidates(reviewed, breeds | own)
+    chosen, left, conflicts = candidates(reviewed, breeds | own)
 
-    known = _Known(len(base) + len(candidates))
+    known = _Known(len(base) + len(chosen))
     labels: dict[str, tuple[str, str]] = {}  # of the base: sha256 -> name, label
     for each in photos:
         labels.setdefault(each["sha256"], (each["name"], each["label"]))
     for name, photo in files.items():
         known.add(name, photo)
-    taken: list[tuple[_Candidate, str]] = []
-    refused: list[_Candidate] = []
-    for one in sorted(candidates, key=lambda c: (c.photo.sha256 not in decided, _order(c))):
+    taken: list[tuple[Candidate, str]] = []
+    refused: list[Candidate] = []
+    for one in sorted(chosen, key=lambda c: (c.photo.sha256 not in decided, _order(c))):
         advance()
         sha256 = one.photo.sha256
         if sha256 in labels:
             name, label = labels[sha256]
             if label == one.label:
-                left_out.append(_out(one.opinion, "COPY", f"the same file as {name}", sha256, name))
+                left.append(left_out(one.opinion, "COPY", f"the same file as {name}", sha256, name))
                 continue
             why = f"the base has this file as {label}: {name}. Move it there if people are right"
-            left_out.append(_out(one.opinion, "BASE_SAYS_OTHERWISE", why, sha256, name))
-            conflicts.append(_conflict(one.opinion, (one.opinion.word,), label))
+            left.append(left_out(one.opinion, "BASE_SAYS_OTHERWISE", why, sha256, name))
+            conflicts.append(conflict(one.opinion, (one.opinion.word,), label))
             continue
         if known.near(one.photo) is not None:
             refused.append(one)
@@ -175,16 +138,18 @@ def make_version(
         split = min(decided[sha256]) if sha256 in decided else _split_of(one, rules.fractions)
         known.add(_name(split, one), one.photo)
         taken.append((one, split))
-    left_out += _near_copies(refused, files, taken)
+    left += _near_copies(refused, files, taken)
 
     classes = _classes(own.values(), taken, rules)
     for one, split in taken:
         if one.label not in classes:
             why = f"{one.label} is no class yet: {_waiting(one.label, taken, rules)}"
-            left_out.append(_out(one.opinion, "NEW_BREED", why, one.photo.sha256))
+            left.append(left_out(one.opinion, "NEW_BREED", why, one.photo.sha256))
             continue
         name = _name(split, one)
-        photos.append(_entry(name, one))
+        photos.append(
+            reviewed_entry(name, one.photo.sha256, one.label, one.queue, one.first, one.opinion)
+        )
         files[name] = one.photo
     _check_labels(classes)
     content: Json = {
@@ -196,7 +161,7 @@ def make_version(
         "rules": {"new_class_at": rules.new_class_at, "fractions": list(rules.fractions)},
         "classes": sorted(classes),
         "photos": sorted(photos, key=lambda each: str(each["name"])),
-        "left_out": sorted(left_out, key=lambda each: (each["key"], each["sequencer"])),
+        "left_out": sorted(left, key=lambda each: (each["key"], each["sequencer"])),
         "conflicts": sorted(conflicts, key=lambda each: (each["key"], each["sequencer"])),
     }
     return Plan(
@@ -219,23 +184,23 @@ def _decided(previous: Mapping[str, Any]) -> dict[str, set[str]]:
 
 
 def _near_copies(
-    refused: Sequence[_Candidate],
+    refused: Sequence[Candidate],
     files: Mapping[str, Photo],
-    taken: Iterable[tuple[_Candidate, str]],
+    taken: Iterable[tuple[Candidate, str]],
 ) -> list[Json]:
     """Each refused photo with the closest of all that are in, in whichever order they came in."""
     all_in = {**files, **{_name(split, one): one.photo for one, split in taken}}
     known = _Known(len(all_in))
     for name, photo in sorted(all_in.items()):
         known.add(name, photo)
-    left_out = []
+    left = []
     for one in refused:
         near = known.near(one.photo)
         if near is None:
             raise AssertionError("what it was refused for is still in")
         why = f"nearly the same picture as {near[0]}, {near[1]} of {BITS} bits apart"
-        left_out.append(_out(one.opinion, "NEAR_COPY", why, one.photo.sha256, near[0]))
-    return left_out
+        left.append(left_out(one.opinion, "NEAR_COPY", why, one.photo.sha256, near[0]))
+    return left
 
 
 def _of_base(
@@ -253,115 +218,15 @@ def _of_base(
         if name in files:  # another one of that name, moved here from its split
             name = f"{place}/{sha256[:16]}-{rest.replace('/', '-')}"
         files[name] = each.photo
-        photos.append(
-            {"name": name, "sha256": sha256, "label": each.label, "source": {"kind": "base"}}
-        )
+        photos.append(base_entry(name, sha256, each.label))
     return photos, files
 
 
-def _candidates(
-    reviewed: Sequence[Reviewed], breeds: Mapping[str, str]
-) -> tuple[list[_Candidate], list[Json], list[Json]]:
-    """Photos with a breed, each content once; what is left out before; conflicts of people."""
-    left_out: list[Json] = []
-    conflicts: list[Json] = []
-    usable: list[Reviewed] = []
-    no_dog = next((breeds[name] for name in NO_DOG_LABELS if name in breeds), None)
-    for each in reviewed:
-        opinion = each.opinion
-        if opinion.others:
-            conflicts.append(_conflict(opinion, opinion.others))
-        reason = _reason(each, no_dog)
-        if reason is not None:
-            sha256 = each.photo.sha256 if each.photo else None
-            left_out.append(_out(opinion, *reason, sha256))
-        else:
-            usable.append(each)
-    spelled = _spellings(usable, breeds)
-    same: dict[str, list[Reviewed]] = defaultdict(list)
-    for each in usable:
-        if each.photo is not None:
-            same[each.photo.sha256].append(each)
-    candidates = []
-    for sha256, group in sorted(same.items()):
-        group.sort(key=lambda one: (one.opinion.word.review_id, one.opinion.key))
-        *earlier, last = group
-        label = no_dog if last.opinion.word.breed is None else spelled[_key(last.opinion)]
-        if label is None or last.photo is None:
-            raise AssertionError("without a breed or a photo it was left out above")
-        for each in earlier:
-            why = f"the same file as {last.opinion.key}, which was reviewed later"
-            left_out.append(_out(each.opinion, "COPY", why, sha256))
-        differing = [
-            each.opinion.word
-            for each in earlier
-            if each.opinion.word.said != last.opinion.word.said
-        ]
-        if differing:
-            conflicts.append(_conflict(last.opinion, differing))
-        queues = {each.opinion.queue for each in group}
-        candidates.append(
-            _Candidate(
-                last.opinion, last.photo, last.suffix, label,
-                copies=tuple(each.opinion for each in earlier),
-                queue="sample" if "sample" in queues else "chosen",
-                first=min(each.opinion.first for each in group),
-            )
-        )  # fmt: skip
-    return candidates, left_out, conflicts
-
-
-def _reason(each: Reviewed, no_dog: str | None) -> tuple[str, str] | None:
-    """Why a review gives no photo, whatever else there is; None where it may."""
-    word = each.opinion.word
-    if each.opinion.deleted:
-        return "DELETED", "the photo was deleted from the bucket"
-    if word.verdict == "UNSURE":
-        return "UNSURE", f"{word.by} is unsure"
-    if word.verdict == "NO_DOG":
-        if no_dog is None:
-            return "NO_DOG", "no dog, and the data set has no class for that"
-    elif word.breed is None:
-        return "NO_BREED", "confirmed as a breed that the model does not know; nobody named it"
-    elif (fault := _name_fault(word.breed)) is not None:
-        return "NAME", f"the breed {word.breed!r} {fault}: review it again with another name"
-    if each.photo is None:
-        return each.code, each.problem
-    return None
-
-
-def _name_fault(breed: str) -> str | None:
-    """Why a breed that somebody typed cannot be a class folder."""
-    if "/" in breed or "\\" in breed or breed.startswith("."):
-        return "has a slash in it, or begins with a full stop"
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in breed):
-        return "has control characters in it"
-    if len(breed.encode()) > _MAX_FOLDER_BYTES:
-        return f"is longer than {_MAX_FOLDER_BYTES} bytes"
-    return None
-
-
-def _spellings(usable: Iterable[Reviewed], breeds: Mapping[str, str]) -> dict[str, str]:
-    """Each breed's label: the one that it has already, or how most people spell it."""
-    seen: dict[str, Counter[str]] = defaultdict(Counter)
-    for each in usable:
-        if each.opinion.word.breed is not None:
-            seen[_key(each.opinion)][each.opinion.word.breed] += 1
-    fresh = {
-        key: min(counts, key=lambda text: (-counts[text], text)) for key, counts in seen.items()
-    }
-    return fresh | dict(breeds)
-
-
-def _key(opinion: Opinion) -> str:
-    return breed_key(opinion.word.breed or "")
-
-
-def _order(candidate: _Candidate) -> tuple[str, str]:
+def _order(candidate: Candidate) -> tuple[str, str]:
     return candidate.first, candidate.photo.sha256
 
 
-def _split_of(candidate: _Candidate, fractions: Fractions) -> str:
+def _split_of(candidate: Candidate, fractions: Fractions) -> str:
     if candidate.queue == "sample":
         return AUDIT
     share = int(candidate.photo.sha256[:13], 16) / 16**13
@@ -370,7 +235,7 @@ def _split_of(candidate: _Candidate, fractions: Fractions) -> str:
 
 
 def _classes(
-    own: Iterable[str], taken: Sequence[tuple[_Candidate, str]], rules: Rules
+    own: Iterable[str], taken: Sequence[tuple[Candidate, str]], rules: Rules
 ) -> frozenset[str]:
     """The base's, and the breeds that have become one."""
     trained = {one.label for one, split in taken if split == "train"}
@@ -379,54 +244,19 @@ def _classes(
     return frozenset(own) | grown
 
 
-def _counts(taken: Iterable[tuple[_Candidate, str]]) -> Counter[str]:
+def _counts(taken: Iterable[tuple[Candidate, str]]) -> Counter[str]:
     return Counter(one.label for one, split in taken if split != AUDIT)
 
 
-def _waiting(label: str, taken: Sequence[tuple[_Candidate, str]], rules: Rules) -> str:
+def _waiting(label: str, taken: Sequence[tuple[Candidate, str]], rules: Rules) -> str:
     count = _counts(taken)[label]
     if count >= rules.new_class_at:
         return "none of its photos falls to train"
     return f"{count} of the {rules.new_class_at} photos that it needs"
 
 
-def _name(split: str, one: _Candidate) -> str:
+def _name(split: str, one: Candidate) -> str:
     return f"{split}/{folder_of(one.label)}/reviewed-{one.photo.sha256[:16]}{one.suffix}"
-
-
-def _place(opinion: Opinion) -> Json:
-    place = {"key": opinion.key, "sequencer": opinion.version}
-    return place | ({"version_id": opinion.version_id} if opinion.version_id else {})
-
-
-def _said(word: Word) -> Json:
-    said = {"review_id": word.review_id, "verdict": word.verdict, "by": word.by, "at": word.at}
-    return said | ({"breed": word.breed} if word.breed else {})
-
-
-def _entry(name: str, one: _Candidate) -> Json:
-    source = {
-        "kind": "review",
-        "queue": one.queue,
-        "first": one.first,
-        **_place(one.opinion),
-        **_said(one.opinion.word),
-    }
-    return {"name": name, "sha256": one.photo.sha256, "label": one.label, "source": source}
-
-
-def _out(
-    opinion: Opinion, code: str, why: str, sha256: str | None = None, like: str | None = None
-) -> Json:
-    out = {**_place(opinion), **_said(opinion.word), "code": code, "why": why}
-    out |= {"sha256": sha256} if sha256 else {}
-    return out | ({"like": like} if like else {})
-
-
-def _conflict(opinion: Opinion, others: Iterable[Word], base: str | None = None) -> Json:
-    """Who says what, where they differ; `counted` is what the data set goes by."""
-    counted = {"breed": base} if base else _said(opinion.word)
-    return {**_place(opinion), "counted": counted, "others": [_said(word) for word in others]}
 
 
 def _check_labels(classes: Iterable[str]) -> None:

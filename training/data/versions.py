@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.data.candidates import Photo
 from training.data.collect import fetch_photos, read_opinions
 from training.data.dataset import DataSet
 from training.data.digests import file_digest
@@ -26,7 +27,7 @@ from training.data.errors import DataError
 from training.data.folders import AUDIT, MANIFEST
 from training.data.inspection import inspect_all
 from training.data.manifest import checked, read_manifest, to_bytes
-from training.data.reviewed import BasePhoto, Photo, Plan, Rules, make_version
+from training.data.reviewed import BasePhoto, Plan, Rules, make_version
 from training.data.upload import make_client, read_json, upload_files, write_json
 
 LATEST = "latest.json"

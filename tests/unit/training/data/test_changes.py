@@ -11,11 +11,12 @@ import pytest
 from tests.unit.training.data.photos import jpeg, small_set, write_files
 from tests.unit.training.data.words import entry, row
 from training.data.__main__ import main
+from training.data.candidates import Photo, Reviewed
 from training.data.changes import compare, contents, contents_of
 from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.data.inspection import inspect
-from training.data.reviewed import Photo, Plan, Reviewed, Rules, make_version
+from training.data.reviewed import Plan, Rules, make_version
 from training.data.reviews import opinions
 from training.data.verify import verify
 from training.data.versions import look_at_base, write

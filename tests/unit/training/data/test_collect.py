@@ -18,10 +18,10 @@ from tests.unit.training.data.photos import encoded, jpeg, photo, small_set, wri
 from tests.unit.training.data.words import Json, entry, row
 from training.data import collect
 from training.data.__main__ import main
+from training.data.candidates import Reviewed
 from training.data.collect import SUFFIXES, fetch_photos, read_opinions
 from training.data.errors import DataError
 from training.data.folders import PICTURE_SUFFIXES
-from training.data.reviewed import Reviewed
 from training.data.reviews import opinions
 
 BUCKET = "photos"
@@ -100,6 +100,17 @@ def test_the_version_that_was_reviewed_is_fetched_and_only_once(tmp_path: Path) 
     gone = _fetched(tmp_path, entry(version_id=version), row(status="DELETED", version="0B"))
     assert gone.opinion.deleted
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_photo_of_another_bucket_is_fetched_from_there(tmp_path: Path) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="shelter")
+    etag = client.put_object(Bucket="shelter", Key="2019/a.jpg", Body=jpeg(1))["ETag"]
+    key = "s3://shelter/2019/a.jpg"
+    seen = _fetched(tmp_path, entry(key, version_id=None), row(key) | {"etag": etag.strip('"')})
+    assert seen.photo is not None
+    assert seen.photo.path.read_bytes() == jpeg(1)
 
 
 @pytest.mark.usefixtures("aws")

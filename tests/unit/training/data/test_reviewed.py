@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.schemas import check
 from tests.unit.training.data.words import BREEDS, Json, base, entry, photo, row, with_photos
+from training.data.candidates import Reviewed
 from training.data.errors import DataError
 from training.data.manifest import read_manifest, to_bytes, version_of
-from training.data.reviewed import BasePhoto, Plan, Reviewed, Rules, make_version
+from training.data.reviewed import BasePhoto, Plan, Rules, make_version
 
 KEYS = tuple(f"uploads/{number}.jpg" for number in range(12))
 RULES = Rules(new_class_at=2)

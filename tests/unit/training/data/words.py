@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.reviewed import BasePhoto, Photo, Reviewed
+from training.data.candidates import Photo, Reviewed
+from training.data.reviewed import BasePhoto
 from training.data.reviews import Opinion, opinions
 
 Json = dict[str, Any]
