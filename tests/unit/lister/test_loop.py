@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lister import core
 from lister.core import TURNS_AN_EXECUTION
@@ -19,6 +19,7 @@ KEYS = st.lists(st.text("ab/ü ", min_size=1, max_size=4), unique=True, max_size
 FAULT = st.sampled_from(["", "", "", "before", "after"])
 
 
+@settings(deadline=None)
 @given(keys=KEYS, answered=st.sets(st.integers(0, 29)), data=st.data())
 def test_every_object_is_sent_and_the_loop_ends_whatever_breaks(
     keys: list[str], answered: set[int], data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lister.messages import Photo, body, image_key, photo_of, sequencer_of
 
@@ -60,6 +60,7 @@ def test_rejected_row_replaces_no_model() -> None:
     assert found["backfill"] == {"job": "photos-1", "replaces": ""}
 
 
+@settings(deadline=None)
 @given(
     moments=st.tuples(*[st.datetimes(datetime(2006, 3, 14), timezones=st.just(UTC))] * 2),
     etags=st.tuples(*[st.text(max_size=40)] * 2),
@@ -77,11 +78,13 @@ def test_sequencers_are_in_the_order_of_versions_and_older_than_s3_s(
     assert (first == second) == (first[8:20] == second[8:20] and etags[0] == etags[1])
 
 
+@settings(deadline=None)
 @given(bucket=BUCKETS, key=st.text(min_size=1).filter(lambda key: not key.startswith("s3://")))
 def test_row_s_key_leads_back_to_its_photo(bucket: str, key: str) -> None:
     assert photo_of(image_key(bucket, key, "own"), "own") == (bucket, key)
 
 
+@settings(deadline=None)
 @given(key=st.text("abc/?ü", min_size=1024, max_size=1024))
 def test_ten_messages_fit_into_a_call(key: str) -> None:
     # 256 KB is what every region takes at least.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lister.window import Window
 
@@ -42,6 +42,7 @@ def test_hours_a_day(window: str, hours: float) -> None:
     assert Window.parse(window).hours == pytest.approx(hours)
 
 
+@settings(deadline=None)
 @given(
     moment=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)),
     zone=st.sampled_from(["", " Europe/Berlin", " America/New_York", " Asia/Kolkata"]),
