@@ -21,7 +21,7 @@ def section() -> Iterator[str]:
         f"{waits['alone']['count']} in its pauses, for it is stopped and resumed {race['stops']} "
         f"times. Lister and function are killed {sum(race['kills'].values())} times. The model "
         f"takes {race['answer_ms']:.0f} ms for a request, as an endpoint on a machine of its own; "
-        f"all else shares two CPUs (load before the run: {told['load']:.1f})."
+        f"all else shares two CPUs (load before the run: {race['load_before']:.1f})."
     )
     yield ""
     rows = [
