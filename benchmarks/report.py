@@ -78,3 +78,9 @@ def read(name: str) -> dict[str, Any]:
     """What `write` wrote, for pages."""
     result: dict[str, Any] = json.loads(newest(f"{name}.json").read_text(encoding="utf-8"))
     return result
+
+
+def elsewhere(name: str) -> str:
+    """ ", on <machine>" of a result that was not measured on the pages' machine."""
+    found = read(name)["machine"]["name"]
+    return "" if found == PAGES_MACHINE else f", on {found}"

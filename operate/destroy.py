@@ -48,7 +48,7 @@ def destroy(
 
     Args:
         clients: A boto3 client by the name of its service.
-        stack: The classifier's stack; the page's beside it goes along.
+        stack: The classifier's stack; those of the page and of back-fills beside it go along.
         data: Whether what holds data goes as well.
         confirmed: Asks for a line of text.
         console: Where the list and the progress go.
@@ -57,7 +57,8 @@ def destroy(
         UsageError: there is nothing of that name, or another name was given.
         CommandError: something could not be deleted.
     """
-    stacks = [name for name in (f"{stack}-page", stack) if _there(clients, name)]
+    beside = (f"{stack}-page", f"{stack}-backfill")
+    stacks = [name for name in (*beside, stack) if _there(clients, name)]
     things = list(_things(clients, stack))
     if not stacks and not things:
         raise UsageError(f"There is no stack {stack}, and nothing that one left behind.")

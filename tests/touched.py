@@ -17,6 +17,8 @@ TESTS = {
     # In an environment of its own: `make pr` runs these last.
     "functions/api/api/static/": ("tests/page",),
     "page/": ("tests/integration/page", "tests/integration/template"),
+    "functions/lister/": ("tests/e2e/test_backfill.py",),
+    "backfill/": ("tests/e2e/test_backfill.py", "tests/integration/template"),
     "template.yaml": ("tests/integration/template",),
     "local/": ("tests/integration/local",),
     "operate/": ("tests/e2e/test_operate.py",),

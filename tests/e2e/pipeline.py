@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from local.children import listening_port
 from local.launch import Cloud
-from tests.faults import Call, FaultProxy
+from rigs.faults import Call, FaultProxy
 from tests.schemas import check
 from tours.stack import PREFIX, read_rows
 

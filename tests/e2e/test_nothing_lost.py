@@ -29,9 +29,9 @@ from rich.table import Table
 
 from local.launch import Cloud, free_port
 from rigs import photos
+from rigs.faults import Call, Effect, Fault, FaultProxy, aws_error, kill_caller, s3_error
 from rigs.load import Target, open_loop
 from tests.e2e.pipeline import ENDPOINT_TIMEOUT_S, QUIET_S, UPLOADERS, Pipeline, Upload, hasten
-from tests.faults import Call, Effect, Fault, FaultProxy, aws_error, kill_caller, s3_error
 from tours.stack import PREFIX, deploy
 from tours.steps import Steps
 

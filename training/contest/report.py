@@ -1,77 +1,37 @@
-"""The contest as one HTML file with its pictures inside: it opens anywhere and asks for nothing."""
+"""The contest's report."""
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from photo_reader import PhotoError, read
 from serving.model import Prediction
 from training.contest.answers import Answered, Photo
+from training.contest.page import (
+    MOST_PICTURES,
+    Markup,
+    document,
+    element,
+    join,
+    section,
+    table,
+    thumbnail,
+)
 from training.contest.verdict import Breed, Contest, Side
 from training.figures.metrics import Proportion
-from training.profiler.report.markup import Markup, element, join, table
-
-# A file of photos that is opened in a browser and sent by mail: 120 thumbnails are about 1 MB.
-MOST_FLIPS = 120
-_SIDE_PX = 144
-_STYLE = """
-:root{color-scheme:light dark;--paper:#f5f7fa;--card:#fff;--ink:#17202e;--soft:#566377;
- --edge:#dfe5ec;--bad:#b42a18;--badbg:#fdebe7;--good:#0b6e4b;--goodbg:#e3f5ec}
-@media(prefers-color-scheme:dark){:root{--paper:#0e131b;--card:#171e29;--ink:#e8edf5;
- --soft:#9aa8bb;--edge:#2a3443;--bad:#ff8a75;--badbg:#3b1d18;--good:#54d6a0;--goodbg:#12342a}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);
- font:15px/1.5 system-ui,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
-main{max-width:1120px;margin:0 auto;padding:24px 16px 64px}
-h1{font-size:1.5rem;margin:0 0 8px}h2{font-size:1.15rem;margin:0 0 8px}p{margin:0 0 10px}
-section{background:var(--card);border:1px solid var(--edge);border-radius:12px;padding:18px;
- margin:16px 0}
-.soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
-.verdict{border-radius:12px;padding:14px 18px;font-size:1.05rem;overflow-wrap:anywhere}
-.verdict.good{background:var(--goodbg)}.verdict.bad{background:var(--badbg)}
-.scroll{overflow-x:auto;margin:0 0 10px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:4px 10px;border-bottom:1px solid var(--edge);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}
-.flips{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:12px}
-.flip{display:flex;gap:12px;border:1px solid var(--edge);border-radius:10px;padding:10px;margin:0;
- min-width:0}
-.flip img,.flip .none{width:120px;height:120px;object-fit:cover;border-radius:6px;flex:none;
- background:var(--edge)}
-.flip div{min-width:0;overflow-wrap:anywhere}.flip p{margin:0 0 4px}
-"""
 
 
 def page(contest: Contest, champion: Answered, challenger: Answered) -> str:
     """The whole page. Text from labels, names and files is escaped."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width,initial-scale=1"),
-        element("title", "Champion and challenger"),
-        element("style", Markup(_STYLE)),
-    )
     tone = "bad" if contest.word == "refused" else "good"
     word = {"better": "Better", "not_worse": "Not worse", "refused": "Refused"}[contest.word]
     said = contest.reason.removeprefix(f"{word}: ")
-    body = element(
-        "main",
-        element("h1", "Champion and challenger"),
+    return document(
+        "Champion and challenger",
         element("p", element("strong", f"{word}. "), said, cls=f"verdict {tone}"),
         _overall(contest),
         _classes(contest),
         _flips(contest, champion, challenger),
         _breeds(contest.breeds),
     )
-    html = element("html", head, element("body", body), lang="en")
-    return f"<!doctype html>\n{html}\n"
-
-
-def _section(title: str, *children: Markup) -> Markup:
-    return element("section", element("h2", title), *children)
 
 
 def _overall(contest: Contest) -> Markup:
@@ -82,7 +42,7 @@ def _overall(contest: Contest) -> Markup:
     heads = ("model", "test photos right", "random sample right", "calibration error")
     rows = [row("champion", contest.champion), row("challenger", contest.challenger)]
     test = contest.test
-    return _section(
+    return section(
         "Overall",
         table(heads, rows),
         element(
@@ -114,7 +74,7 @@ def _classes(contest: Contest) -> Markup:
             parts += [element("p", words), table(("breed", "right"), rows)]
     if contest.unknown:
         parts.append(element("p", f"{contest.unknown} photos show breeds that neither knows."))
-    return _section("What is compared", *parts)
+    return section("What is compared", *parts)
 
 
 def _flips(contest: Contest, champion: Answered, challenger: Answered) -> Markup:
@@ -127,22 +87,22 @@ def _flips(contest: Contest, champion: Answered, challenger: Answered) -> Markup
     if len(shown) < len(contest.flips):
         words += f" {len(shown)} of them are shown."
     cards = [_flip(photo, champion, challenger) for photo in shown]
-    return _section(
+    return section(
         "Photos whose answer flips", element("p", words), element("div", cards, cls="flips")
     )
 
 
 def _chosen(flips: Sequence[Photo], champion: Answered) -> list[Photo]:
-    """At most MOST_FLIPS, half of them lost ones where there are that many of both kinds."""
+    """At most MOST_PICTURES, half of them lost ones where there are that many of both kinds."""
     lost = [photo for photo in flips if champion.is_right(photo)]
     won = [photo for photo in flips if not champion.is_right(photo)]
-    half = MOST_FLIPS // 2
-    of_lost = lost[: max(half, MOST_FLIPS - len(won))]
-    return of_lost + won[: MOST_FLIPS - len(of_lost)]
+    half = MOST_PICTURES // 2
+    of_lost = lost[: max(half, MOST_PICTURES - len(won))]
+    return of_lost + won[: MOST_PICTURES - len(of_lost)]
 
 
 def _flip(photo: Photo, champion: Answered, challenger: Answered) -> Markup:
-    source = _thumbnail(photo.path)
+    source = _picture(photo.path)
     picture = (
         element("img", src=source, alt=photo.label, width=120, height=120)
         if source
@@ -165,16 +125,12 @@ def _said(prediction: Prediction, *, right: bool) -> Markup:
     return element("span", mark + words, cls="good" if right else "bad")
 
 
-def _thumbnail(path: Path) -> str | None:
-    """A data URI of a small JPEG; None where the photo can no longer be read."""
+def _picture(path: Path) -> str | None:
+    """None where the photo can no longer be read."""
     try:
-        image = read(path.read_bytes(), _SIDE_PX).picture
-    except (PhotoError, OSError):
+        return thumbnail(path.read_bytes())
+    except OSError:
         return None
-    image.thumbnail((2 * _SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _breeds(breeds: Iterable[Breed]) -> Markup:
@@ -192,7 +148,7 @@ def _breeds(breeds: Iterable[Breed]) -> Markup:
         ]
 
     heads = ("breed", "photos", "champion", "challenger", "won, lost", "p, for all breeds")
-    return _section(
+    return section(
         "By breed",
         element(
             "p",

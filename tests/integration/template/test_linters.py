@@ -17,7 +17,14 @@ CHECKOV_OPTIONS = ("--framework", "cloudformation", "--quiet", "--compact")
 
 
 @pytest.mark.parametrize(
-    "template", ["template.yaml", "page/template.yaml", "training/role.yaml", "pipeline/oidc.yaml"]
+    "template",
+    [
+        "template.yaml",
+        "page/template.yaml",
+        "backfill/template.yaml",
+        "training/role.yaml",
+        "pipeline/oidc.yaml",
+    ],
 )
 @pytest.mark.parametrize(
     ("folder", "command"),

@@ -52,3 +52,26 @@ def test_role_s_stack_may_make_a_role_and_reads_the_bucket_out_of_the_data_s_add
     assert "DataBucket='my-photos'" in commands
     assert "JobsBucket" not in commands
     assert "--parameter-overrides" not in dry_run("training-role")
+
+
+def test_back_fill_hands_on_what_was_typed() -> None:
+    commands = dry_run(
+        "backfill",
+        "FROM=s3://my-photos/a b/",
+        "WINDOW=02:00-06:00 Europe/Berlin",
+        "PACE=5",
+        "YES=1",
+    )
+    assert "photos 's3://my-photos/a b/' --stack 'breed-classifier'" in commands
+    assert "--window '02:00-06:00 Europe/Berlin'" in commands
+    assert "--pace '5'" in commands
+    assert "--yes" in commands
+    assert "--stop" not in commands
+    assert "--stop" in dry_run("reclassify", "STOP=1")
+
+
+def test_stack_of_back_fills_keeps_its_zip_in_a_folder_of_its_own() -> None:
+    commands = dry_run("backfill-stack", "STACK=dogs-backfill", "PARAMETERS=Bucket=b")
+    assert "--stack-name 'dogs-backfill'" in commands
+    assert "--s3-prefix 'dogs-backfill'" in commands
+    assert commands.rstrip().endswith("Bucket=b")

@@ -35,8 +35,8 @@ def test_photo_that_is_gone_leaves_a_gap_and_the_number_is_bounded() -> None:
 
     page = report.page(judge(champion, challenger, shown, []), champion, challenger)
 
-    assert page.count("<figure") == report.MOST_FLIPS
+    assert page.count("<figure") == report.MOST_PICTURES
     assert (
         f"Right with one model and wrong with the other: 300 lost, 0 won. "
-        f"{report.MOST_FLIPS} of them are shown." in page
+        f"{report.MOST_PICTURES} of them are shown." in page
     )

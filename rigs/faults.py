@@ -60,10 +60,13 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """Forwards to `target`, breaking what `faults` match; `injected` counts by fault."""
+    """Forwards to `target`, breaking what `faults` match; `injected` counts by fault, `calls` by
+    operation. `watch` is told of every call.
+    """
 
     target: str
     faults: Sequence[Fault] = ()
+    watch: Callable[[Call], None] | None = None
     injected: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -99,6 +102,8 @@ class FaultProxy:
         request = Request(scope, receive)
         call = _call(request, await request.body())
         self.calls[f"{call.service}.{call.operation}"] += 1
+        if self.watch:
+            self.watch(call)
         fault = self._fault_for(call)
         effect = fault.effect if fault else Effect()
         await asyncio.sleep(effect.hold_s)

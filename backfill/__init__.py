@@ -1,0 +1,1 @@
+"""`make backfill` and `make reclassify`: what was there before its stack or its model."""
