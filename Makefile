@@ -263,8 +263,8 @@ drift-watch: $(VENV)/tools/.stamp ## Compare every day's photos and answers with
 	    $${key:+AlarmKeyId="$$key"}
 
 .PHONY: drift
-drift: $(VENV)/project/.stamp ## What drift-watch has found, as a table and a page (STACK=name OUT=drift.html; DAY=2026-11-26 looks at that day now)
-	@$(OPERATE) drift --stack $(call quote,$(STACK)) --out $(call path,$(or $(OUT),.local/drift.html)) $(if $(DAY),--day $(call quote,$(DAY)))
+drift: $(VENV)/project/.stamp ## What drift-watch has found, as a table and a page (STACK=name OUT=drift.html; DAY=2026-11-26 looks at that day now; FORGET=1 begins another baseline)
+	@$(OPERATE) drift --stack $(call quote,$(STACK)) --out $(call path,$(or $(OUT),.local/drift.html)) $(if $(DAY),--day $(call quote,$(DAY))) $(if $(FORGET),--forget)
 
 .PHONY: destroy
 destroy: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## List what a stack costs and holds, ask for its name, delete it (STACK=name DATA=delete for photos and rows as well)
@@ -355,7 +355,7 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  PYTHONPATH=functions/lister $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost $(JOB_BENCHMARKS)
+BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost drift $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds
 
 .PHONY: figures

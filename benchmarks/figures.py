@@ -5,7 +5,9 @@ tests/unit/pages holds them together.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from benchmarks.backfill import figures as backfill
 from benchmarks.markdown import bullets, paragraph, percent, table
@@ -27,7 +29,7 @@ def page() -> str:
     """The whole page."""
     parts = (
         _opening(), _path(), _outage(), backfill.section(), _page_of_a_list(),
-        *endpoint.sections(), _training(), _confidence(), _unknown(), _threshold(), _mutants(),
+        *endpoint.sections(), _training(), _confidence(), _unknown(), _drift(), _threshold(), _mutants(),
     )  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -325,6 +327,45 @@ def _unknown() -> Iterator[str]:
         "get a known one with at least 90 %. It costs "
         f"{percent(cost['share'], 2)} of a pass (measured on {measured['machine']['name']})."
     )
+
+
+def _drift() -> Iterator[str]:
+    measured = read("drift")
+    quiet = measured["quiet"]
+    yield "## Drift"
+    yield ""
+    yield paragraph(
+        f"{measured['photos']} dog photos are changed, answered by the starter model, and drawn "
+        "into days for the function of `make drift-watch` (`make benchmark NAME=drift`; "
+        f"{measured['seeds']} seeds, measured on {measured['machine']['name']}). The baseline are "
+        f"{measured['baseline_photos']} photos as they are; fewer than {measured['least_photos']} "
+        "are never judged. Days are drawn from the photos that the baseline is drawn from, so "
+        "quiet days differ by chance alone, which flatters. A corner of a photo stands for one "
+        "of no dog."
+    )
+    yield ""
+    yield from table(
+        ("change of a day's photos", "found within photos", "first by"),
+        ((words, _within(runs, measured["sizes"][-1]), _first_by(runs))
+         for words, runs in measured["found"].items()),
+    )  # fmt: skip
+    yield ""
+    yield paragraph(
+        f"On {quiet['days']} quiet days of {quiet['photos']} photos it called "
+        f"{' and '.join(map(str, quiet['false_alarms']))} days changed, a seed each."
+    )
+
+
+def _within(runs: list[dict[str, Any]], most: int) -> str:
+    sizes = [run["photos"] for run in runs]
+    if None in sizes:
+        return f"more than {most:,}"
+    return f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{max(sizes):,}"
+
+
+def _first_by(runs: list[dict[str, Any]]) -> str:
+    figures = Counter(figure.replace("_", " ") for run in runs for figure in run["figures"])
+    return ", ".join(figure for figure, _ in figures.most_common(3))
 
 
 def _threshold() -> Iterator[str]:

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from operate import smoke as smoking
 from operate.destroy import destroy
-from operate.drift import drift
+from operate.drift import drift, forget
 from operate.release import Plan, release
 from training.jobs import stack as stacks
 from training.jobs.errors import UsageError
@@ -43,6 +43,9 @@ def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Co
         destroy(clients, options.stack, options.data == "delete", _asker(options.confirm), console)
         return 0
     if options.command == "drift":
+        if options.forget:
+            forget(clients, options.stack, console)
+            return 0
         drift(clients, options.stack, options.day, options.out, console)
         return 0
     photo = (
@@ -92,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (smoke, released, destroyed, drifted):
         command.add_argument("--stack", default="breed-classifier", help="default %(default)s")
     drifted.add_argument("--out", type=Path, required=True, help="the page")
+    drifted.add_argument("--forget", action="store_true", help="begin another baseline")
     drifted.add_argument("--day", type=_day, help="look at this one now, 2026-11-26")
     for command in (smoke, released):
         command.add_argument("--photo", type=Path, help="default: a drawn picture, no dog")

@@ -56,10 +56,7 @@ def drift(clients: Clients, name: str, day: str | None, out: Path, console: Cons
 
     Raises UsageError where nothing watches, CommandError where the function fails.
     """
-    stack = described(clients("cloudformation"), f"{name}-drift")
-    if stack is None:
-        raise UsageError(f"Nothing watches {name} for drift: `make drift-watch STACK={name}` does.")
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    outputs = _outputs(clients, name)
     if day is not None:
         _ask(clients("lambda"), outputs["FunctionName"], day)
     days = [Day.from_item(item) for item in _days(clients("dynamodb"), outputs["DriftTableName"])]
@@ -72,6 +69,27 @@ def drift(clients: Clients, name: str, day: str | None, out: Path, console: Cons
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(name, days, pictures), encoding="utf-8")
     say(console, f"{out}: curves, and the photos of what was found")
+
+
+def forget(clients: Clients, name: str, console: Console) -> None:
+    """Delete the baseline of the model that answered last: the next days make another one.
+
+    Raises UsageError where there is none.
+    """
+    dynamodb, table = clients("dynamodb"), _outputs(clients, name)["DriftTableName"]
+    model = next((Day.from_item(item).model for item in reversed(list(_days(dynamodb, table)))), "")
+    key = {"kind": {"S": "baseline"}, "name": {"S": model}}
+    if not model or "Item" not in dynamodb.get_item(TableName=table, Key=key):
+        raise UsageError(f"{name} has no baseline: the next days with photos make one.")
+    dynamodb.delete_item(TableName=table, Key=key)
+    say(console, f"the baseline of {model} is gone: the next days with photos make another one")
+
+
+def _outputs(clients: Clients, name: str) -> dict[str, str]:
+    stack = described(clients("cloudformation"), f"{name}-drift")
+    if stack is None:
+        raise UsageError(f"Nothing watches {name} for drift: `make drift-watch STACK={name}` does.")
+    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
 def _ask(lambda_: Any, function: str, day: str) -> None:

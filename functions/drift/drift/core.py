@@ -2,7 +2,7 @@
 
 The baseline of a model are the first photos that it answered here, BASELINE_PHOTOS of them, in
 whole days: the mix of breeds and cameras of a stack is its own, and that of the validation photos
-is nobody's. A baseline that comes with a model (`make deploy`) is used in its place.
+is nobody's.
 
 A day of fewer than LEAST_PHOTOS is looked at together with the days before it, WINDOW_DAYS at most.
 """
