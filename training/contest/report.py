@@ -10,7 +10,7 @@ from PIL import Image
 from photo_reader import PhotoError, read
 from serving.model import Prediction
 from training.contest.answers import Answered, Photo
-from training.contest.verdict import Breed, Contest, Side
+from training.contest.verdict import LOSS_MARGIN, Breed, Contest, Side
 from training.figures.metrics import Proportion
 from training.profiler.report.markup import Markup, element, join, table
 
@@ -77,9 +77,14 @@ def _section(title: str, *children: Markup) -> Markup:
 def _overall(contest: Contest) -> Markup:
     def row(name: str, side: Side) -> list[str]:
         audit = _share(side.audit) if side.audit else "none"
-        return [f"{name} {side.version} ({side.name})", _share(side.top1), audit, f"{side.ece:.3f}"]
+        own = _share(side.on_train) if side.on_train else "not counted"
+        confidence = f"{side.ece:.3f}", f"{side.log_loss:.3f}"
+        return [f"{name} {side.version} ({side.name})", _share(side.top1), audit, own, *confidence]
 
-    heads = ("model", "test photos right", "random sample right", "calibration error")
+    heads = (
+        "model", "test photos right", "random sample right", "own training photos right",
+        "calibration error", "log loss",
+    )  # fmt: skip
     rows = [row("champion", contest.champion), row("challenger", contest.challenger)]
     test = contest.test
     return _section(
@@ -91,8 +96,11 @@ def _overall(contest: Contest) -> Markup:
             f"right with the challenger alone, {test.only_champion} with the champion alone "
             f"(McNemar's exact test: p = {test.p:.3g}). Difference {test.difference:+.2%}; with "
             f"95 % confidence it is at least {test.least:+.2%}, and {-contest.margin:+.2%} is "
-            "allowed. Intervals are Wilson's at 95 %. The calibration error is the mean gap "
-            "between how sure a model is and how often it is right; it decides nothing here.",
+            "allowed. Intervals are Wilson's at 95 %. A model that is right on fewer of the photos "
+            "that it was trained on than on test photos was told wrong labels. The log loss is "
+            "how improbable the right breeds were to a model, on average; it may rise by "
+            f"{LOSS_MARGIN}. The calibration error is the mean gap between how sure a model is "
+            "and how often it is right; it decides nothing here.",
             cls="soft",
         ),
     )
