@@ -33,7 +33,7 @@ from rich.table import Table
 from benchmarks.models import package
 from benchmarks.report import ROOT, machine, write
 from rigs.photos import DOGS
-from serving.model import Model, load, softmax
+from serving.model import Model, familiarity, load, softmax
 from serving.network import multiplies_int8
 from serving.settings import cpu_count
 from serving.weights import Floats
@@ -120,6 +120,7 @@ def measure_starter(base: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         "train and test": joined(found["train"], found["test"]),
     }
     figures: dict[str, Any] = {"temperature": temperature}
+    least = threshold(novelty)
     for name, (logits, labels) in sets.items():
         after = softmax(logits, temperature)
         sure, right = after.max(1), after.argmax(1) == labels
@@ -132,7 +133,7 @@ def measure_starter(base: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             "coverage": [
                 one.to_json() for one in coverages(sure.tolist(), right.tolist(), len(labels))
             ],
-            "kept_as_known": round(float((logits.max(1) > threshold(novelty)).mean()), 4),
+            "kept_as_known": round(float((familiarity(logits, novelty.score) > least).mean()), 4),
         }
     measured = {"temperature": temperature, "novelty": asdict(novelty)}
     manifest = replace(model.manifest, temperature=temperature, novelty=novelty)
@@ -146,7 +147,7 @@ def joined(*parts: Photos) -> Photos:
 
 
 def threshold(novelty: Any) -> float:
-    """The largest logit below which a photo is called unknown."""
+    """The score below which a photo is called unknown."""
     shares = np.linspace(0, 1, len(novelty.quantiles))
     return float(np.interp(1 - novelty.threshold, shares, novelty.quantiles))
 

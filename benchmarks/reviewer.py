@@ -20,12 +20,9 @@ descend from ImageNet, which the backbone has seen. Writes reviewer.json and rev
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,13 +30,12 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.report import ROOT, machine, write
+from benchmarks.heads import Trainer, answered, split_of, test_photos
+from benchmarks.report import ROOT, machine, results_folder, write
 from rigs.photos import DOGS
 
 sys.path[:0] = [str(ROOT / "functions" / name) for name in ("classify", "api")]
@@ -50,9 +46,12 @@ from classify.events import Upload  # noqa: E402
 from classify.images import Photo as Decoded  # noqa: E402
 from classify.rows import answered_row  # noqa: E402
 from classify.wire import Answer, Prediction  # noqa: E402
+
 from rigs.rows import NOW  # noqa: E402
-from serving.model import Model, load  # noqa: E402
-from serving.settings import cpu_count  # noqa: E402
+from serving.model import Model  # noqa: E402
+from serving.weights import Floats  # noqa: E402
+from training.contest.answers import Answered  # noqa: E402
+from training.contest.verdict import judge  # noqa: E402
 from training.data.folders import AUDIT, SPLITS, Split  # noqa: E402
 from training.data.reviewed import (  # noqa: E402
     BasePhoto,
@@ -63,16 +62,14 @@ from training.data.reviewed import (  # noqa: E402
     make_version,
 )
 from training.data.reviews import opinions, tidy  # noqa: E402
-from training.features import file  # noqa: E402
-from training.features.file import FILE, Features, SplitFeatures  # noqa: E402
+from training.features.file import Features, SplitFeatures  # noqa: E402
 
-BACKBONE = "efficientnet_lite2"
-JOB = ROOT / ".venv" / "job" / "bin" / "python"
 SEEDS = (0, 1, 2)
 UNKNOWN, FIRST_PHOTOS, POOL = 20, 8, 2000
 ROUNDS, A_ROUND = 3, 100
 SHOWN = 20  # photos that the page asks the queue for at once
-# Of 2,000 photos 19 show each unknown breed: with the default of ten hardly one became a class.
+# Of 2,000 photos about 19 show each unknown breed, and of 300 reviewed ones a few: fewer than the
+# ten that are asked for by default.
 RULES = Rules(new_class_at=4)
 FIRST_MONTH = "2026-11"
 INDEXES = {
@@ -80,16 +77,17 @@ INDEXES = {
     "sample": ("sample_key", "sample_order"),
 }
 
+COLOURS = {"queue": "#1b7837", "random": "#8a6d00"}
+
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Known:
-    """A photo of the data set by its sha256: features (n,), label, and its name there."""
+    """A photo of the data set: features (n,) and label."""
 
-    row: NDArray[np.float32]
+    row: Floats
     label: str
-    name: str
 
 
 class Shelf:
@@ -128,19 +126,11 @@ def main() -> int:
     if not (DOGS / "train").is_dir():
         print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as scratch:
-        base = Path(scratch)
-        if cache:
-            cache.mkdir(parents=True, exist_ok=True)
-            (base / "cache").symlink_to(cache.resolve())
-        train(base, SM_CHANNEL_DATA=DOGS, SM_MODEL_DIR=base / "all", features_only=True)
-        features = file.read(base / "all" / FILE)
-        with Progress() as bars:
-            task = bars.add_task("trainings", total=len(SEEDS) * (1 + 2 * ROUNDS))
-            runs = [
-                Run(base, features, seed, lambda: bars.advance(task)).result() for seed in SEEDS
-            ]
+    with Trainer.opened(cache) as trainer, Progress() as bars:
+        task = bars.add_task("trainings", total=len(SEEDS) * (1 + 2 * ROUNDS))
+        runs = [Run(trainer, seed, lambda: bars.advance(task)).result() for seed in SEEDS]
     Console().print(table(runs))
+    (results_folder() / "reviewer.svg").write_text(plot(runs), encoding="utf-8")
     write(
         "reviewer",
         {
@@ -150,7 +140,7 @@ def main() -> int:
             "n": {
                 "pool": POOL,
                 "unknown_breeds": UNKNOWN,
-                "test": len(features.splits["test"].labels),
+                "test": len(trainer.features.splits["test"].labels),
             },
             "first_photos_a_breed": FIRST_PHOTOS,
             "new_class_at": RULES.new_class_at,
@@ -160,26 +150,19 @@ def main() -> int:
     return 0
 
 
-def train(base: Path, *, features_only: bool = False, **environment: Path) -> None:
-    """training/train.py as a job runs it."""
-    told = {"SAGEMAKER_BASE_DIR": str(base)} | {k: str(v) for k, v in environment.items()}
-    # Here are the functions' packages, and not what the job draws its plots with.
-    command = [str(JOB), "training/train.py", "--backbone", BACKBONE]
-    subprocess.run(
-        [*command, "--features-only", str(features_only).lower()],
-        cwd=ROOT, env={**os.environ, **told}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
 class Run:
     """One seed: a first model, and two reviewers of what it answered."""
 
-    def __init__(self, base: Path, features: Features, seed: int, advance: Any) -> None:
-        self._base, self._features, self._advance = base, features, advance
+    def __init__(self, trainer: Trainer, seed: int, advance: Callable[[], None]) -> None:
+        self._trainer, self._advance = trainer, advance
+        features = replace(
+            trainer.features, labels=tuple(tidy(label) for label in trainer.features.labels)
+        )
+        self._features = features
         self._photos = by_digest(features)
+        self._tests = test_photos(features)
         self._chance = random.Random(seed)
-        labels = [tidy(label) for label in features.labels]
-        self._unknown = set(self._chance.sample(labels, UNKNOWN))
+        self._unknown = set(self._chance.sample(features.labels, UNKNOWN))
         self._base_photos, rest = self._first_photos()
         self._pool = self._chance.sample(rest, POOL)
 
@@ -189,7 +172,8 @@ class Run:
         rows = self._answered(first)
         shuffled = [row["image_key"] for row in rows]
         self._chance.shuffle(shuffled)
-        start = {"reviewed": 0, **self._tested(first)}
+        start = {"reviewed": 0, **self._tested(first, None)}
+        rival = answered(first, self._tests, self._features.splits["test"].views[0].numpy())
         unknown = sum(row["status"] == "UNKNOWN_BREED" for row in rows)
         really = sum(self._photos[row["etag"]].label in self._unknown for row in rows)
         found = sum(
@@ -198,8 +182,8 @@ class Run:
         )
         return {
             "answered": {"unknown": unknown, "really": really, "found": found},
-            "queue": [start, *self._reviewed(rows, None)],
-            "random": [start, *self._reviewed(rows, shuffled)],
+            "queue": [start, *self._reviewed(rows, None, rival)],
+            "random": [start, *self._reviewed(rows, shuffled, rival)],
         }
 
     def _first_photos(self) -> tuple[list[BasePhoto], list[str]]:
@@ -239,12 +223,14 @@ class Run:
             rows.append(answered_row(upload, Decoded(b"", 1, 1), told, answer, NOW))
         return rows
 
-    def _reviewed(self, rows: list[Row], order: list[str] | None) -> list[dict[str, Any]]:
+    def _reviewed(
+        self, rows: list[Row], order: list[str] | None, first: Answered
+    ) -> list[dict[str, Any]]:
         """After each round: what is known then. `order` None: the queue's."""
         table = Shelf(rows)
         history: list[Row] = []
         previous: dict[str, Any] | None = None
-        told = []
+        told: list[dict[str, Any]] = []
         for _ in range(ROUNDS):
             while len(history) % A_ROUND or len(history) == A_ROUND * len(told):
                 shown = (
@@ -260,7 +246,7 @@ class Run:
             )
             previous = plan.manifest
             model = self._trained(plan.manifest["photos"])
-            told.append({"reviewed": len(history), **self._tested(model)})
+            told.append({"reviewed": len(history), **self._tested(model, first)})
         return told
 
     def _word(self, row: Row, number: int) -> Row:
@@ -282,7 +268,7 @@ class Run:
         ]
 
     def _trained(self, photos: list[dict[str, Any]]) -> Model:
-        """A model of these photos of a version's manifest; of the base alone where there are none."""
+        """A model of a version's photos, as its manifest has them; none: of the base alone."""
         chosen = photos or [
             {"name": one.name, "sha256": one.photo.sha256, "label": one.label}
             for one in self._base_photos
@@ -293,47 +279,44 @@ class Run:
         labels = tuple(sorted({label for _, label in parts["train"]}))
         index = {label: at for at, label in enumerate(labels)}
         splits: dict[Split, SplitFeatures] = {
-            split: SplitFeatures(
-                torch.from_numpy(np.stack([self._photos[d].row for d, _ in parts[split]]))[None],
-                torch.tensor([index[label] for _, label in parts[split]]),
-                tuple(digest for digest, _ in parts[split]),
-                {},
+            split: split_of(
+                [self._photos[digest].row for digest, _ in parts[split]],
+                [index[label] for _, label in parts[split]],
+                [digest for digest, _ in parts[split]],
             )
             for split in SPLITS
         }
-        file.write(
-            self._base / "channel" / FILE, replace(self._features, labels=labels, splits=splits)
-        )
-        train(
-            self._base, SM_CHANNEL_FEATURES=self._base / "channel",
-            SM_MODEL_DIR=self._base / "model",
-        )  # fmt: skip
+        model = self._trainer.trained(replace(self._features, labels=labels, splits=splits))
         self._advance()
-        return load(self._base / "model", cpu_count())
+        return model
 
-    def _tested(self, model: Model) -> dict[str, Any]:
-        """Of the test photos of all breeds: how many get the right one, whatever is unknown."""
-        test = self._features.splits["test"]
-        logits = model.heads(test.views[0].numpy())[0]
-        said = [model.manifest.labels[at] for at in logits.argmax(1)]
-        truth = [tidy(self._features.labels[at]) for at in test.labels.tolist()]
+    def _tested(self, model: Model, first: Answered | None) -> dict[str, Any]:
+        """Of the test photos of all breeds: how many get the right one, whatever is unknown.
+
+        And whether the model may take the place of the first.
+        """
+        rows = self._features.splits["test"].views[0].numpy()
+        said = [model.manifest.labels[at] for at in model.heads(rows)[0].argmax(1)]
+        truth = [photo.label for photo in self._tests]
         right = [one == other for one, other in zip(said, truth, strict=True)]
         old = [hit for hit, label in zip(right, truth, strict=True) if label not in self._unknown]
-        return {
+        told: dict[str, Any] = {
             "test_top1": round(mean(right), 4),
             "top1_of_first_breeds": round(mean(old), 4),
             "breeds": len(model.manifest.labels),
         }
+        if first:
+            contest = judge(first, answered(model, self._tests, rows), self._tests, [])
+            told |= {"verdict": contest.word, "reason": contest.reason}
+        return told
 
 
 def by_digest(features: Features) -> dict[str, Known]:
     """Every photo of the data set."""
     return {
-        digest: Known(part.views[0, at].numpy(), tidy(features.labels[label]), name)
+        digest: Known(part.views[0, at].numpy(), features.labels[label])
         for part in features.splits.values()
-        for at, (digest, label, name) in enumerate(
-            zip(part.digests, part.labels.tolist(), part.names, strict=True)
-        )
+        for at, (digest, label) in enumerate(zip(part.digests, part.labels.tolist(), strict=True))
     }
 
 
@@ -344,18 +327,87 @@ def done(row: Row) -> Row:
     }
 
 
+def averages(runs: list[dict[str, Any]], way: str, what: str) -> list[float]:
+    """Over the seeds, before and after each round."""
+    return [mean(run[way][at][what] for run in runs) for at in range(ROUNDS + 1)]
+
+
 def table(runs: list[dict[str, Any]]) -> Table:
     """Means over the seeds."""
     view = Table(title="Test accuracy on all 120 breeds, and breeds known")
     for name in ("reviewed", "queue", "random", "breeds, queue", "breeds, random"):
         view.add_column(name, justify="right")
-    for at in range(ROUNDS + 1):
-        cells = [str(runs[0]["queue"][at]["reviewed"])]
-        for what, form in (("test_top1", "{:.1%}"), ("breeds", "{:.1f}")):
-            cells += [form.format(mean(run[way][at][what] for run in runs))
-                      for way in ("queue", "random")]  # fmt: skip
-        view.add_row(*cells)
+    columns = [
+        [form.format(value) for value in averages(runs, way, what)]
+        for what, form in (("test_top1", "{:.1%}"), ("breeds", "{:.1f}"))
+        for way in ("queue", "random")
+    ]
+    for at, cells in enumerate(zip(*columns, strict=True)):
+        view.add_row(str(at * A_ROUND), *cells)
     return view
+
+
+def plot(runs: list[dict[str, Any]]) -> str:
+    """An SVG of two panels: test accuracy and breeds known, against photos reviewed.
+
+    A thin line a seed, a thick one for their mean.
+    """
+    width, height = 720, 330
+    lines = [f'<rect width="{width}" height="{height}" fill="#fff"/>']
+    for left, what, title, low, high, form in (
+        (60, "test_top1", "test photos right", 0.65, 0.85, "{:.0%}"),
+        (410, "breeds", "breeds known", 100, 120, "{:.0f}"),
+    ):
+        lines += panel(runs, left, what, title, (low, high), form)
+    for row, (way, colour) in enumerate(COLOURS.items()):
+        words = "the queue's order" if way == "queue" else "at random"
+        lines.append(f'<text x="80" y="{62 + 18 * row}" fill="{colour}">{words}</text>')
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+    return head + 'font-family="sans-serif" font-size="13">\n' + "\n".join(lines) + "\n</svg>\n"
+
+
+def panel(
+    runs: list[dict[str, Any]], left: int, what: str, title: str, span: tuple[float, float],
+    form: str,
+) -> list[str]:  # fmt: skip
+    """One of them, with axes."""
+    top, bottom, width = 40, 275, 280
+    low, high = span
+
+    def path(values: list[float]) -> str:
+        return " ".join(
+            f"{left + width * at / ROUNDS:.1f},"
+            f"{bottom - (bottom - top) * (value - low) / (high - low):.1f}"
+            for at, value in enumerate(values)
+        )
+
+    lines = [f'<text x="{left}" y="24" font-size="15" fill="#222">{title}</text>']
+    for step in range(5):
+        value = low + (high - low) * step / 4
+        y = bottom - (bottom - top) * step / 4
+        lines += [
+            f'<path d="M{left} {y:.1f}h{width}" stroke="#ddd"/>',
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#555">'
+            f"{form.format(value)}</text>",
+        ]
+    for at in range(ROUNDS + 1):
+        x = left + width * at / ROUNDS
+        lines.append(
+            f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle" fill="#555">'
+            f"{at * A_ROUND}</text>"
+        )
+    lines.append(
+        f'<text x="{left + width / 2}" y="{bottom + 42}" text-anchor="middle" fill="#555">'
+        "photos reviewed</text>"
+    )
+    for way, colour in COLOURS.items():
+        stroke = f'fill="none" stroke="{colour}"'
+        for run in runs:
+            seed = [one[what] for one in run[way]]
+            lines.append(f'<polyline points="{path(seed)}" {stroke} opacity="0.35"/>')
+        middle = path(averages(runs, way, what))
+        lines.append(f'<polyline points="{middle}" {stroke} stroke-width="3"/>')
+    return lines
 
 
 if __name__ == "__main__":
