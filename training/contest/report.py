@@ -47,13 +47,6 @@ th:first-child,td:first-child{text-align:left}
 
 def page(contest: Contest, champion: Answered, challenger: Answered) -> str:
     """The whole page. Text from labels, names and files is escaped."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width,initial-scale=1"),
-        element("title", "Champion and challenger"),
-        element("style", Markup(_STYLE)),
-    )
     tone = "bad" if contest.word == "refused" else "good"
     word = {"better": "Better", "not_worse": "Not worse", "refused": "Refused"}[contest.word]
     said = contest.reason.removeprefix(f"{word}: ")
@@ -66,11 +59,23 @@ def page(contest: Contest, champion: Answered, challenger: Answered) -> str:
         _flips(contest, champion, challenger),
         _breeds(contest.breeds),
     )
+    return document("Champion and challenger", body)
+
+
+def document(title: str, body: Markup) -> str:
+    """A page that opens anywhere and asks for nothing."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        element("title", title),
+        element("style", Markup(_STYLE)),
+    )
     html = element("html", head, element("body", body), lang="en")
     return f"<!doctype html>\n{html}\n"
 
 
-def _section(title: str, *children: Markup) -> Markup:
+def section(title: str, *children: Markup) -> Markup:
     return element("section", element("h2", title), *children)
 
 
@@ -87,7 +92,7 @@ def _overall(contest: Contest) -> Markup:
     )  # fmt: skip
     rows = [row("champion", contest.champion), row("challenger", contest.challenger)]
     test = contest.test
-    return _section(
+    return section(
         "Overall",
         table(heads, rows),
         element(
@@ -122,7 +127,7 @@ def _classes(contest: Contest) -> Markup:
             parts += [element("p", words), table(("breed", "right"), rows)]
     if contest.unknown:
         parts.append(element("p", f"{contest.unknown} photos show breeds that neither knows."))
-    return _section("What is compared", *parts)
+    return section("What is compared", *parts)
 
 
 def _flips(contest: Contest, champion: Answered, challenger: Answered) -> Markup:
@@ -135,7 +140,7 @@ def _flips(contest: Contest, champion: Answered, challenger: Answered) -> Markup
     if len(shown) < len(contest.flips):
         words += f" {len(shown)} of them are shown."
     cards = [_flip(photo, champion, challenger) for photo in shown]
-    return _section(
+    return section(
         "Photos whose answer flips", element("p", words), element("div", cards, cls="flips")
     )
 
@@ -149,22 +154,27 @@ def _chosen(flips: Sequence[Photo], champion: Answered) -> list[Photo]:
     return of_lost + won[: MOST_FLIPS - len(of_lost)]
 
 
-def _flip(photo: Photo, champion: Answered, challenger: Answered) -> Markup:
-    source = _thumbnail(photo.path)
+def card(path: Path, title: str, *told: Markup) -> Markup:
+    """A photo beside what is said of it."""
+    source = _thumbnail(path)
     picture = (
-        element("img", src=source, alt=photo.label, width=120, height=120)
+        element("img", src=source, alt=title, width=120, height=120)
         if source
         else element("div", cls="none")
     )
+    words = element("div", element("p", element("strong", title)), *told)
+    return element("figure", picture, words, cls="flip")
+
+
+def _flip(photo: Photo, champion: Answered, challenger: Answered) -> Markup:
     lost = champion.is_right(photo)
-    told = element(
-        "div",
-        element("p", element("strong", photo.label), cls=None),
+    return card(
+        photo.path,
+        photo.label,
         element("p", "champion: ", _said(champion.predictions[photo.name], right=lost)),
         element("p", "challenger: ", _said(challenger.predictions[photo.name], right=not lost)),
         element("p", photo.name, cls="soft"),
     )
-    return element("figure", picture, told, cls="flip")
 
 
 def _said(prediction: Prediction, *, right: bool) -> Markup:
@@ -200,7 +210,7 @@ def _breeds(breeds: Iterable[Breed]) -> Markup:
         ]
 
     heads = ("breed", "photos", "champion", "challenger", "won, lost", "p, for all breeds")
-    return _section(
+    return section(
         "By breed",
         element(
             "p",
