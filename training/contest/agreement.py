@@ -130,7 +130,7 @@ class Agreement:
 
     def words(self) -> list[str]:
         """For a terminal."""
-        lines = [f"{n} photos are left out: {reason}" for reason, n in self.left_out.items()]
+        lines = [f"left out, photos: {n}: {reason}" for reason, n in self.left_out.items()]
         if self.same is None:
             return [*lines, "no photo was answered by both"]
         low, high = self.same.interval

@@ -20,7 +20,7 @@ def page(agreement: Agreement, photos: Path) -> str:
     body = element(
         "main",
         element("h1", "The candidate beside what was served"),
-        element("p", verdict, cls="verdict good"),
+        element("p", verdict, cls="verdict"),
         _figures(agreement),
         _changes(agreement.changes, photos),
         _by_answer(agreement),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from serving.model import Prediction
 from training.contest.agreement import NO_DOG, UNKNOWN, Agreement, Served
-from training.contest.shadow import drawn
+from training.contest.shadow import drawn, main
 from training.contest.shadow_report import page
 
 
@@ -40,7 +42,7 @@ def test_agreement_counts_what_stays_and_lists_what_changes() -> None:
     }  # fmt: skip
     words = "\n".join(agreement.words())
     for line in (
-        "1 photos are left out: is gone",
+        "left out, photos: 1: is gone",
         "served by old; the candidate is new",
         "same answer: 2 of 4 photos, 50.0%",
         "mean confidence: 0.800 served, 0.825 now",
@@ -68,7 +70,7 @@ def test_reviews_tell_which_of_the_two_is_right() -> None:
 
 def test_nothing_in_common_is_said() -> None:
     agreement = Agreement.of([row("a")], ["is gone"], "new", 1.0)
-    assert agreement.words() == ["1 photos are left out: is gone", "no photo was answered by both"]
+    assert agreement.words() == ["left out, photos: 1: is gone", "no photo was answered by both"]
     assert agreement.to_json()["same"] is None
     assert "No photo was answered by both" in page(agreement, Path("/none"))
 
@@ -88,3 +90,20 @@ def test_same_photos_are_drawn_whatever_the_order_of_rows() -> None:
     assert found == drawn(served[::-1], 10)
     assert len({one.key for one in found}) == 10
     assert len(drawn(served, 100)) == 50
+
+
+@pytest.mark.parametrize("wrong", [["--photos", "0"], ["--photos", "2001"], ["--photos", "few"],
+                                   ["--model", "m", "--version", "1"]])  # fmt: skip
+def test_wrong_use_is_told(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+    assert ended.value.code == 2
+
+
+def test_stack_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.contest.shadow.boto3.client", lambda _name: None)
+    monkeypatch.setattr("training.jobs.stack.described", lambda *_: None)
+    assert main(["--stack", "nowhere"]) == 2
+    assert "There is no stack nowhere here" in capsys.readouterr().err
