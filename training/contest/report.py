@@ -30,7 +30,8 @@ h1{font-size:1.5rem;margin:0 0 8px}h2{font-size:1.15rem;margin:0 0 8px}p{margin:
 section{background:var(--card);border:1px solid var(--edge);border-radius:12px;padding:18px;
  margin:16px 0}
 .soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
-.verdict{background:var(--card);border-radius:12px;padding:14px 18px;font-size:1.05rem;overflow-wrap:anywhere}
+.verdict{background:var(--card);border-radius:12px;padding:14px 18px;font-size:1.05rem;
+ overflow-wrap:anywhere}
 .verdict.good{background:var(--goodbg)}.verdict.bad{background:var(--badbg)}
 .scroll{overflow-x:auto;margin:0 0 10px}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
