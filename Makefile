@@ -314,7 +314,7 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost reviewer $(JOB_BENCHMARKS)
+BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost reviewer reviewer_deployed $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds label_noise
 
 .PHONY: figures

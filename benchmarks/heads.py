@@ -31,6 +31,11 @@ class Trainer:
         self._train(SM_CHANNEL_DATA=DOGS, SM_MODEL_DIR=base / "all", features_only=True)
         self.features = file.read(base / "all" / FILE)
 
+    @property
+    def package(self) -> Path:
+        """The folder of what was trained last."""
+        return self._base / "model"
+
     @classmethod
     @contextmanager
     def opened(cls, cache: Path | None) -> Iterator["Trainer"]:
@@ -45,9 +50,10 @@ class Trainer:
     def trained(self, features: Features, seed: int = 0) -> Model:
         """What the job makes of these features with its defaults, as it is served."""
         file.write(self._base / "channel" / FILE, features)
-        model = self._base / "model"
-        self._train(SM_CHANNEL_FEATURES=self._base / "channel", SM_MODEL_DIR=model, seed=seed)
-        return load(model, cpu_count())
+        self._train(
+            SM_CHANNEL_FEATURES=self._base / "channel", SM_MODEL_DIR=self.package, seed=seed
+        )
+        return load(self.package, cpu_count())
 
     def _train(self, *, features_only: bool = False, seed: int = 0, **folders: Path) -> None:
         told = {"SAGEMAKER_BASE_DIR": str(self._base)} | {k: str(v) for k, v in folders.items()}

@@ -24,7 +24,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -71,7 +71,6 @@ SHOWN = 20  # photos that the page asks the queue for at once
 # Of 2,000 photos about 19 show each unknown breed, and of 300 reviewed ones a few: fewer than the
 # ten that are asked for by default.
 RULES = Rules(new_class_at=4)
-FIRST_MONTH = "2026-11"
 INDEXES = {
     "by-confidence": ("confidence_key", "confidence"),
     "sample": ("sample_key", "sample_order"),
@@ -153,8 +152,10 @@ def main() -> int:
 class Run:
     """One seed: a first model, and two reviewers of what it answered."""
 
-    def __init__(self, trainer: Trainer, seed: int, advance: Callable[[], None]) -> None:
-        self._trainer, self._advance = trainer, advance
+    def __init__(
+        self, trainer: Trainer, seed: int, advance: Callable[[], None], now: datetime = NOW
+    ) -> None:
+        self._trainer, self._advance, self._now = trainer, advance, now
         features = replace(
             trainer.features, labels=tuple(tidy(label) for label in trainer.features.labels)
         )
@@ -220,7 +221,7 @@ class Run:
                 one.label, one.confidence, one.top, one.dog_probability, one.novelty, one.unknown
             )
             answer = Answer((told,), model.manifest.version, "AllTraffic")
-            rows.append(answered_row(upload, Decoded(b"", 1, 1), told, answer, NOW))
+            rows.append(answered_row(upload, Decoded(b"", 1, 1), told, answer, self._now))
         return rows
 
     def _reviewed(
@@ -236,7 +237,9 @@ class Run:
                 shown = (
                     [table.rows[key] for key in order[len(history) :][:SHOWN]]
                     if order
-                    else read_queue(SHOWN, FIRST_MONTH, NOW + timedelta(days=1), table.query)
+                    else read_queue(
+                        SHOWN, f"{self._now:%Y-%m}", self._now + timedelta(hours=1), table.query
+                    )
                 )
                 for row in shown:
                     history.append(self._word(row, len(history)))

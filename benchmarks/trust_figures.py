@@ -138,6 +138,13 @@ def _label_noise() -> Iterator[str]:
     head = ("labels", "test photos right", "own training photos right", "log loss against the "
             "champion's", "refused")  # fmt: skip
     yield from table(head, rows())
+    right = [one for one in measured["contests"] if "shuffled" not in one["challenger"]]
+    if refused := [one["reason"] for one in right if one["verdict"] == "refused"]:
+        yield ""
+        yield paragraph(
+            f"Of {len(right)} with right labels {len(refused)} was refused, by a rule that has "
+            f"nothing to do with labels: {' '.join(refused)}"
+        )
 
 
 def _span(values: Sequence[float], form: Callable[[float], str]) -> str:
