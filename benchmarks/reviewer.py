@@ -9,9 +9,9 @@ photos and the order of the random one.
 By the project's own code: the package's answer, the rows that the function writes of it, the
 queue's order over these rows, what a history of reviews says, which photo it puts into which split
 of the new version and which breed becomes a class, and the training job with its defaults. Not
-through a deployed stack: no bucket, queue or endpoint takes part, and indexes are in memory. The
-random sample is shown and reviewed as the queue does, and goes to the audit, which no training
-sees.
+through a deployed stack (benchmarks.reviewer_deployed does that, once): no bucket, queue or
+endpoint takes part, and indexes are in memory. The random sample is shown and reviewed as the queue
+does, and goes to the audit, which no training sees.
 
 Photos: DOGS_DATA (default ../shared/dogs beside the repository); nothing is measured without. They
 descend from ImageNet, which the backbone has seen. Writes reviewer.json and reviewer.svg.
