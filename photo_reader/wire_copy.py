@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from photo_reader import MAX_PIXELS, read
+from photo_reader.look import Look, look_at
 
 SHORT_SIDE_PX = 384  # larger than any backbone's input
 # The model looks at the centre square; what lies beyond this ratio would only be carried there and
@@ -21,19 +22,21 @@ REDUCING_GAP = 3.0
 
 @dataclass(frozen=True)
 class WireCopy:
-    """`jpeg` is the small copy; width and height are those of the original, upright."""
+    """`jpeg` is the small copy and `look` how it looks; width and height are the original's."""
 
     jpeg: bytes
     width: int
     height: int
+    look: Look | None = None
 
 
 def wire_copy(data: bytes, max_pixels: int = MAX_PIXELS, within_s: float | None = None) -> WireCopy:
     """Raises what `read` raises."""
     photo = read(data, SHORT_SIDE_PX, max_pixels, within_s)
     buffer = io.BytesIO()
-    _scale(photo.picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return WireCopy(buffer.getvalue(), photo.width, photo.height)
+    picture = _scale(photo.picture)
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return WireCopy(buffer.getvalue(), photo.width, photo.height, look_at(picture))
 
 
 def _scale(image: Image.Image) -> Image.Image:

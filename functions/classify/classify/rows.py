@@ -5,7 +5,7 @@
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -85,6 +85,8 @@ def answered_row(
         "width": photo.width,
         "height": photo.height,
     }
+    if photo.look is not None:
+        row["look"] = {name: _decimal(value) for name, value in asdict(photo.look).items()}
     if status is OutcomeKind.CLASSIFIED:
         row["breed"] = prediction.breed
     else:

@@ -1,0 +1,53 @@
+"""The tables: a day's rows, page by page; days and baselines, an item each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from boto3.dynamodb.conditions import Key
+
+Row = Mapping[str, Any]
+Item = dict[str, Any]
+
+MONTH_SHARDS = 4  # as classify.rows writes them
+DAY, BASELINE = "day", "baseline"
+
+
+def rows_of(predictions: Any, day: date) -> Iterator[Row]:
+    """Those that were answered first on this day, in UTC."""
+    for shard in range(MONTH_SHARDS):
+        key = Key("month_shard").eq(f"{day:%Y-%m}#{shard}")
+        yield from _pages(predictions, "by-month", key & Key("classified_at").between(*_span(day)))
+
+
+def reviewed_on(predictions: Any, day: date) -> Iterator[Row]:
+    """Those whose standing review is of this day."""
+    key = Key("reviewed_in").eq(f"{day:%Y-%m}") & Key("reviewed_at").between(*_span(day))
+    yield from _pages(predictions, "reviewed", key)
+
+
+def _span(day: date) -> tuple[str, str]:
+    """Rows' times are text with microseconds and a Z: the day after begins behind all of these."""
+    return f"{day.isoformat()}T", f"{(day + timedelta(days=1)).isoformat()}"
+
+
+def _pages(table: Any, index: str, key: Any) -> Iterator[Row]:
+    more: dict[str, Any] = {}
+    while True:
+        answer = table.query(IndexName=index, KeyConditionExpression=key, **more)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def get(drift: Any, kind: str, name: str) -> Item | None:
+    answer = drift.get_item(Key={"kind": kind, "name": name}, ConsistentRead=True)
+    found: Item | None = answer.get("Item")
+    return found
+
+
+def put(drift: Any, kind: str, name: str, item: Item) -> None:
+    drift.put_item(Item={"kind": kind, "name": name, **item})
