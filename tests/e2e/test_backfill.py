@@ -165,7 +165,7 @@ def test_execution_goes_on_as_another_before_aws_s_limit(lane: Lane) -> None:
     states = lane.cloud.client("stepfunctions")
     machine = lane.cloud.outputs(f"{STACK}-backfill")["StateMachineArn"]
     job = Job("photos-long", PHOTOS, bucket=lane.bucket, prefix=UPLOADS, turns=1999)
-    lane.configure(lane.lister, {"PAGE_SIZE": "10"})
+    lane.configure(lane.lister, {"PAGE_SIZE": "5"})
     # WHEN it takes that one
     states.start_execution(
         stateMachineArn=machine, name="photos-long-1", input=json.dumps(job.to_json())
