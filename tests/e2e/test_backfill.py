@@ -100,8 +100,8 @@ def test_photos_of_another_bucket_are_answered_where_they_are(lane: Lane, tmp_pa
 
 
 def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lane) -> None:
-    # GIVEN pages so small that there is time to stop between them
-    lane.configure(lane.lister, {"PAGE_SIZE": "10", "MOST_WAITING": "20", "WAIT_S": "1"})
+    # GIVEN pages so small, and waits so long, that there is time to stop between them
+    lane.configure(lane.lister, {"PAGE_SIZE": "10", "MOST_WAITING": "20", "WAIT_S": "300"})
     states = lane.cloud.client("stepfunctions")
 
     def running() -> int:
@@ -133,6 +133,7 @@ def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lan
     assert process.returncode == 0, output
     assert running() == 0
     assert len(rows_of(lane, old)) < OWN
+    lane.configure(lane.lister, {"WAIT_S": "1"})
     # AND goes on, while its function and the one that answers are killed
     with subprocess.Popen(
         ["make", "backfill", f"STACK={STACK}", "RESUME=1"],
