@@ -111,6 +111,10 @@ def neighbours(before: Mapping[int, int], bins: int) -> list[list[int]]:
         if count >= least and count:
             groups.append(group)
             group, count = [], 0
+    if len(groups) == 1:
+        # Nearly all were alike, as one camera's photos are in size: whatever is not is another.
+        peak = groups[0][-1]
+        return [each for each in (groups[0][:-1], [peak], group) if each]
     if group and groups:
         groups[-1] += group
     return groups
