@@ -249,6 +249,24 @@ release: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Deploy this checkout, sm
 	@$(OPERATE) release --stack $(call quote,$(STACK)) $(KNOWN) --model-url $(call quote,$(MODEL_URL)) \
 	  --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
 
+# The figures are custom metrics: CloudWatch asks 0.30 USD a month for each of about a dozen.
+.PHONY: drift-watch
+drift-watch: $(VENV)/tools/.stamp ## Compare every day's photos and answers with what they were, nightly (STACK=name)
+	@$(SAM) build --template-file operate/drift.yaml --build-dir .aws-sam/drift --cached \
+	  --cache-dir .aws-sam/drift-cache --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+	@stack=$(call quote,$(STACK)); \
+	  output() { $(AWS) cloudformation describe-stacks --stack-name "$$stack" --output text \
+	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
+	  table=$$(output TableName); key=$$(output AlarmKeyId); if test "$$key" = None; then key=; fi; \
+	  $(SAM) deploy --template-file .aws-sam/drift/template.yaml --stack-name "$$stack-drift" --resolve-s3 \
+	    --s3-prefix "$$stack-drift" --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
+	    --parameter-overrides Stack="$$stack" PredictionsTable="$$table" FunctionRuntime=$(FUNCTION_RUNTIME) \
+	    $${key:+AlarmKeyId="$$key"}
+
+.PHONY: drift
+drift: $(VENV)/project/.stamp ## What drift-watch has found, as a table and a page (STACK=name OUT=drift.html; DAY=2026-11-26 looks at that day now)
+	@$(OPERATE) drift --stack $(call quote,$(STACK)) --out $(call path,$(or $(OUT),.local/drift.html)) $(if $(DAY),--day $(call quote,$(DAY)))
+
 .PHONY: destroy
 destroy: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## List what a stack costs and holds, ask for its name, delete it (STACK=name DATA=delete for photos and rows as well)
 	@$(OPERATE) destroy --stack $(call quote,$(STACK)) --data $(call quote,$(DATA)) --confirm $(call quote,$(CONFIRM))

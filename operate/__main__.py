@@ -1,7 +1,8 @@
-"""`python -m operate COMMAND --stack NAME`: smoke, release, destroy.
+"""`python -m operate COMMAND --stack NAME`: smoke, release, drift, destroy.
 
     smoke     one photo through the deployed stack, upload to row; deleted again
     release   deploy this checkout, smoke, watch the alarms; the stack before, if any of it fails
+    drift     what the nightly watch has found, as a table and a page
     destroy   list what costs and what holds data, ask for the stack's name, delete
 
 AWS's own credentials and region count, or the local cloud's (`eval "$(make -s env)"`).
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import date
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from rich.console import Console
 
 from operate import smoke as smoking
 from operate.destroy import destroy
+from operate.drift import drift
 from operate.release import Plan, release
 from training.jobs import stack as stacks
 from training.jobs.errors import UsageError
@@ -39,6 +42,9 @@ def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Co
     if options.command == "destroy":
         destroy(clients, options.stack, options.data == "delete", _asker(options.confirm), console)
         return 0
+    if options.command == "drift":
+        drift(clients, options.stack, options.day, options.out, console)
+        return 0
     photo = (
         smoking.of_file(options.photo, options.breed or None) if options.photo else smoking.drawn()
     )
@@ -50,6 +56,11 @@ def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Co
     plan = Plan(options.stack, options.model_url, options.parameters, photo, 60 * options.watch)
     release(clients, plan, printed)
     return 0
+
+
+def _day(text: str) -> str:
+    """argparse names the option and the text."""
+    return date.fromisoformat(text).isoformat()
 
 
 def _asker(given: str) -> Callable[[str], str]:
@@ -77,9 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     smoke, released = commands.add_parser("smoke"), commands.add_parser("release")
-    destroyed = commands.add_parser("destroy")
-    for command in (smoke, released, destroyed):
+    destroyed, drifted = commands.add_parser("destroy"), commands.add_parser("drift")
+    for command in (smoke, released, destroyed, drifted):
         command.add_argument("--stack", default="breed-classifier", help="default %(default)s")
+    drifted.add_argument("--out", type=Path, required=True, help="the page")
+    drifted.add_argument("--day", type=_day, help="look at this one now, 2026-11-26")
     for command in (smoke, released):
         command.add_argument("--photo", type=Path, help="default: a drawn picture, no dog")
         command.add_argument("--breed", help="what the row of --photo must say")

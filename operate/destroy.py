@@ -57,7 +57,7 @@ def destroy(
         UsageError: there is nothing of that name, or another name was given.
         CommandError: something could not be deleted.
     """
-    beside = (f"{stack}-page", f"{stack}-backfill")
+    beside = (f"{stack}-page", f"{stack}-backfill", f"{stack}-drift")
     stacks = [name for name in (*beside, stack) if _there(clients, name)]
     things = list(_things(clients, stack))
     if not stacks and not things:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from botocore.exceptions import ClientError
 from local.launch import Cloud
 from rigs.photos import ROOT
 from tests.e2e import commands
+from tests.unit.drift.days import darker, some
 
 STACK = "watched"
 
@@ -95,6 +99,48 @@ def test_release_goes_back_when_an_alarm_rings(cloud: Cloud, released: dict[str,
     assert f"alarm {STACK}-function-errors rings" in words
     assert f"Stack {STACK} is as it was before this release, and answers" in words
     assert parameter(cloud, "ModelDataUrl") == "s3://models/v1/model.tar.gz"
+
+
+def test_watch_on_drift_says_in_words_what_has_changed_and_shows_it(
+    cloud: Cloud, released: dict[str, str], tmp_path: Path
+) -> None:
+    # GIVEN a stack that is watched, two days like any other, and one that is darker
+    commands.run(["make", "drift-watch", f"STACK={STACK}"], env=cloud.environment())
+    chance, table = random.Random(3), cloud.resource("dynamodb").Table(released["TableName"])
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=n) for n in (3, 2, 1)]
+    kinds = [some(chance, 550), some(chance, 550), darker(some(chance, 150))]
+    for day, rows in zip(days, kinds, strict=True):
+        with table.batch_writer() as writer:
+            for number, row in enumerate(rows):
+                place = {
+                    "image_key": f"uploads/{day}/{number}.jpg",
+                    "month_shard": f"{day:%Y-%m}#{number % 4}",
+                    "classified_at": f"{day}T12:00:00.{number:06}Z",
+                }
+                writer.put_item(Item=row | place)
+    # WHEN night comes
+    answer = cloud.client("lambda").invoke(FunctionName=f"{STACK}-drift", Payload=b"{}")
+    assert json.loads(answer["Payload"].read())[-1]["state"] == "drift"
+    page = tmp_path / "drift.html"
+    done = commands.run(["make", "drift", f"STACK={STACK}", f"OUT={page}"], env=cloud.environment())
+    # THEN the last one's words are in the table, on the page, and counted
+    assert "Photos have become darker" in done.stdout
+    text = page.read_text(encoding="utf-8")
+    assert "Photos have become darker" in text
+    assert text.count(f"uploads/{days[2]}/") == 12
+    found = cloud.client("cloudwatch").list_metrics(Namespace=STACK, MetricName="DriftFindings")
+    assert found["Metrics"]
+    item = (
+        cloud.resource("dynamodb")
+        .Table(f"{STACK}-drift")
+        .get_item(Key={"kind": "day", "name": str(days[2])})["Item"]
+    )
+    assert [one["figure"] for one in item["findings"]] == ["brightness"]
+    # AND what was put beside the photos is away again
+    with table.batch_writer() as writer:
+        for row in table.scan(ProjectionExpression="image_key")["Items"]:
+            writer.delete_item(Key=row)
 
 
 def test_destroy_deletes_nothing_without_the_name(cloud: Cloud, released: dict[str, str]) -> None:

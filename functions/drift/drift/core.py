@@ -88,11 +88,11 @@ def compare(before: Counts, now: Counts) -> list[Shift]:
     """Every figure that both have."""
     found = []
     for figure in FIGURES:
-        old, new = before.bins.get(figure, {}), now.bins.get(figure, {})
+        old, new = before.bins.get(figure), now.bins.get(figure)
         if old and new:
             found.append(shift(figure, old, new, neighbours(old, BINS), FIGURES_IN_ALL))
     for name in NAMES:
-        told, tells = before.names.get(name, {}), now.names.get(name, {})
+        told, tells = before.names.get(name), now.names.get(name)
         if told and tells:
             found.append(shift(name, told, tells, by_name(told, tells), FIGURES_IN_ALL))
     return found

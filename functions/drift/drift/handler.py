@@ -1,7 +1,8 @@
 """Lambda entry point `drift.handler.handle`: once a day, for the day before, in UTC.
 
-{"day": "2026-11-26"} asks for one day; that of the schedule says none, and gets yesterday, and the
-days before it that were missed, CATCH_UP of them at most. Answers a list of {day, state, findings}.
+{"day": "2026-11-26"} asks for one day, and publishes nothing. The schedule asks for none, and gets
+yesterday, and the days before it that were missed, CATCH_UP of them at most. Answers a list of
+{day, state, findings}.
 Environment variables: see drift.settings. Raises what AWS says: the schedule's next turn makes up
 for it.
 """
@@ -36,7 +37,8 @@ def handle(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     ports = _ports()
     found = [look_at(day, ports) for day in _days(event, ports)]
     for one in found:
-        _publish(one)
+        if "day" not in event:
+            _publish(one)
         logger.info("Day done", extra={"day": one.day.isoformat(), "state": one.state})
     return [
         {
@@ -74,10 +76,7 @@ def _days(event: dict[str, Any], ports: Ports) -> Iterator[date]:
 
 
 def _publish(one: Day) -> None:
-    at = datetime(one.day.year, one.day.month, one.day.day, 12, tzinfo=UTC)
-    data = [
-        {"MetricName": name, "Value": value, "Timestamp": at} for name, value in one.figures.items()
-    ]
+    data = [{"MetricName": name, "Value": value} for name, value in one.figures.items()]
     if data:
         _CLOUDWATCH.put_metric_data(Namespace=SETTINGS.namespace, MetricData=data)
     if one.findings and SETTINGS.topic_arn:

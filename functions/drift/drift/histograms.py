@@ -87,12 +87,11 @@ class Counts:
                 self.bins.setdefault(name, Counter())[at] += 1
                 self._keep(name, at, key)
         told = {"status": status_of(row)} | ({"breed": row["breed"]} if "breed" in row else {})
-        for name, value in told.items():
+        for name, said in told.items():
             counter = self.names.setdefault(name, Counter())
-            if value not in counter and len(counter) >= MOST_NAMES:
-                value = OTHERS
-            counter[value] += 1
-            self._keep(name, value, key)
+            where = said if said in counter or len(counter) < MOST_NAMES else OTHERS
+            counter[where] += 1
+            self._keep(name, where, key)
         if row["status"] == "CLASSIFIED":
             sure, (total, squares, count) = float(row["confidence"]), self.sure
             self.sure = (total + sure, squares + sure * sure, count + 1)

@@ -24,6 +24,7 @@ CHECKOV_OPTIONS = ("--framework", "cloudformation", "--quiet", "--compact")
         "backfill/template.yaml",
         "training/role.yaml",
         "pipeline/oidc.yaml",
+        "operate/drift.yaml",
     ],
 )
 @pytest.mark.parametrize(

@@ -1,0 +1,165 @@
+"""Days against what was before: learned, quiet, changed."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from api import reviewing
+from drift.core import AUDIT_DAYS, Day, look_at
+from drift.histograms import Counts, counted
+
+from tests.unit.drift.days import BREEDS, FIRST, Row, Tables, darker, rejected, row, some
+
+LEARNED = [FIRST + timedelta(days=n) for n in range(2)]
+NEXT = FIRST + timedelta(days=2)
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(5)
+
+
+@pytest.fixture
+def tables(chance: random.Random) -> Tables:
+    """With a baseline of two days."""
+    made = Tables()
+    for day in LEARNED:
+        made.rows[day] = some(chance, 600)
+        assert look_at(day, made.ports()).state == "learning"
+    assert made.baselines["one"]["complete"]
+    return made
+
+
+def look(tables: Tables, rows: list[Row], day: date = NEXT) -> Day:
+    tables.rows[day] = rows
+    return look_at(day, tables.ports())
+
+
+def figures(day: Day) -> set[str]:
+    return {finding.figure for finding in day.findings}
+
+
+def test_day_like_those_before_is_quiet(tables: Tables, chance: random.Random) -> None:
+    day = look(tables, some(chance, 300))
+    assert (day.state, figures(day)) == ("quiet", set())
+    assert day.figures["DriftFindings"] == 0
+    assert day.figures["Psi brightness"] < 0.1
+    assert tables.days[NEXT]["state"] == "quiet"
+
+
+def test_darker_photos_are_said_to_be_darker_and_shown(
+    tables: Tables, chance: random.Random
+) -> None:
+    day = look(tables, darker(some(chance, 150)))
+    assert (day.state, figures(day)) == ("drift", {"brightness"})
+    (finding,) = day.findings
+    assert finding.words.startswith("Photos have become darker")
+    assert len(finding.examples) == 12
+    assert tables.days[NEXT]["findings"] == [finding.to_item()]
+
+
+def test_model_that_is_less_sure_is_told_in_points(tables: Tables, chance: random.Random) -> None:
+    rows = [one | {"confidence": one["confidence"] * Decimal("0.8")} for one in some(chance, 300)]
+    words = [finding.words for finding in look(tables, rows).findings]
+    assert any("points less sure" in each for each in words)
+
+
+def test_other_breeds_and_other_answers_are_named(tables: Tables, chance: random.Random) -> None:
+    rows = [one | {"breed": BREEDS[0]} if at % 3 == 0 and "breed" in one else one
+            for at, one in enumerate(some(chance, 300))]  # fmt: skip
+    rows += [rejected(at) for at in range(60)]
+    told = {finding.figure: finding.words for finding in look(tables, rows).findings}
+    assert "more of: Breed 00" in told["breed"]
+    assert "REJECTED NOT AN IMAGE 0% to 17%" in told["status"]
+
+
+def test_day_of_few_photos_is_looked_at_with_those_before(
+    tables: Tables, chance: random.Random
+) -> None:
+    days = [look(tables, darker(some(chance, 40)), NEXT + timedelta(days=n)) for n in range(3)]
+    assert [day.state for day in days] == ["too few", "too few", "drift"]
+    assert days[0].figures == {}
+    assert days[2].item["compared"] == 120
+
+
+def test_day_that_is_looked_at_again_is_counted_once(tables: Tables, chance: random.Random) -> None:
+    before = tables.baselines["one"]
+    again = look_at(LEARNED[0], tables.ports())
+    assert again.state == "learning"
+    assert tables.baselines["one"] == before
+
+
+def test_new_model_has_a_baseline_of_its_own(tables: Tables, chance: random.Random) -> None:
+    day = look(tables, darker(some(chance, 300, model_version="two")))
+    assert day.state == "learning"
+    assert not tables.baselines["two"]["complete"]
+
+
+def test_day_without_photos_says_so(tables: Tables) -> None:
+    assert look(tables, []).state == "no photos"
+    assert look(tables, [rejected(1)]).state == "no photos"
+
+
+def test_photos_of_a_back_fill_are_of_no_day(tables: Tables, chance: random.Random) -> None:
+    rows = some(chance, 300) + darker(some(chance, 300, backfill="b1"))
+    assert look(tables, rows).state == "quiet"
+    assert tables.days[NEXT]["photos"] == 300
+
+
+def audited(chance: random.Random, right: int, wrong: int) -> list[Row]:
+    said = [{"verdict": "RIGHT"}] * right + [{"verdict": "WRONG_BREED", "breed": "x"}] * wrong
+    return [
+        row(chance, at, sample=True, review=each, status="CLASSIFIED", breed="Breed 01",
+            confidence=Decimal("0.9"))
+        for at, each in enumerate(said)
+    ]  # fmt: skip
+
+
+def test_model_that_says_more_than_it_holds_is_found(tables: Tables, chance: random.Random) -> None:
+    # reviewed over several days, and only the sample counts
+    for back in (1, 2):
+        tables.reviews[NEXT - timedelta(days=back)] = audited(chance, 15, 15)
+        look_at(NEXT - timedelta(days=back), tables.ports())
+    tables.reviews[NEXT] = audited(chance, 15, 15) + some(chance, 50, review={"verdict": "RIGHT"})
+    day = look(tables, some(chance, 300))
+    (finding,) = day.findings
+    assert finding.figure == "audited accuracy"
+    assert "right 50% of 90 sampled" in finding.words.replace("call ", "right ", 1) or (
+        "50% of 90 sampled" in finding.words
+    )
+    assert AUDIT_DAYS > 3
+
+
+def test_model_that_is_as_right_as_it_says_is_left_alone(
+    tables: Tables, chance: random.Random
+) -> None:
+    tables.reviews[NEXT] = audited(chance, 86, 14)
+    assert look(tables, some(chance, 300)).state == "quiet"
+
+
+def test_word_on_an_answer_before_counts_for_that_answer(
+    tables: Tables, chance: random.Random
+) -> None:
+    rows = audited(chance, 60, 0)
+    for each in rows:
+        each["review"]["answer"] = {"status": "NO_DOG", "confidence": Decimal("0.9")}
+    tables.reviews[NEXT] = rows
+    look(tables, some(chance, 300))
+    assert tables.days[NEXT]["audit"]["n"] == 0
+
+
+def test_right_is_what_the_api_calls_right() -> None:
+    """Of classified photos, which are all that is audited here."""
+    answer = {"status": "CLASSIFIED"}
+    for verdict in ("RIGHT", "WRONG_BREED", "NEW_BREED", "NO_DOG"):
+        assert reviewing._is_right(answer, {"verdict": verdict}) == (verdict == "RIGHT")
+
+
+def test_counts_come_back_from_an_item_as_they_were(chance: random.Random) -> None:
+    counts = counted([*some(chance, 50), rejected(1)])["one"]
+    back = Counts.from_item(counts.to_item())
+    assert (back.photos, back.bins, back.names) == (counts.photos, counts.bins, counts.names)
+    assert back.sure == pytest.approx(counts.sure, abs=1e-5)

@@ -1,0 +1,91 @@
+"""What is more than chance, and more than nothing."""
+
+import random
+from collections import Counter
+
+import pytest
+from drift.statistics import by_name, chi_square_above, neighbours, shift, wilson
+from hypothesis import given
+from hypothesis import strategies as st
+
+counts = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1)
+names = st.dictionaries(st.text(max_size=5), st.integers(1, 500), min_size=1)
+
+
+@given(counts)
+def test_the_same_again_is_no_shift(before: dict[int, int]) -> None:
+    found = shift("x", before, before, neighbours(before, 64), 11)
+    assert (found.psi, found.chi_square) == (0, 0)
+    assert not found.found
+    assert found.grown == []
+
+
+@given(counts)
+def test_every_bin_is_in_one_group_of_neighbours_that_is_not_rare(before: dict[int, int]) -> None:
+    groups = neighbours(before, 64)
+    assert [at for group in groups for at in group] == list(range(64))
+    for group in groups:
+        assert sum(before.get(at, 0) for at in group) >= 0.08 * sum(before.values())
+
+
+@given(names, names)
+def test_every_name_is_in_one_group(before: dict[str, int], now: dict[str, int]) -> None:
+    told = [name for group in by_name(before, now) for name in group]
+    assert told == sorted({*before, *now})
+
+
+@pytest.mark.parametrize(
+    ("degrees", "chance", "quantile"),
+    # R: qchisq(chance, degrees, lower.tail = FALSE)
+    [(1, 0.05, 3.841), (5, 0.001, 20.515), (9, 0.001, 27.877), (11, 1e-4, 37.367)],
+)
+def test_quantiles_are_those_of_the_books(degrees: int, chance: float, quantile: float) -> None:
+    assert chi_square_above(degrees, chance) == pytest.approx(quantile, rel=0.03)
+
+
+def test_what_moved_is_found_and_where() -> None:
+    before = Counter(dict.fromkeys(range(10), 100))
+    now = Counter(dict.fromkeys(range(10), 10)) + Counter({3: 60})
+    found = shift("x", before, now, neighbours(before, 10), 11)
+    assert found.found
+    assert found.grown[0] == 3
+
+
+def test_difference_that_is_sure_but_small_is_none() -> None:
+    before = Counter({0: 500_000, 1: 500_000})
+    now = Counter({0: 510_000, 1: 490_000})
+    found = shift("x", before, now, neighbours(before, 2), 11)
+    assert found.chi_square > found.limit
+    assert not found.found
+
+
+def test_few_photos_show_nothing() -> None:
+    before = Counter({0: 500, 1: 500})
+    found = shift("x", before, Counter({0: 7, 1: 3}), neighbours(before, 2), 11)
+    assert found.psi > 0.1
+    assert not found.found
+
+
+def test_figure_of_one_value_cannot_shift() -> None:
+    found = shift("x", {5: 900}, {5: 100}, neighbours({5: 900}, 64), 11)
+    assert not found.found
+
+
+def test_chance_alone_is_found_seldom() -> None:
+    chance = random.Random(7)
+    weights = [chance.random() ** 2 for _ in range(64)]
+
+    def draw(count: int) -> Counter[int]:
+        return Counter(chance.choices(range(64), weights, k=count))
+
+    false = 0
+    for _ in range(1000):
+        before = draw(1000)
+        false += shift("x", before, draw(150), neighbours(before, 64), 11).found
+    # Expected: one in 990.
+    assert false <= 5
+
+
+def test_interval_is_the_score_interval() -> None:
+    assert wilson(8, 10) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
+    assert wilson(0, 0) == (0, 1)
