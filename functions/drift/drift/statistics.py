@@ -100,7 +100,10 @@ def chi_square_above(degrees: int, chance: float) -> float:
 
 
 def neighbours(before: Mapping[int, int], bins: int) -> list[list[int]]:
-    """All bins from 0 on in groups of neighbours, each with LEAST_SHARE of the photos before."""
+    """All bins from 0 on in groups of neighbours, each with LEAST_SHARE of the photos before.
+
+    Unless one bin has nearly all of them: it is a group, and so is what lies on either side of it.
+    """
     least = LEAST_SHARE * sum(before.values())
     groups: list[list[int]] = []
     group: list[int] = []

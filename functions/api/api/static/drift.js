@@ -51,7 +51,7 @@ export class DriftView {
     return [h("h2", {}, "Are photos what they were?"),
       h("div", { class: "curves" },
         curve("Photos", days.map((day) => day.photos), count),
-        curve("Confidence", days.map((day) => day.expected), percent, 1),
+        curve("How sure", days.map((day) => day.expected), percent, 1),
         ...names.map((name) => curve(breedWords(name), days.map((day) => day.psi[name]), index, MATTERS))),
       h("p", { class: "quiet" }, `${several(days.length, "day")}. All but the first two are stability indexes: 0 where nothing has changed, dashed at ${MATTERS}.`),
       h("ol", {}, ...items.map((day) => this.#day(day)))];
