@@ -125,11 +125,12 @@ page-stack: $(VENV)/tools/.stamp
 	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
 	  table=$$(output TableName); bucket=$$(output BucketName); log=$$(output DeploymentsTableName); tables=; \
 	  other=$$(output BackfillBucketName); if test "$$other" = None; then other=; fi; \
+	  watch=$$(stack="$$stack-drift"; output DriftTableName 2>/dev/null || true); \
 	  if ! $(AWS) cloudformation describe-stacks --stack-name "$$page" >/dev/null 2>&1; then tables=Tables=make; \
 	    if $(AWS) dynamodb describe-table --table-name "$$page-reviews" >/dev/null 2>&1; then tables=Tables=found; fi; fi; \
 	  $(SAM) deploy --template-file .aws-sam/page/template.yaml --stack-name "$$page" --resolve-s3 --s3-prefix "$$page" \
 	    --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
-	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" $${other:+BackfillBucket="$$other"} Email=$(call quote,$(EMAIL)) \
+	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" $${other:+BackfillBucket="$$other"} $${watch:+DriftTable="$$watch"} Email=$(call quote,$(EMAIL)) \
 	    FunctionRuntime=$(FUNCTION_RUNTIME) $$tables $(PARAMETERS)
 
 ## --- the training loop -------------------------------------------------------------------------------------------
