@@ -46,6 +46,7 @@ from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.errors import JobError
 from training.features.cache import from_channel, from_photos
+from training.features.digests import shared_digests
 from training.features.file import DESCRIPTION, FILE, Features, describe, write
 from training.figures.confidence import THRESHOLDS
 from training.figures.report import evaluate, write_json, write_report
@@ -103,6 +104,7 @@ def run_job(job: Job) -> None:
         pretrained = load_pretrained(options.backbone, folders.given_weights(options.weights))
         data = open_data(folders)
         version = data.version if data else None  # what is wrong with it is said now, too
+        data = shared_digests(data, job.workers) if data else None
     with job.profiler.phase("features"):
         features = find_features(job, pretrained, data)
     if options.features_only:

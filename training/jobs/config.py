@@ -78,6 +78,8 @@ class JobSettings(_Table):
         ),
     ]
     volume_gb: AtLeastOne
+    instance_count: AtLeastOne = 1
+    input_mode: Literal["File", "FastFile"] = "File"
     max_runtime_s: AtLeastOne
     max_wait_s: AtLeastOne
     weights: str = ""

@@ -26,7 +26,7 @@ _SUFFIX = string.ascii_lowercase + string.digits
 class Place:
     """Where jobs run and what they start from: S3 URIs without a slash at the end.
 
-    `weights` is None where the backbone brings its own.
+    `weights` is None where the backbone brings its own. `input_mode` is that of the photos.
     """
 
     image: str
@@ -34,10 +34,12 @@ class Place:
     source: str
     output: str
     weights: WeightsChannel | None = None
+    input_mode: str = "File"
 
     def channels(self, own: Mapping[str, str]) -> list[dict[str, Any]]:
         """A job's own input channels (S3 URIs by name) and the one that all jobs share."""
-        return channels({**own, "weights": self.weights.uri} if self.weights else own)
+        uris = {**own, "weights": self.weights.uri} if self.weights else own
+        return channels(uris, self.input_mode)
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,13 @@ def metric_definitions() -> list[dict[str, str]]:
     return [{"Name": name, "Regex": regex} for name, regex in METRIC_DEFINITIONS.items()]
 
 
-def script_mode(hyperparameters: Mapping[str, str], source: str) -> dict[str, str]:
-    """The script's hyperparameters and the two that the toolkit wants beside them.
+def script_mode(
+    hyperparameters: Mapping[str, str], source: str, instances: int = 1
+) -> dict[str, str]:
+    """The script's hyperparameters and what the toolkit wants beside them.
 
+    For several instances that is the word with which it starts torchrun on each of them, with one
+    process where there is no GPU (sagemaker-training-toolkit, torch_distributed.py and runner.py).
     Raises UsageError for one that would not arrive as it is.
     """
     for name, value in hyperparameters.items():
@@ -77,14 +83,20 @@ def script_mode(hyperparameters: Mapping[str, str], source: str) -> dict[str, st
         **hyperparameters,
         "sagemaker_program": PROGRAM,
         "sagemaker_submit_directory": source,
+        **({"sagemaker_torch_distributed_enabled": "true"} if instances > 1 else {}),
     }
 
 
-def channels(uris: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One input channel a URI; everything below the URI comes along."""
+def channels(uris: Mapping[str, str], input_mode: str = "File") -> list[dict[str, Any]]:
+    """One input channel a URI; everything below the URI comes along, to every instance.
+
+    `input_mode` is that of the photos. What else a job reads is one file, read once from its
+    beginning to its end, and stays in File mode.
+    """
     return [
         {
             "ChannelName": name,
+            **({"InputMode": input_mode} if name == "data" and input_mode != "File" else {}),
             "DataSource": {
                 "S3DataSource": {
                     "S3DataType": "S3Prefix",
@@ -108,16 +120,19 @@ def training_request(job: JobDefinition, place: Place, settings: JobSettings) ->
             "TrainingInputMode": "File",
             "MetricDefinitions": metric_definitions(),
         },
-        "HyperParameters": script_mode(job.hyperparameters, place.source),
+        "HyperParameters": script_mode(job.hyperparameters, place.source, settings.instance_count),
         "InputDataConfig": place.channels(job.channels),
         "OutputDataConfig": {"S3OutputPath": place.output},
         "ResourceConfig": {
             "InstanceType": settings.instance_type,
-            "InstanceCount": 1,
+            "InstanceCount": settings.instance_count,
             "VolumeSizeInGB": settings.volume_gb,
         },
         "StoppingCondition": stopping,
     }
+    if settings.instance_count > 1:
+        # Features and gradients travel between the instances: not in clear.
+        request["EnableInterContainerTrafficEncryption"] = True
     if job.spot:
         request["EnableManagedSpotTraining"] = True
         # SageMaker copies /opt/ml/checkpoints there and back when it interrupts the job.

@@ -124,6 +124,9 @@ class Sdk:
 def tuner(session: Session, config: Config, place: Place) -> HyperparameterTuner:
     """The tuner of a configuration. Without `source_code` the trainer adds no drivers of its own,
     so the jobs keep the toolkit form.
+
+    A trial has one instance whatever `instance_count` says: a search is spread over instances by
+    running more trials at a time.
     """
     jobs, tuning = config.jobs, config.tuning
     trainer = ModelTrainer(

@@ -267,7 +267,10 @@ def test_job_that_can_run_is_accepted(members: dict[str, Any]) -> None:
             },
             "ContainerEntrypoint",
         ),
-        ({"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2}}, "not 2"),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 9}},
+            "at most 8 hosts a job, not 9",
+        ),
         ({"ResourceConfig": {"InstanceCount": 1}}, "needs an InstanceType"),
         ({"InputDataConfig": [_channel(), _channel()]}, "Duplicate channel name data"),
         ({"InputDataConfig": [_channel(InputMode="Pipe")]}, "Pipe mode"),
