@@ -3,6 +3,7 @@
     python training/train.py --lr 0.03                              # bare
     torchrun --nproc-per-node 2 training/train.py --lr 0.03         # several processes, on CPUs
     sagemaker_program=training/train.py                             # under SageMaker's toolkit
+    sagemaker_torch_distributed_enabled=true                        # and torchrun on every host
 
 Folders come from SM_CHANNEL_DATA, SM_CHANNEL_FEATURES (optional), SM_CHANNEL_WEIGHTS (optional),
 SM_MODEL_DIR and SM_OUTPUT_DATA_DIR, all below SAGEMAKER_BASE_DIR (/opt/ml) where they are not set.
@@ -31,6 +32,7 @@ seen. Exit codes: 0 done, 1 failed (the last line of stderr says why), 2 wrong h
 143 interrupted by SIGTERM, after writing a checkpoint from which the same command goes on.
 """
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +45,7 @@ import torch
 from serving.network import fastest_float
 from serving.package import PackageError
 from training.data.dataset import DataSet
+from training.data.digests import file_digests
 from training.data.errors import DataError
 from training.errors import JobError
 from training.features.cache import from_channel, from_photos
@@ -101,7 +104,7 @@ def run_job(job: Job) -> None:
         if job.workers.first and not options.features_only:
             travelling_wheels()  # if the package cannot be made, say so now and not after hours
         pretrained = load_pretrained(options.backbone, folders.given_weights(options.weights))
-        data = open_data(folders)
+        data = open_data(folders, job.workers)
         version = data.version if data else None  # what is wrong with it is said now, too
     with job.profiler.phase("features"):
         features = find_features(job, pretrained, data)
@@ -130,7 +133,7 @@ def run_job(job: Job) -> None:
     job.workers.agree(None)  # the others wait for the first: torchrun sees all of them end well
 
 
-def open_data(folders: Folders) -> DataSet | None:
+def open_data(folders: Folders, workers: Workers) -> DataSet | None:
     """The channel `data`; None for a job that has only `features`, as a tuner's trials may."""
     if folders.data is None and folders.features:
         return None
@@ -143,7 +146,32 @@ def open_data(folders: Folders) -> DataSet | None:
     for split in data.splits:
         if not data.splits[split]:
             raise JobError(f"{folders.data}: {split} holds no photo")
+    if workers.count > 1:
+        share_digests(data, workers)
     return data
+
+
+def share_digests(data: DataSet, workers: Workers) -> None:
+    """Each process reads its share: of a streamed channel every byte comes once, not once a host.
+
+    Raises JobError where the hosts have not the same photos.
+    """
+    names = workers.gather((len(data.names), hash_of(sorted(data.names.values()))))
+    if len(set(names)) > 1:
+        counts = ", ".join(str(count) for count, _ in names)
+        raise JobError(
+            f"the processes see different photos ({counts}): the channel data must be "
+            "FullyReplicated, so that every host sees all of them"
+        )
+    paths = sorted(data.names, key=lambda path: data.names[path])
+    mine = file_digests([paths[at] for at in workers.share(range(len(paths)))])
+    found = workers.gather({data.names[path]: digest for path, digest in mine.items()})
+    data.know({name: digest for part in found for name, digest in part.items()})
+
+
+def hash_of(names: Sequence[str]) -> str:
+    """sha256 in hex over names."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def find_features(job: Job, pretrained: Pretrained, data: DataSet | None) -> Features:

@@ -14,6 +14,10 @@ from torch.nn.parallel import DistributedDataParallel
 T = TypeVar("T")
 Items = TypeVar("Items", Sequence[int], torch.Tensor)
 
+# Rows are exchanged in pieces of this size, so that an exchange needs no second copy of them all.
+_PIECE_BYTES = 32 * 1024**2
+_FLOAT_BYTES = 4
+
 # While one process writes a package or evaluates it, the others wait at their next exchange.
 _PATIENCE = timedelta(hours=2)
 
@@ -66,6 +70,37 @@ class Workers:
         items = [item]
         dist.broadcast_object_list(items, src=0)
         return items[0]
+
+    def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """Every process's rows, by rank: float32 (n, width) -> (sum of n, width).
+
+        Processes may have different n; the width does not count where n is 0.
+        """
+        if self.count == 1:
+            return rows
+        shapes = self.gather((len(rows), rows.shape[-1] if len(rows) else 0))
+        lengths, width = [length for length, _ in shapes], max(width for _, width in shapes)
+        whole: list[list[torch.Tensor]] = [[] for _ in shapes]
+        at_once = max(1, _PIECE_BYTES // (_FLOAT_BYTES * max(1, width)))
+        for start in range(0, max(lengths), at_once):
+            sizes = [min(at_once, max(0, length - start)) for length in lengths]
+            mine = torch.zeros(max(sizes), width)
+            if sizes[self.rank]:
+                mine[: sizes[self.rank]] = rows[start : start + sizes[self.rank]]
+            pieces = [torch.empty_like(mine) for _ in sizes]
+            dist.all_gather(pieces, mine)
+            for kept, piece, size in zip(whole, pieces, sizes, strict=True):
+                kept.append(piece[:size])
+        return torch.cat([piece for pieces in whole for piece in pieces])
+
+    def copy(self, tensor: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+        """The first process's float32 tensor of this shape, for all; of the others' nothing."""
+        if self.count == 1:
+            return tensor
+        flat = (tensor if self.first else torch.empty(*shape)).contiguous().view(-1)
+        for piece in flat.split(_PIECE_BYTES // _FLOAT_BYTES):
+            dist.broadcast(piece, src=0)
+        return flat.view(*shape)
 
     def total(self, *values: float) -> list[float]:
         """The sum of each value over all processes, in float64."""

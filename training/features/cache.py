@@ -131,19 +131,44 @@ def from_photos(
     """
     key = wanted_key(pretrained, precision, data.hash)
     path = cache / f"{key.digest}.safetensors"
-    known = workers.agree(_cached(path, key))
+    known = _shared(_cached(path, key) if workers.first else None, workers)
     have = known.views if known else 0
     if known and have >= views:
         if workers.first:
             print(f"features: found in {path}", flush=True)
         return _first_views(known, views, str(path))
-    kept = workers.agree(_kept(cache, earlier, key) if workers.first and not known else Kept([]))
+    kept = _kept(cache, earlier, key) if workers.first and not known else Kept([])
     features = _compute(pretrained, data, key, range(have, views), known, kept, workers)
     features = as_stored(features)
     if workers.first:
         write(path, features)
         print(f"features: kept in {path}", flush=True)
     return features
+
+
+def _shared(features: Features | None, workers: Workers) -> Features | None:
+    """The first process's features, for all: what is said of them, then their rows in pieces."""
+    if workers.count == 1:
+        return features
+    shapes = (
+        {name: split.views.shape for name, split in features.splits.items()} if features else {}
+    )
+    outline = features and replace(
+        features,
+        splits={
+            name: replace(split, views=split.views[:, :0])
+            for name, split in features.splits.items()
+        },
+    )
+    outline, shapes = workers.agree((outline, shapes))
+    if outline is None:
+        return None
+    mine = features or outline
+    splits = {
+        name: replace(split, views=workers.copy(mine.splits[name].views, shapes[name]))
+        for name, split in outline.splits.items()
+    }
+    return replace(outline, splits=splits)
 
 
 def _cached(path: Path, key: Key) -> Features | None:

@@ -55,10 +55,12 @@ def run_pass(
 ) -> SplitFeatures:
     """float32 features of one view, (1, n, features), each process computing its share.
 
-    `kept`: float32 (features,) of photos that need not be computed, by their position.
+    `kept`: float32 (features,) of photos that need not be computed, by their position. The first
+    process's count; what others pass is not looked at.
     Raises JobError when too many photos cannot be read.
     """
-    mine = workers.share([at for at in range(len(data.splits[split])) if at not in kept])
+    known = frozenset(workers.agree([*kept]))
+    mine = workers.share([at for at in range(len(data.splits[split])) if at not in known])
     chunks = [mine[part] for part in portions(len(mine))]
     parts = []
     with (
@@ -69,10 +71,22 @@ def run_pass(
         for part, chunk in zip(pool.map(work, chunks), chunks, strict=True):
             parts.append(part)
             advance(len(chunk))
-    parts = [part for parts in workers.gather(parts) for part in parts]
-    if kept:
+    if kept and workers.first:
         parts.append(Part(list(kept), torch.stack(list(kept.values())), {}))
-    return _merge(data, split, parts)
+    return _merge(data, split, _together(workers, parts))
+
+
+def _together(workers: Workers, parts: Sequence[Part]) -> Part:
+    """Every process's parts as one. What is said of the rows goes first, then the rows."""
+    rows = [part.rows for part in parts if part.positions]
+    positions = [at for part in parts for at in part.positions]
+    errors = {at: reason for part in parts for at, reason in part.errors.items()}
+    found = workers.gather((positions, errors))
+    return Part(
+        [at for positions, _ in found for at in positions],
+        workers.gather_rows(torch.cat(rows) if rows else torch.empty(0, 0)),
+        {at: reason for _, errors in found for at, reason in errors.items()},
+    )
 
 
 def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequence[int]) -> Part:
@@ -89,17 +103,16 @@ def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequenc
     return Part(list(good), torch.from_numpy(features), errors)
 
 
-def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
-    """All parts in the order of the data set."""
+def _merge(data: DataSet, split: Split, whole: Part) -> SplitFeatures:
+    """The rows in the order of the data set."""
     samples = data.splits[split]
     names = [data.names[sample.path] for sample in samples]
-    errors = {position: reason for part in parts for position, reason in part.errors.items()}
+    errors = whole.errors
     check_skipped(split, len(names), {names[at]: errors[at] for at in sorted(errors)})
-    positions = torch.tensor([position for part in parts for position in part.positions])
-    rows = torch.cat([part.rows for part in parts if part.positions])
+    positions = torch.tensor(whole.positions)
     kept = positions.sort().values.tolist()
     return SplitFeatures(
-        rows[positions.argsort()].unsqueeze(0),
+        whole.rows[positions.argsort()].unsqueeze(0),
         torch.tensor([samples[position].class_index for position in kept]),
         tuple(names[position] for position in kept),
         {names[at]: errors[at] for at in sorted(errors)},

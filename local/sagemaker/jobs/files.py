@@ -12,6 +12,8 @@ from local.sagemaker.container import ContainerFiles
 from local.store import Record
 
 _CONTAINER_BASE = PurePosixPath("/opt/ml")
+# SageMaker's names of a job's hosts: algo-1, algo-2, ...
+HOST = "algo-{}"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,13 @@ class JobFiles(ContainerFiles):
     def of(cls, sagemaker_dir: Path, record: Record) -> JobFiles:
         region = region_of(record["TrainingJobArn"])
         return cls(sagemaker_dir / "training" / region / record["TrainingJobName"])
+
+    @classmethod
+    def of_hosts(cls, sagemaker_dir: Path, record: Record) -> list[JobFiles]:
+        """One a host, by rank. The folders of the second and later ones lie in the first's."""
+        first = cls.of(sagemaker_dir, record)
+        count = record.get("ResourceConfig", {}).get("InstanceCount", 1)
+        return [first, *(cls(first.home / HOST.format(rank)) for rank in range(2, count + 1))]
 
     @property
     def code(self) -> Path:

@@ -10,6 +10,7 @@ from local.errors import AwsError
 from local.sagemaker.jobs.environments import Environments
 from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache
+from local.sagemaker.jobs.meeting import Meeting
 from local.sagemaker.jobs.record import ENDED, Journal
 from local.sagemaker.jobs.run import JobRun
 from local.settings import Settings
@@ -32,6 +33,7 @@ class TrainingJobs:
         self._environments = Environments(
             settings.job_python, settings.sagemaker_dir / "job-environments"
         )
+        self._meeting = Meeting()
         self._running: dict[str, tuple[JobRun, threading.Thread]] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -40,10 +42,12 @@ class TrainingJobs:
         """Fail what the last cloud left running, and kill the processes that outlived it."""
         for record in self._store.rows(TABLE):
             if record["TrainingJobStatus"] not in ENDED:
-                files = JobFiles.of(self._settings.sagemaker_dir, record)
-                files.end_leftover()
+                hosts = JobFiles.of_hosts(self._settings.sagemaker_dir, record)
+                for files in hosts:
+                    files.end_leftover()
                 self._journal(record).finish("Failed", CLOUD_STOPPED)
-                files.discard()
+                for files in hosts:
+                    files.discard()
 
     def create(self, record: Record, threads: int | None = None) -> JobRun:
         """Start a job. `threads` bounds the CPU threads of one of several parallel ones.
@@ -64,6 +68,7 @@ class TrainingJobs:
                 self._journal(record),
                 self._cache,
                 self._environments,
+                self._meeting,
                 threads,
             )
             self._store[TABLE][record["TrainingJobArn"]] = record
