@@ -65,7 +65,8 @@ def group_members(group: int) -> dict[int, str]:
 def working_in(folder: Path) -> list[int]:
     """Process ids of this user's processes whose working directory is `folder` or below it.
 
-    Among them are those that made a session of their own, as torchrun's workers do.
+    So those are found too that made a session of their own, as torchrun's workers do, and lost
+    their parent.
     """
     found = []
     for process in psutil.process_iter():

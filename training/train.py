@@ -3,6 +3,7 @@
     python training/train.py --lr 0.03                              # bare
     torchrun --nproc-per-node 2 training/train.py --lr 0.03         # several processes, on CPUs
     sagemaker_program=training/train.py                             # under SageMaker's toolkit
+    sagemaker_torch_distributed_enabled=true                        # and torchrun on each host
 
 Folders come from SM_CHANNEL_DATA, SM_CHANNEL_FEATURES (optional), SM_CHANNEL_WEIGHTS (optional),
 SM_MODEL_DIR and SM_OUTPUT_DATA_DIR, all below SAGEMAKER_BASE_DIR (/opt/ml) where they are not set.

@@ -26,7 +26,7 @@ _SUFFIX = string.ascii_lowercase + string.digits
 class Place:
     """Where jobs run and what they start from: S3 URIs without a slash at the end.
 
-    `weights` is None where the backbone brings its own. `input_mode` is that of the photos.
+    `weights` is None where the backbone brings its own.
     """
 
     image: str
@@ -34,12 +34,14 @@ class Place:
     source: str
     output: str
     weights: WeightsChannel | None = None
-    input_mode: str = "File"
 
-    def channels(self, own: Mapping[str, str]) -> list[dict[str, Any]]:
-        """A job's own input channels (S3 URIs by name) and the one that all jobs share."""
+    def channels(self, own: Mapping[str, str], input_mode: str) -> list[dict[str, Any]]:
+        """A job's own input channels (S3 URIs by name) and the one that all jobs share.
+
+        `input_mode` is that of the photos, the channel `data`; the others are a file each.
+        """
         uris = {**own, "weights": self.weights.uri} if self.weights else own
-        return channels(uris, self.input_mode)
+        return channels(uris, {"data": input_mode})
 
 
 @dataclass(frozen=True)
@@ -71,32 +73,31 @@ def metric_definitions() -> list[dict[str, str]]:
 def script_mode(
     hyperparameters: Mapping[str, str], source: str, instances: int = 1
 ) -> dict[str, str]:
-    """The script's hyperparameters and what the toolkit wants beside them.
+    """The script's hyperparameters and those that the toolkit wants beside them.
 
-    For several instances that is the word with which it starts torchrun on each of them, with one
-    process where there is no GPU (sagemaker-training-toolkit, torch_distributed.py and runner.py).
+    For several instances that is what `distribution={"torch_distributed": {"enabled": True}}` was
+    in version 2 of the SDK: the toolkit starts torchrun on each.
     Raises UsageError for one that would not arrive as it is.
     """
     for name, value in hyperparameters.items():
         checked_hyperparameter(name, value)
+    together = {"sagemaker_torch_distributed_enabled": "true"} if instances > 1 else {}
     return {
         **hyperparameters,
+        **together,
         "sagemaker_program": PROGRAM,
         "sagemaker_submit_directory": source,
-        **({"sagemaker_torch_distributed_enabled": "true"} if instances > 1 else {}),
     }
 
 
-def channels(uris: Mapping[str, str], input_mode: str = "File") -> list[dict[str, Any]]:
+def channels(uris: Mapping[str, str], modes: Mapping[str, str]) -> list[dict[str, Any]]:
     """One input channel a URI; everything below the URI comes along, to every instance.
 
-    `input_mode` is that of the photos. What else a job reads is one file, read once from its
-    beginning to its end, and stays in File mode.
+    `modes` by channel; a channel that has none is read in the job's own mode, File.
     """
     return [
         {
             "ChannelName": name,
-            **({"InputMode": input_mode} if name == "data" and input_mode != "File" else {}),
             "DataSource": {
                 "S3DataSource": {
                     "S3DataType": "S3Prefix",
@@ -104,6 +105,7 @@ def channels(uris: Mapping[str, str], input_mode: str = "File") -> list[dict[str
                     "S3DataDistributionType": "FullyReplicated",
                 }
             },
+            **({"InputMode": modes[name]} if modes.get(name, "File") != "File" else {}),
         }
         for name, uri in uris.items()
     ]
@@ -121,7 +123,7 @@ def training_request(job: JobDefinition, place: Place, settings: JobSettings) ->
             "MetricDefinitions": metric_definitions(),
         },
         "HyperParameters": script_mode(job.hyperparameters, place.source, settings.instance_count),
-        "InputDataConfig": place.channels(job.channels),
+        "InputDataConfig": place.channels(job.channels, settings.input_mode),
         "OutputDataConfig": {"S3OutputPath": place.output},
         "ResourceConfig": {
             "InstanceType": settings.instance_type,
@@ -131,7 +133,7 @@ def training_request(job: JobDefinition, place: Place, settings: JobSettings) ->
         "StoppingCondition": stopping,
     }
     if settings.instance_count > 1:
-        # Features and gradients travel between the instances: not in clear.
+        # Features and gradients travel between the instances, and not in clear.
         request["EnableInterContainerTrafficEncryption"] = True
     if job.spot:
         request["EnableManagedSpotTraining"] = True

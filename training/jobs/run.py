@@ -44,7 +44,6 @@ def prepare(config: Config, data_uri: str | None, stack: str, console: Console) 
         source=source.upload(code, s3, sdk.bucket, config.jobs.name),
         output=f"s3://{sdk.bucket}/{config.jobs.name}/jobs",
         weights=ready_weights(config.jobs.weights, s3, sdk.bucket, config.jobs.name),
-        input_mode=config.jobs.input_mode,
     )
     run = Launch(sdk, config, place, data, code, console)
     run.say(f"data {data.uri} ({data.objects} objects, {data.digest}), code {code.digest}")

@@ -29,7 +29,7 @@ class JobFiles(ContainerFiles):
     def of_hosts(cls, sagemaker_dir: Path, record: Record) -> list[JobFiles]:
         """One a host, by rank. The folders of the second and later ones lie in the first's."""
         first = cls.of(sagemaker_dir, record)
-        count = record["ResourceConfig"].get("InstanceCount", 1)
+        count = record.get("ResourceConfig", {}).get("InstanceCount", 1)
         return [first, *(cls(first.home / HOST.format(rank)) for rank in range(2, count + 1))]
 
     @property

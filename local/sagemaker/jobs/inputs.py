@@ -6,8 +6,8 @@ same paths and the disk holds nothing twice. AWS mounts such a channel read-only
 wrote into it would change the object.
 
 Channels in File mode are downloaded before the job starts. Their objects are kept by content, known
-by ETag and size, so that the trials of a tuning job and the hosts of a job share one copy. A job
-gets hard links, which cost no disk and no time. A job that writes into its input would change every
+by ETag and size, so that the trials of a tuning job and the hosts of one share a copy. A job gets
+hard links, which cost no disk and no time. A job that writes into its input would change every
 other job's copy: what was changed is seen by its modification time when the next job wants it, and
 downloaded again.
 """
