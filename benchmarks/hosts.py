@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -115,7 +116,7 @@ def main() -> int:
     parser.add_argument("--breeds", type=int, default=8)
     options = parser.parse_args()
     photos = chosen(options.breeds)
-    console = Console()
+    console, load = Console(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder, Cloud(Path(folder) / "cloud").running() as cloud:
         jobs = prepared(cloud, photos)
         whole = {"data": f"s3://{BUCKET}/data/"}
@@ -127,7 +128,7 @@ def main() -> int:
             resumed = killed_and_resumed(jobs, whole, runs[1])
         with console.status("1 % new"):
             grown = one_percent_new(jobs, photos)
-    report(console, len(photos), runs, resumed, grown)
+    report(console, {"photos": len(photos), "load_before": load}, runs, resumed, grown)
     return 0
 
 
@@ -223,7 +224,7 @@ def one_percent_new(jobs: Jobs, photos: list[Path]) -> dict[str, Any]:
 
 def report(
     console: Console,
-    photos: int,
+    facts: dict[str, float],
     runs: list[dict[str, Any]],
     resumed: dict[str, Any],
     grown: dict[str, Any],
@@ -246,7 +247,7 @@ def report(
     console.print(table)
     console.print(f"killed and resumed: {resumed}")
     console.print(f"1 % new: {grown}")
-    result = {"photos": photos, "hyperparameters": SETTINGS, "runs": runs, "resumed": resumed}
+    result = {**facts, "hyperparameters": SETTINGS, "runs": runs, "resumed": resumed}
     write("hosts", {**result, "one_percent_new": grown, "machine": machine()})
 
 

@@ -62,7 +62,7 @@ from training.options import HEADS, Folders, Options, hints, job_name, parse
 from training.package.export import Trained, export
 from training.package.wheels import travelling_wheels
 from training.profiler import JobFacts, Profiler
-from training.workers import Workers, processes
+from training.workers import Workers, lost_another, processes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure = str(error)
         # SageMaker's toolkit copies what follows the name of a Python error to output/failure.
         print(f"Exception: {error}", file=sys.stderr, flush=True)
+        return 1
+    except RuntimeError as error:
+        if not lost_another(error):
+            raise
+        failure = "another process of this job has ended; its own log says why"
+        print(f"Exception: {failure} ({error})", file=sys.stderr, flush=True)
         return 1
     finally:
         profiler.close(folders.output, job_facts(options, failure))

@@ -28,6 +28,11 @@ def processes(environ: Mapping[str, str] = os.environ) -> int:
     return int(environ.get("WORLD_SIZE", "1"))
 
 
+def lost_another(error: RuntimeError) -> bool:
+    """Whether an exchange failed because another process has ended; gloo has no class for that."""
+    return "gloo/transport" in str(error)
+
+
 @dataclass(frozen=True)
 class Workers:
     """This process's rank among `count`; every method is free of cost when it is alone.
