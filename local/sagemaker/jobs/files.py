@@ -73,6 +73,11 @@ class JobFiles(ContainerFiles):
         """Moved out of the code folder, so that the toolkit does not run pip."""
         return self.home / "requirements.txt"
 
+    @property
+    def programs(self) -> Path:
+        """First in the job's PATH."""
+        return self.home / "bin"
+
     def prepare(self) -> None:
         """An empty job folder with what a container finds in /opt/ml."""
         shutil.rmtree(self.home, ignore_errors=True)
@@ -90,7 +95,8 @@ class JobFiles(ContainerFiles):
 
     def discard(self) -> None:
         """Drop everything but the log, as AWS drops the instance."""
-        shutil.rmtree(self.ml, ignore_errors=True)
+        for folder in (self.ml, self.programs):
+            shutil.rmtree(folder, ignore_errors=True)
         for file in (self.pid_file, self.requirements):
             file.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ from local.errors import AwsError
 from local.sagemaker.jobs.environments import Environments
 from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache
-from local.sagemaker.jobs.meeting import Meeting
 from local.sagemaker.jobs.record import ENDED, Journal
 from local.sagemaker.jobs.run import JobRun
 from local.settings import Settings
@@ -33,7 +32,6 @@ class TrainingJobs:
         self._environments = Environments(
             settings.job_python, settings.sagemaker_dir / "job-environments"
         )
-        self._meeting = Meeting()
         self._running: dict[str, tuple[JobRun, threading.Thread]] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -68,7 +66,6 @@ class TrainingJobs:
                 self._journal(record),
                 self._cache,
                 self._environments,
-                self._meeting,
                 threads,
             )
             self._store[TABLE][record["TrainingJobArn"]] = record

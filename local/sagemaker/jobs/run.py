@@ -17,12 +17,11 @@ from pathlib import Path
 from local.arns import region_of
 from local.clients import aws_client
 from local.sagemaker.container import ContainerProcess, ProcessFailedError
-from local.sagemaker.jobs import inputs, outputs, start
+from local.sagemaker.jobs import inputs, outputs, start, torchrun
 from local.sagemaker.jobs.environments import Environments
 from local.sagemaker.jobs.failure import JobFailedError, failure_reason
 from local.sagemaker.jobs.files import HOST, JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache
-from local.sagemaker.jobs.meeting import Meeting
 from local.sagemaker.jobs.observed import MetricReader, definitions, read_statuses
 from local.sagemaker.jobs.outputs import CheckpointSync
 from local.sagemaker.jobs.record import Journal, interruptions
@@ -50,7 +49,6 @@ class JobRun:
         journal: Journal,
         cache: ObjectCache,
         environments: Environments,
-        meeting: Meeting,
         threads: int | None,
     ) -> None:
         self._settings = settings
@@ -58,7 +56,6 @@ class JobRun:
         self._journal = journal
         self._cache = cache
         self._environments = environments
-        self._meeting = meeting
         self._region = region_of(record["TrainingJobArn"])
         self._s3 = aws_client("s3", settings.url, self._region)
         self._hosts = JobFiles.of_hosts(settings.sagemaker_dir, record)
@@ -154,12 +151,6 @@ class JobRun:
 
     def _train(self, python: Path) -> tuple[str, str | None]:
         """The last secondary status, and the reason if it is Failed. Raises JobFailedError."""
-        if not self._many:
-            return self._train_on(python)
-        with self._meeting.held(self._stopping):
-            return self._train_on(python)
-
-    def _train_on(self, python: Path) -> tuple[str, str | None]:
         while True:
             if self._stopping.is_set():  # while it downloaded
                 return "Stopped", None
@@ -185,7 +176,9 @@ class JobRun:
         interrupt_after_s = next(self._interruptions, None)
         processes: list[ContainerProcess] = []
         try:
+            port = torchrun.free_port()
             for files in self._hosts:
+                torchrun.install(files.programs, python, port)
                 processes.append(self._start(files, python))
             while not (ended := _outcome(processes, _POLL_S)):
                 self.metrics.read_on()

@@ -5,7 +5,7 @@ What differs from AWS: the code is unpacked before the toolkit starts, which the
 it nor runs `pip install -r requirements.txt` over it; requirements.txt is not in the code folder
 while the script runs; and hosts have other names than algo-1 and algo-2, because the toolkit waits
 until it can resolve them: localhost where there is one, else 127.0.0.1, 127.0.0.2 and so on. The
-toolkit's torchrun meets at the first one's port 7777, which is this machine's for all of them.
+toolkit's torchrun meets at a port of the job's own: see torchrun.py.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ def environment(
 ) -> dict[str, str]:
     """The variables of the job's process; the request's own come last and win."""
     inherited = container_environment(os.environ)
-    own = [str(python.parent), str(settings.job_python.parent), inherited.get("PATH", os.defpath)]
+    own = [
+        str(files.programs),
+        str(python.parent),
+        str(settings.job_python.parent),
+        inherited.get("PATH", os.defpath),
+    ]
     variables = inherited | {
         "PATH": os.pathsep.join(own),
         "SAGEMAKER_BASE_DIR": str(files.ml),

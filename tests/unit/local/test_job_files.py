@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from local.children import group_members
 from local.errors import AwsError
-from local.sagemaker.jobs import start
+from local.sagemaker.jobs import start, torchrun
 from local.sagemaker.jobs.checks import check_job
 from local.sagemaker.jobs.environments import Base, is_satisfied
 from local.sagemaker.jobs.failure import JobFailedError, shortened
@@ -317,3 +318,16 @@ def test_each_host_has_a_name_and_knows_the_others(tmp_path: Path) -> None:
         assert written["current_host"] == name
         assert written["hosts"] == ["127.0.0.1", "127.0.0.2"]
         assert written["instance_groups"][0]["hosts"] == written["hosts"]
+
+
+def test_torchrun_of_a_job_has_a_port_of_its_own(tmp_path: Path) -> None:
+    python = tmp_path / "my python"
+    python.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
+    python.chmod(0o755)
+    torchrun.install(tmp_path / "bin", python, 4321)
+    words = ["--nnodes", "2", "--master_port", "7777", "train.py", "--name", "a b"]
+
+    said = subprocess.check_output([str(tmp_path / "bin" / "torchrun"), *words], text=True)
+
+    expected = ["--nnodes", "2", "--master_port", "4321", "train.py", "--name", "a b", ""]
+    assert said.split("|") == ["-m", "torch.distributed.run", *expected]
