@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import ROOT, machine, write
-from local.children import signal_all, working_in
+from local.children import recorded_pid
 from local.launch import Cloud
 from rigs.photos import DOGS
 from training.jobs import source
@@ -187,7 +187,10 @@ def killed_and_resumed(
         if time.monotonic() > deadline:
             raise SystemExit(f"the job has not come to epoch {KILLED_AFTER}")
         time.sleep(0.05)
-    signal_all(working_in(jobs.home("hosts-killed") / "algo-2" / "ml"), signal.SIGKILL)
+    second = recorded_pid(jobs.home("hosts-killed") / "algo-2" / "pid")
+    if second is None:
+        raise SystemExit("the second host has no process")
+    os.killpg(second, signal.SIGKILL)
     status = jobs.ended("hosts-killed")
     jobs.start("hosts-resumed", 2, channels, checkpoints=kept)
     jobs.completed("hosts-resumed")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from pathlib import Path
 from typing import Any
 
-from local.children import signal_all, working_in
+from local.children import recorded_pid
 from rigs.photos import ROOT
-from tests.integration.local.training import JOB_TIMEOUT_S, ROLE, Training, unpacked
+from tests.integration.local.training import ROLE, Training, unpacked
 from tests.unit.training.shapes import draw_data_set
-from tests.waiting import wait_until
 from training.jobs import source
 from training.jobs.config import load
 from training.jobs.definition import JobDefinition, Place, training_request
@@ -46,15 +46,15 @@ def test_job_goes_on_where_one_of_two_hosts_was_killed(training: Training, tmp_p
     training.api.create_training_job(**two_hosts(training, "two-hosts-1", code))
     training.spoken("two-hosts-1", f"epoch={KILLED_AFTER} ")
     home = training.cloud.state_dir / "sagemaker" / "training" / "us-east-1" / "two-hosts-1"
-    second = wait_until(lambda: working_in(home / "algo-2" / "ml"), JOB_TIMEOUT_S)
+    second = recorded_pid(home / "algo-2" / "pid")
+    assert second is not None
 
-    signal_all(second, signal.SIGKILL)
+    os.killpg(second, signal.SIGKILL)
     killed = training.ended("two-hosts-1")
     training.api.create_training_job(**two_hosts(training, "two-hosts-2", code))
     resumed = training.ended("two-hosts-2")
 
     assert killed["TrainingJobStatus"] == "Failed"
-    assert not working_in(home)  # nothing of either host
     assert resumed["TrainingJobStatus"] == "Completed", resumed["FailureReason"]
     lines = training.lines("two-hosts-2")
     (went_on,) = [line for line in lines if line.startswith("goes on from a checkpoint: epoch ")]
