@@ -62,8 +62,8 @@ def group_members(group: int) -> dict[int, str]:
     return members
 
 
-def working_in(folder: Path) -> list[int]:
-    """Process ids of this user's processes whose working directory is `folder` or below it.
+def with_variable(name: str, value: str) -> list[int]:
+    """Process ids of this user's processes that were started with this environment variable.
 
     So those are found too that made a session of their own, as torchrun's workers do, and lost
     their parent.
@@ -71,9 +71,7 @@ def working_in(folder: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError, OSError):
-            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(
-                folder
-            ):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(name) == value:
                 found.append(process.pid)
     return found
 

@@ -93,3 +93,19 @@ def test_host_that_fails_fails_the_job_and_ends_the_others(training: Training) -
     assert job["FailureReason"].startswith("algo-2: AlgorithmError: ")
     assert "the second host has no luck" in job["FailureReason"]
     assert gone(waiting)
+
+
+# A process of its own session, which outlives the script that started it.
+LEAVES_ONE = """
+import subprocess, sys
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                        start_new_session=True)
+print("pid=%d" % left.pid, flush=True)
+"""
+
+
+def test_process_in_a_session_of_its_own_ends_with_the_job(training: Training) -> None:
+    job = training.run(LEAVES_ONE)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    assert gone(int(training.spoken(job["TrainingJobName"], "pid=").partition("=")[2]))
