@@ -226,8 +226,6 @@ def _training() -> Iterator[str]:
         ],
     )
     yield ""
-    yield from _hosts()
-    yield ""
     yield paragraph(
         "The usual recipe computes the frozen backbone anew in every epoch, in plain "
         "PyTorch. A tenth of an epoch is timed and scaled. It flatters ours that the head "
@@ -246,13 +244,16 @@ def _training() -> Iterator[str]:
         f"{best['batch-size']}. It took {loop['total_seconds'] / 60:.0f} minutes. Rules with "
         f"issues: {', '.join(fired)}. The data: {loop['data']}."
     )
+    yield ""
+    yield from _hosts()
 
 
 def _hosts() -> Iterator[str]:
     measured = read("hosts")
     alone, resumed, grown = measured["runs"][0], measured["resumed"], measured["one_percent_new"]
     yield paragraph(
-        f"**Several hosts** (`make benchmark NAME=hosts`): one job of {measured['photos']} photos "
+        f"**Several hosts** (`make benchmark NAME=hosts`): one job of {measured['photos']} photos of "
+        "few dog breeds, which ImageNet knows, "
         f"and {len(alone['losses'])} epochs through the local cloud, torchrun on every host. All "
         "hosts share this machine's CPUs, so the seconds show what more processes cost, and "
         "nothing of what more machines gain. The last column but one is the largest difference of "
