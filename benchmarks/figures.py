@@ -252,8 +252,8 @@ def _hosts() -> Iterator[str]:
     measured = read("hosts")
     alone, resumed, grown = measured["runs"][0], measured["resumed"], measured["one_percent_new"]
     yield paragraph(
-        f"**Several hosts** (`make benchmark NAME=hosts`): one job of {measured['photos']} photos of "
-        "few dog breeds, which ImageNet knows, "
+        f"**Several hosts** (`make benchmark NAME=hosts`): one job of {measured['photos']} photos "
+        "of few dog breeds, which ImageNet knows, "
         f"and {len(alone['losses'])} epochs through the local cloud, torchrun on every host. All "
         "hosts share this machine's CPUs, so the seconds show what more processes cost, and "
         "nothing of what more machines gain. The last column but one is the largest difference of "
