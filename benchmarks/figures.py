@@ -6,6 +6,7 @@ tests/unit/pages holds them together.
 
 import json
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from benchmarks.markdown import bullets, paragraph, percent, table
 from benchmarks.report import PAGES_MACHINE, ROOT, read
@@ -26,7 +27,7 @@ def page() -> str:
     """The whole page."""
     parts = (
         _opening(), _path(), _outage(), _page_of_a_list(), *endpoint.sections(), _training(),
-        _confidence(), _unknown(), _threshold(), _mutants(),
+        _hosts(), _confidence(), _unknown(), _threshold(), _mutants(),
     )  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -243,6 +244,52 @@ def _training() -> Iterator[str]:
         f"{loop['trials']} trials chose `lr` {float(best['lr']):.4f} and `batch-size` "
         f"{best['batch-size']}. It took {loop['total_seconds'] / 60:.0f} minutes. Rules with "
         f"issues: {', '.join(fired)}. The data: {loop['data']}."
+    )
+
+
+def _hosts() -> Iterator[str]:
+    result = read("hosts")
+    cases = result["hosts"]
+    apart = max(abs(case["loss_over_that_of_one"] - 1) for case in cases.values())
+    new = result["hundredth_of_new_photos"]
+    yield "## Training on several hosts"
+    yield ""
+    yield from table(
+        (
+            "hosts",
+            "validation loss",
+            "validation accuracy",
+            "test top-1",
+            "pass, s",
+            "epoch, s (median)",
+        ),
+        [
+            (
+                name,
+                f"{case['validation_loss']:.6f}",
+                percent(case["validation_accuracy"], 1),
+                percent(case["test_top1"], 1),
+                f"{case['pass_s']:.0f}",
+                f"{median(case['epoch_s']):.1f}",
+            )
+            for name, case in cases.items()
+        ],
+    )
+    yield ""
+    went_on = result["taken_back_went_on_from"]
+    same = "has" if result["taken_back_has_the_history_of_the_whole"] else "has not"
+    taken_back = "The job that was taken back had no checkpoint to go on from in this run."
+    if went_on:
+        taken_back = f"The one taken back went on from {went_on[0]}, and {same} the same history."
+    yield paragraph(
+        f"`make benchmark NAME=hosts`: {result['train_photos']} training photos, jobs of the local "
+        f"cloud, measured on {result['machine']['name']}. The "
+        f"losses differ by {apart:.0e} of one host's at most. {taken_back} "
+        "`tests/job/test_train_hosts.py` kills one of two hosts. With a hundredth of "
+        f"new photos, a features job on two hosts computes {new['computed']} and reuses "
+        f"{new['reused']}. All hosts are processes of one machine and share its CPUs, and other "
+        f"work was running (load average {result['load_average_at_the_end'][0]}): the seconds show "
+        "what several processes cost here. How much faster more machines are, only AWS can show."
     )
 
 
