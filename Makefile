@@ -361,7 +361,7 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  PYTHONPATH=functions/lister $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost drift reviewer reviewer_deployed $(JOB_BENCHMARKS)
+BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost drift reviewer reviewer_deployed hosts $(JOB_BENCHMARKS)
 JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds label_noise
 
 .PHONY: figures

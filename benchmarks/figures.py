@@ -242,6 +242,49 @@ def _training() -> Iterator[str]:
         f"{best['batch-size']}. It took {loop['total_seconds'] / 60:.0f} minutes. Rules with "
         f"issues: {', '.join(fired)}. The data: {loop['data']}."
     )
+    yield ""
+    yield from _hosts()
+
+
+def _hosts() -> Iterator[str]:
+    measured = read("hosts")
+    alone, resumed, grown = measured["runs"][0], measured["resumed"], measured["one_percent_new"]
+    yield paragraph(
+        f"**Several hosts** (`make benchmark NAME=hosts`): one job of {measured['photos']} photos "
+        "of few dog breeds, which ImageNet knows, "
+        f"and {len(alone['losses'])} epochs through the local cloud, torchrun on every host. All "
+        "hosts share this machine's CPUs, so the seconds show what more processes cost, and "
+        "nothing of what more machines gain. The last column but one is the largest difference of "
+        "any epoch's training or validation loss to that of one host."
+    )
+    yield ""
+    yield from table(
+        ("hosts", "pass over the photos", "epochs", "largest difference of a loss", "test top-1"),
+        [
+            (
+                str(run["hosts"]),
+                f"{run['features_s']} s",
+                f"{run['epochs_s']:.1f} s",
+                "-" if run is alone else f"{run['largest_difference']:.0e} of it",
+                percent(run["test_top1"], 1),
+            )
+            for run in measured["runs"]
+        ],
+    )
+    yield ""
+    if measured["load_before"] > 1:
+        yield paragraph(
+            "Other work ran on the machine meanwhile: the seconds are not to be quoted."
+        )
+        yield ""
+    same = "the very same" if resumed["same_losses"] else "other"
+    yield paragraph(
+        f"One of two hosts killed in mid-training: the job ends as {resumed['killed_job']}, the "
+        f"next one goes on in epoch {resumed['went_on_in_epoch']} and has {same} losses in every "
+        f"epoch. With {grown['before']['computed']} photos known, "
+        f"{grown['after']['computed']} new ones are computed and {grown['after']['reused']} "
+        "features are taken over, on two hosts."
+    )
 
 
 def _threshold() -> Iterator[str]:
