@@ -27,6 +27,7 @@ def test_photo_of_a_dog_becomes_a_complete_row(world: World) -> None:
     assert row.pop("confidence_key").startswith(f"open#{row.pop('month_shard')[:7]}#")
     for name in ("sample", "sample_key", "sample_order"):
         row.pop(name, None)
+    assert row.pop("look").keys() == {"brightness", "saturation", "sharpness"}
     (thumbnail,) = world.thumbnails()
     assert row.pop("thumbnail") == thumbnail
     assert row == {
