@@ -125,11 +125,12 @@ page-stack: $(VENV)/tools/.stamp
 	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
 	  table=$$(output TableName); bucket=$$(output BucketName); log=$$(output DeploymentsTableName); tables=; \
 	  other=$$(output BackfillBucketName); if test "$$other" = None; then other=; fi; \
+	  watch=$$(stack="$$stack-drift"; output DriftTableName 2>/dev/null || true); \
 	  if ! $(AWS) cloudformation describe-stacks --stack-name "$$page" >/dev/null 2>&1; then tables=Tables=make; \
 	    if $(AWS) dynamodb describe-table --table-name "$$page-reviews" >/dev/null 2>&1; then tables=Tables=found; fi; fi; \
 	  $(SAM) deploy --template-file .aws-sam/page/template.yaml --stack-name "$$page" --resolve-s3 --s3-prefix "$$page" \
 	    --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
-	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" $${other:+BackfillBucket="$$other"} Email=$(call quote,$(EMAIL)) \
+	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" $${other:+BackfillBucket="$$other"} $${watch:+DriftTable="$$watch"} Email=$(call quote,$(EMAIL)) \
 	    FunctionRuntime=$(FUNCTION_RUNTIME) $$tables $(PARAMETERS)
 
 ## --- the training loop -------------------------------------------------------------------------------------------
@@ -186,6 +187,11 @@ improve: $(VENV)/project/.stamp $(VENV)/sdk/.stamp ## From reviews to a register
 	@$(PROJECT)/python -m training.contest.improve $(call path,$(or $(DATA),.local/data/dogs)) --to $(call quote,$(TO)) \
 	  --stack $(call quote,$(STACK)) $(SETTINGS) $(if $(MADE),--made) $(if $(TUNE),--tune) $(if $(LEAST),--least $(call quote,$(LEAST))) \
 	  $(if $(MARGIN),--margin $(call quote,$(MARGIN))) $(if $(CHAMPION),--champion $(call path,$(CHAMPION))) $(if $(OUT),--out $(call path,$(OUT)))
+
+.PHONY: shadow
+shadow: $(VENV)/project/.stamp ## What would a candidate have answered? Stored photos, before approval (STACK=name VERSION=2, else the newest pending, or MODEL=file PHOTOS=200)
+	@$(PROJECT)/python -m training.contest.shadow --stack $(call quote,$(STACK)) $(if $(VERSION),--version $(call quote,$(VERSION))) \
+	  $(if $(MODEL),--model $(call path,$(MODEL))) $(if $(PHOTOS),--photos $(call quote,$(PHOTOS))) --out $(call path,$(or $(OUT),.local/shadow))
 
 .PHONY: deploy
 deploy: $(VENV)/sdk/.stamp $(VENV)/tools/.stamp ## Put the approved or trained model into the stack (MODEL=file or s3://... WHY="..." PARAMETERS="AlarmEmail=...")
@@ -355,8 +361,8 @@ benchmark: setup $(VENV)/job/.stamp $(STARTER) ## Measure: tables here, JSON in 
 	  python=$(PROJECT); case " $(JOB_BENCHMARKS) " in *" $$name "*) python=$(JOB);; esac; \
 	  PYTHONPATH=functions/lister $$python/python -m benchmarks.$$name; done
 
-BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost drift $(JOB_BENCHMARKS)
-JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds
+BENCHMARKS := function_import shrink batch_memory pipeline page_reads lone_photo thumbnails outage image dog_threshold cost drift reviewer reviewer_deployed hosts $(JOB_BENCHMARKS)
+JOB_BENCHMARKS := hook_overhead usual_recipe calibration unknown_breeds label_noise
 
 .PHONY: figures
 figures: $(VENV)/project/.stamp ## Write docs/figures.md from benchmarks/results

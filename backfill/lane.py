@@ -47,7 +47,7 @@ def look(clients: Clients, name: str) -> Lane:
     if "BackfillQueueUrl" not in outputs:
         raise UsageError(
             f"Stack {name} has no queue for back-fills: it is of an earlier template, or not ready "
-            f"({stack['StackStatus']}). `make deploy STACK={name}` brings it up to date."
+            f"({stack['StackStatus']}). `make build stack STACK={name}` brings it up to date."
         )
     on_instances = not given.get("EndpointName") and given.get("ServerlessMemoryMB", "0") == "0"
     return Lane(
@@ -76,7 +76,7 @@ def check_may_read(lane: Lane, bucket: str, prefix: str) -> None:
         instead = f" (it may read {lane.source} now, which it then may no longer)"
         raise UsageError(
             f"Stack {lane.stack} may not read s3://{bucket}{instead if lane.source else ''}. "
-            f"To allow it: make deploy STACK={lane.stack} PARAMETERS=BackfillBucket={bucket}\n"
+            f"To allow it: make build stack STACK={lane.stack} PARAMETERS=BackfillBucket={bucket}\n"
             "A bucket of another account also has to allow it in its policy, and a KMS key in its "
             "key policy, to the stack's roles ClassifyRole (s3:GetObject, kms:Decrypt) and, of "
             f"the stack {lane.own_stack}, ListerRole (s3:ListBucket)."

@@ -9,6 +9,8 @@
   model would show an error of its own, which is drawn here. `--keep` writes its temperature and
   quantiles to training/package/starter.json, of which the package is made; `--cache DIR` keeps
   the photos' features for another run.
+- One threshold of confidence for all breeds, or one for each, fitted to seven photos a breed or to
+  56, and judged on others.
 - Mixed precision with and without its second look, on the starter's photos of valid and test.
 
 Photos: DOGS_DATA (default ../shared/dogs beside the repository); nothing is measured without. They
@@ -32,8 +34,9 @@ from rich.table import Table
 
 from benchmarks.models import package
 from benchmarks.report import ROOT, machine, write
+from benchmarks.thresholds import Photos, compare
 from rigs.photos import DOGS
-from serving.model import Model, load, softmax
+from serving.model import Model, familiarity, load, softmax
 from serving.network import multiplies_int8
 from serving.settings import cpu_count
 from serving.weights import Floats
@@ -46,8 +49,6 @@ from training.fit.calibration import fit_novelty, fit_temperature
 from training.network.backbones import load_pretrained
 from training.package.starter import BACKBONE, KEPT
 from training.workers import Workers
-
-Photos = tuple[Floats, NDArray[np.int64]]  # logits (N, breeds), and the right ones' indices (N,)
 
 SEEDS = (0, 1, 2)
 DRAWS = 1000
@@ -120,6 +121,7 @@ def measure_starter(base: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         "train and test": joined(found["train"], found["test"]),
     }
     figures: dict[str, Any] = {"temperature": temperature}
+    least = threshold(novelty)
     for name, (logits, labels) in sets.items():
         after = softmax(logits, temperature)
         sure, right = after.max(1), after.argmax(1) == labels
@@ -132,8 +134,12 @@ def measure_starter(base: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             "coverage": [
                 one.to_json() for one in coverages(sure.tolist(), right.tolist(), len(labels))
             ],
-            "kept_as_known": round(float((logits.max(1) > threshold(novelty)).mean()), 4),
+            "kept_as_known": round(float((familiarity(logits, novelty.score) > least).mean()), 4),
         }
+    figures["thresholds"] = [
+        compare(found["valid"], joined(found["train"], found["test"]), temperature),
+        compare(found["train"], joined(found["valid"], found["test"]), temperature),
+    ]
     measured = {"temperature": temperature, "novelty": asdict(novelty)}
     manifest = replace(model.manifest, temperature=temperature, novelty=novelty)
     figures["mixed"] = mixed(base / BACKBONE, Model(manifest, model.backbone, model.heads), data)
@@ -146,7 +152,7 @@ def joined(*parts: Photos) -> Photos:
 
 
 def threshold(novelty: Any) -> float:
-    """The largest logit below which a photo is called unknown."""
+    """The score below which a photo is called unknown."""
     shares = np.linspace(0, 1, len(novelty.quantiles))
     return float(np.interp(1 - novelty.threshold, shares, novelty.quantiles))
 

@@ -5,10 +5,10 @@ tests/unit/pages holds them together.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from benchmarks import drift_figures as drift
+from benchmarks import trust_figures as trust
 from benchmarks.backfill import figures as backfill
 from benchmarks.markdown import bullets, paragraph, percent, table
 from benchmarks.report import ROOT, elsewhere, read
@@ -29,7 +29,8 @@ def page() -> str:
     """The whole page."""
     parts = (
         _opening(), _path(), _outage(), backfill.section(), _page_of_a_list(),
-        *endpoint.sections(), _training(), _confidence(), _unknown(), _drift(), _threshold(), _mutants(),
+        *endpoint.sections(), _training(), *trust.sections(), drift.section(), _threshold(),
+        _mutants(),
     )  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -241,131 +242,49 @@ def _training() -> Iterator[str]:
         f"{best['batch-size']}. It took {loop['total_seconds'] / 60:.0f} minutes. Rules with "
         f"issues: {', '.join(fired)}. The data: {loop['data']}."
     )
-
-
-def _confidence() -> Iterator[str]:
-    measured = read("calibration")
-    models = [(f"trained, seed {one['seed']}", one) for one in measured["trained"]]
-    models.append(("starter", measured["starter"]))
-    whole = measured["starter"]["train and test"]
-    mixed = measured["starter"]["mixed"]
-
-    def rows() -> Iterator[Sequence[str]]:
-        for name, one in models:
-            for photos in ("valid", "test", "train and test"):
-                if photos in one:
-                    found = one[photos]
-                    at_90 = next(each for each in found["coverage"] if each["at_least"] == 0.9)
-                    yield (
-                        name,
-                        photos,
-                        *(
-                            f"{found['before'][what]:.3f} to {found['after'][what]:.3f}"
-                            for what in ("calibration_error", "brier", "log_loss")
-                        ),
-                        percent(at_90["right"]["value"], 1),
-                        percent(at_90["share"], 1),
-                    )
-
-    yield "## How sure, and how often right"
     yield ""
+    yield from _hosts()
+
+
+def _hosts() -> Iterator[str]:
+    measured = read("hosts")
+    alone, resumed, grown = measured["runs"][0], measured["resumed"], measured["one_percent_new"]
     yield paragraph(
-        "Before and after the temperature that is fitted to the validation photos (`make benchmark "
-        "NAME=calibration`). The calibration error is how far confidence and share of right "
-        "answers are apart, in 15 spans of confidence. The last columns are the answers with at "
-        "least 90 %: how many of them are right, and how many of all photos they are. The starter "
-        "was trained on none of these splits by us, so train and test together are its test: "
-        f"{whole['n']:,} photos. Of the {measured['starter']['test']['n']} test photos alone, even "
-        "a perfectly calibrated model would show an error of "
-        f"{measured['starter']['test']['error_of_a_perfect_one']:.3f} by chance."
-    )
-    yield ""
-    head = ("model", "photos", "calibration error", "Brier score", "log loss", "right", "of all")
-    yield from table(head, rows())
-    yield ""
-    yield paragraph(
-        f"Mixed precision, starter model, {mixed['n']:,} photos: int8 alone changes "
-        f"{mixed['labels_changed_by_int8']} first labels, and for "
-        f"{mixed['unknown_changed_by_int8']} whether the breed is known; with a second look at "
-        f"{mixed['looked_again']} photos it is "
-        f"{mixed['labels_changed']} and {mixed['unknown_changed']}."
-    )
-
-
-def _unknown() -> Iterator[str]:
-    measured = read("unknown_breeds")
-    chosen, cost = measured["chosen"], measured["cost"]
-    ordered = sorted(measured["ways"].items(), key=lambda item: -item[1]["mean"])
-    yield "## A dog, but of no known breed"
-    yield ""
-    yield paragraph(
-        f"{measured['left_out']} of 120 breeds are left out of the training, {measured['draws']} "
-        f"times (`make benchmark NAME=unknown_breeds`). {measured['n']['known']} test photos of "
-        f"the known breeds meet {measured['n']['unknown']:,} of the others. The area under the ROC "
-        "curve is the chance that the stranger of two photos is called the stranger. The ImageNet "
-        "head has learnt the left-out breeds under their names, which it would not have of a breed "
-        "that is new: only *classes hidden* says what it is worth there."
+        f"**Several hosts** (`make benchmark NAME=hosts`): one job of {measured['photos']} photos "
+        "of few dog breeds, which ImageNet knows, "
+        f"and {len(alone['losses'])} epochs through the local cloud, torchrun on every host. All "
+        "hosts share this machine's CPUs, so the seconds show what more processes cost, and "
+        "nothing of what more machines gain. The last column but one is the largest difference of "
+        "any epoch's training or validation loss to that of one host."
     )
     yield ""
     yield from table(
-        ("score", "mean", "spread (standard deviation)"),
-        (
-            (f"**{way}**" if way == chosen["way"] else way, f"{one['mean']:.3f}",
-             f"{one['spread']:.3f}")
-            for way, one in ordered
-        ),
-    )  # fmt: skip
-    yield ""
-    yield paragraph(
-        f"Chosen: the {chosen['way']}, a photo is unknown when 98 % of the validation photos "
-        f"have a larger one. It keeps {percent(chosen['known_kept'], 1)} of the known test photos "
-        f"and finds {percent(chosen['unknown_found'], 1)} of the others. Of all known test photos "
-        f"{percent(chosen['right_without'], 1)} are right without it, "
-        f"{percent(chosen['right_with'], 1)} with it; of those that get a breed "
-        f"{percent(chosen['right_of_the_answered'], 1)}. "
-        f"{percent(chosen['unknown_with_a_breed_at_90'], 1)} of the photos of unknown breeds still "
-        "get a known one with at least 90 %. It costs "
-        f"{percent(cost['share'], 2)} of a pass (measured on {measured['machine']['name']})."
-    )
-
-
-def _drift() -> Iterator[str]:
-    measured = read("drift")
-    quiet = measured["quiet"]
-    yield "## Drift"
-    yield ""
-    yield paragraph(
-        f"{measured['photos']} dog photos are changed, answered by the starter model, and drawn "
-        "into days for the function of `make drift-watch` (`make benchmark NAME=drift`; "
-        f"{measured['seeds']} seeds, measured on {measured['machine']['name']}). The baseline are "
-        f"{measured['baseline_photos']} photos as they are; fewer than {measured['least_photos']} "
-        "are never judged. Days are drawn from the photos that the baseline is drawn from, so "
-        "quiet days differ by chance alone, which flatters. A corner of a photo stands for one "
-        "of no dog."
+        ("hosts", "pass over the photos", "epochs", "largest difference of a loss", "test top-1"),
+        [
+            (
+                str(run["hosts"]),
+                f"{run['features_s']} s",
+                f"{run['epochs_s']:.1f} s",
+                "-" if run is alone else f"{run['largest_difference']:.0e} of it",
+                percent(run["test_top1"], 1),
+            )
+            for run in measured["runs"]
+        ],
     )
     yield ""
-    yield from table(
-        ("change of a day's photos", "found within photos", "first by"),
-        ((words, _within(runs, measured["sizes"][-1]), _first_by(runs))
-         for words, runs in measured["found"].items()),
-    )  # fmt: skip
-    yield ""
+    if measured["load_before"] > 1:
+        yield paragraph(
+            "Other work ran on the machine meanwhile: the seconds are not to be quoted."
+        )
+        yield ""
+    same = "the very same" if resumed["same_losses"] else "other"
     yield paragraph(
-        f"On {quiet['days']} quiet days of {quiet['photos']} photos it called "
-        f"{' and '.join(map(str, quiet['false_alarms']))} days changed, a seed each."
+        f"One of two hosts killed in mid-training: the job ends as {resumed['killed_job']}, the "
+        f"next one goes on in epoch {resumed['went_on_in_epoch']} and has {same} losses in every "
+        f"epoch. With {grown['before']['computed']} photos known, "
+        f"{grown['after']['computed']} new ones are computed and {grown['after']['reused']} "
+        "features are taken over, on two hosts."
     )
-
-
-def _within(runs: list[dict[str, Any]], most: int) -> str:
-    sizes = [run["photos"] for run in runs]
-    if None in sizes:
-        return f"more than {most:,}"
-    return f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{max(sizes):,}"
-
-
-def _first_by(runs: list[dict[str, Any]]) -> str:
-    figures = Counter(figure.replace("_", " ") for run in runs for figure in run["figures"])
-    return ", ".join(figure for figure, _ in figures.most_common(3))
 
 
 def _threshold() -> Iterator[str]:

@@ -12,9 +12,9 @@ unknown breed has the higher novelty of two:
 - the ImageNet head's own knowledge of other breeds: its mass on dogs that no known breed starts
   from. It has seen the left-out breeds under their names, which flatters it: so once more with
   those classes taken out of it;
-- the sum of the ranks of logit and ImageNet head, both times.
+- the sum of the ranks of energy and ImageNet head, both times.
 
-For the chosen way, the largest logit, the threshold that the job fits to the validation photos is
+For the chosen way, the energy, the threshold that the job fits to the validation photos is
 applied: what is kept of the known breeds, what is found of the others, and what accuracy becomes.
 What scoring costs is timed against a pass of the backbone.
 
@@ -23,10 +23,7 @@ descend from ImageNet, which the backbone has seen. Writes unknown_breeds.json.
 """
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,21 +37,20 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import ROOT, machine, write
+from benchmarks.heads import BACKBONE, Trainer
+from benchmarks.report import machine, write
 from rigs.photos import DOGS
-from serving.model import Model, load, softmax
-from serving.settings import cpu_count
-from training.features import file
-from training.features.file import FILE, Features, SplitFeatures
+from serving.model import Model, familiarity, softmax
+from serving.package import ENERGY, LARGEST_LOGIT
+from training.features.file import Features, SplitFeatures
 from training.network.backbones import Pretrained, load_pretrained
 from training.network.breeds import FIRST_BREED, LAST_WILD_DOG
 
-BACKBONE = "efficientnet_lite2"
 LEFT_OUT, DRAWS = 20, 5
 NEIGHBOURS = 5
 SHRINKAGE = 0.1
 TIMED = 200
-CHOSEN = "largest logit"
+CHOSEN = "energy"
 
 Floats = NDArray[np.float64]
 
@@ -67,15 +63,10 @@ def main() -> int:
     if not (DOGS / "train").is_dir():
         print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as scratch:
-        base = Path(scratch)
-        if cache:
-            cache.mkdir(parents=True, exist_ok=True)
-            (base / "cache").symlink_to(cache.resolve())
-        train(base, SM_CHANNEL_DATA=DOGS, SM_MODEL_DIR=base / "all", features_only=True)
-        features, pretrained = file.read(base / "all" / FILE), load_pretrained(BACKBONE)
-        draws = [draw(base, number, features, pretrained) for number in range(DRAWS)]
-        cost = cost_of(load(base / "model", cpu_count()))
+    with Trainer.opened(cache) as trainer:
+        pretrained = load_pretrained(BACKBONE)
+        draws = [draw(trainer, number, pretrained) for number in range(DRAWS)]
+        cost = cost_of(trainer.trained(trainer.features))
     ways = {
         way: {
             "auroc": [round(one["auroc"][way], 4) for one in draws],
@@ -106,16 +97,6 @@ def main() -> int:
     return 0
 
 
-def train(base: Path, *, features_only: bool = False, **environment: Path) -> None:
-    """training/train.py as a job runs it."""
-    told = {"SAGEMAKER_BASE_DIR": str(base)} | {k: str(v) for k, v in environment.items()}
-    command = [sys.executable, "training/train.py", "--backbone", BACKBONE]
-    subprocess.run(
-        [*command, "--features-only", str(features_only).lower()],
-        cwd=ROOT, env={**os.environ, **told}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
 def part(split: SplitFeatures, classes: NDArray[np.int64]) -> SplitFeatures:
     """The photos of these classes, which are numbered anew."""
     labels = split.labels.numpy()
@@ -128,8 +109,9 @@ def part(split: SplitFeatures, classes: NDArray[np.int64]) -> SplitFeatures:
     )
 
 
-def draw(base: Path, number: int, features: Features, pretrained: Pretrained) -> dict[str, Any]:
+def draw(trainer: Trainer, number: int, pretrained: Pretrained) -> dict[str, Any]:
     """Train without twenty breeds, and score the photos of all."""
+    features = trainer.features
     shuffled = np.random.default_rng(number).permutation(len(features.labels))
     out, known = np.sort(shuffled[:LEFT_OUT]), np.sort(shuffled[LEFT_OUT:])
     kept = replace(
@@ -137,9 +119,7 @@ def draw(base: Path, number: int, features: Features, pretrained: Pretrained) ->
         labels=tuple(features.labels[at] for at in known),
         splits={name: part(split, known) for name, split in features.splits.items()},
     )
-    file.write(base / "channel" / FILE, kept)
-    train(base, SM_CHANNEL_FEATURES=base / "channel", SM_MODEL_DIR=base / "model")
-    model = load(base / "model", cpu_count())
+    model = trainer.trained(kept)
     others = torch.cat([part(split, out).views[0] for split in features.splits.values()]).numpy()
     test = kept.splits["test"]
     rows = {"known": test.views[0].numpy(), "unknown": others}
@@ -148,8 +128,8 @@ def draw(base: Path, number: int, features: Features, pretrained: Pretrained) ->
         for name, found in rows.items()
     }
     for way, parts in (
-        ("logit + ImageNet head", (CHOSEN, "ImageNet head")),
-        ("logit + ImageNet head, classes hidden", (CHOSEN, "ImageNet head, classes hidden")),
+        ("energy + ImageNet head", (CHOSEN, "ImageNet head")),
+        ("energy + ImageNet head, classes hidden", (CHOSEN, "ImageNet head, classes hidden")),
     ):
         both = sum(ranks(np.concatenate([scored[one][p] for one in rows])) for p in parts)
         scored["known"][way], scored["unknown"][way] = np.split(both, [len(test.labels)])
@@ -171,7 +151,7 @@ def scores(
     out: NDArray[np.int64],
 ) -> dict[str, Floats]:
     """Each way's novelty of some photos: the higher, the stranger."""
-    logits = model.heads(rows)[0].astype(np.float64)
+    logits = model.heads(rows)[0]
     seen, labels = train_split.views[0].numpy().astype(np.float64), train_split.labels.numpy()
     means = np.stack([seen[labels == one].mean(0) for one in range(labels.max() + 1)])
     spread = np.cov((seen - means[labels]).T)
@@ -180,11 +160,10 @@ def scores(
     white, centres = rows @ whiten, means @ whiten
     far = (white**2).sum(1)[:, None] - 2 * white @ centres.T + (centres**2).sum(1)
     near = np.sort(unit(rows) @ unit(seen).T, axis=1)[:, -NEIGHBOURS:]
-    largest = logits.max(1)
     return {
-        "largest softmax": -softmax(logits.astype(np.float32), model.manifest.temperature).max(1),
-        CHOSEN: -largest,
-        "energy": -(largest + np.log(np.exp(logits - largest[:, None]).sum(1))),
+        "largest softmax": -softmax(logits, model.manifest.temperature).max(1),
+        "largest logit": -familiarity(logits, LARGEST_LOGIT),
+        CHOSEN: -familiarity(logits, ENERGY),
         "Mahalanobis": far.min(1),
         "cosine to class means": -(unit(rows) @ unit(means).T).max(1),
         "five nearest photos": -near.mean(1),

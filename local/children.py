@@ -62,6 +62,20 @@ def group_members(group: int) -> dict[int, str]:
     return members
 
 
+def with_variable(name: str, value: str) -> list[int]:
+    """Process ids of this user's processes that were started with this environment variable.
+
+    So those are found too that made a session of their own, as torchrun's workers do, and lost
+    their parent.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(name) == value:
+                found.append(process.pid)
+    return found
+
+
 def command_line(pid: int) -> str:
     """The words that a process was started with; empty where it has ended or is another user's."""
     try:

@@ -74,6 +74,11 @@ class Settings:
         return self.state_dir / "ministack"
 
     @property
+    def buckets_dir(self) -> Path:
+        """A folder a bucket, in which ministack keeps each object as a file."""
+        return self.ministack_dir / "s3" / ACCOUNT_ID
+
+    @property
     def sagemaker_dir(self) -> Path:
         return self.state_dir / "sagemaker"
 

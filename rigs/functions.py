@@ -22,6 +22,7 @@ API = _LAMBDA | {
     "DEPLOYMENTS_TABLE": "photos-deployments",
     "BUCKET": "photos",
     "BACKFILL_BUCKET": "shelter",
+    "DRIFT_TABLE": "photos-drift",
     "CURSOR_SECRET": "cursors",
     "SIGN_IN_HOST": "dogs.auth.us-east-1.amazoncognito.com",
     "CLIENT_ID": "page",

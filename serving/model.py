@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from serving.architectures import ARCHITECTURES
 from serving.network import Network, backbone, heads, multiplies_int8
-from serving.package import MANIFEST, WEIGHTS, Manifest, PackageError, read_package
+from serving.package import (
+    LARGEST_LOGIT,
+    MANIFEST,
+    WEIGHTS,
+    Manifest,
+    PackageError,
+    read_package,
+)
 from serving.settings import Precision, ServedPrecision
 from serving.weights import Floats, Weights, WeightsError, read_tensors
 
@@ -119,7 +126,8 @@ class Model:
         if told is None:
             return [None] * len(logits)
         shares = np.linspace(0, 1, len(told.quantiles))
-        found: list[float] = (1 - np.interp(logits.max(1), told.quantiles, shares)).tolist()
+        scores = familiarity(logits, told.score)
+        found: list[float] = (1 - np.interp(scores, told.quantiles, shares)).tolist()
         return found
 
     def _prediction(
@@ -137,6 +145,21 @@ class Model:
             unknown = novelty >= told.threshold
             return Prediction(top[0][0], top[0][1], rounded, top, novelty, unknown)
         return Prediction(None, round(1 - dog, 6), round(dog, 6), top)
+
+
+def familiarity(logits: Floats, score: str) -> NDArray[np.float64]:
+    """How much each photo looks like a known breed: float32 (N, breeds) -> (N,), one of SCORES.
+
+    The largest logit (Hendrycks et al., "Scaling out-of-distribution detection for real-world
+    settings", 2022), or the free energy with its sign turned, the logarithm of the sum of all
+    logits' exponentials (Liu et al., "Energy-based out-of-distribution detection", 2020).
+    """
+    largest: NDArray[np.float64] = logits.max(1).astype(np.float64)
+    if score == LARGEST_LOGIT:
+        return largest
+    rest = np.exp(logits.astype(np.float64) - largest[:, None]).sum(1)
+    found: NDArray[np.float64] = largest + np.log(rest)
+    return found
 
 
 def softmax(logits: Floats, temperature: float) -> NDArray[np.float64]:

@@ -63,19 +63,27 @@ class DogScore:
             raise ValueError(f"threshold {self.threshold} is not between 0 and 1")
 
 
+LARGEST_LOGIT, ENERGY = "largest_logit", "energy"
+SCORES = (LARGEST_LOGIT, ENERGY)
+
+
 @dataclass(frozen=True)
 class Novelty:
-    """How much a photo looks like none of the breeds, read off its largest logit.
+    """How much a photo looks like none of the breeds, by a score of its logits.
 
-    `quantiles` are those of the largest logit of the validation photos, evenly spaced from the
-    least to the greatest. A photo's novelty is the share of those photos that have a larger one:
-    0 to 1. From `threshold` on, it is said to show a breed that the model does not know.
+    `quantiles` are those of the validation photos' scores, evenly spaced from the least to the
+    greatest. A photo's novelty is the share of those photos that have a larger one: 0 to 1. From
+    `threshold` on, it is said to show a breed that the model does not know. `score` is one of
+    SCORES, see serving.model.familiarity.
     """
 
     quantiles: tuple[float, ...]
     threshold: float
+    score: str = LARGEST_LOGIT  # which is not written: models from before there was another
 
     def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise ValueError(f"novelty.score {self.score!r} is not one of {', '.join(SCORES)}")
         if len(self.quantiles) < 2 or any(a > b for a, b in pairwise(self.quantiles)):
             raise ValueError("novelty.quantiles must be two numbers or more, none above the next")
         if not 0 < self.threshold <= 1:
@@ -138,6 +146,8 @@ class Manifest:
             del members["temperature"]
         if self.novelty is None:
             del members["novelty"]
+        elif self.novelty.score == LARGEST_LOGIT:
+            del members["novelty"]["score"]
         return members
 
     @classmethod
@@ -194,7 +204,8 @@ def _dog_score(content: JsonObject | None) -> DogScore | None:
 
 def read_novelty(content: JsonObject) -> Novelty:
     """The member `novelty`; raises ValueError for what is none."""
-    novelty = Novelty(content.numbers("quantiles"), content.number("threshold"))
+    score = content.text("score") if content.has("score") else LARGEST_LOGIT
+    novelty = Novelty(content.numbers("quantiles"), content.number("threshold"), score)
     content.end()
     return novelty
 

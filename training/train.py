@@ -3,6 +3,7 @@
     python training/train.py --lr 0.03                              # bare
     torchrun --nproc-per-node 2 training/train.py --lr 0.03         # several processes, on CPUs
     sagemaker_program=training/train.py                             # under SageMaker's toolkit
+    sagemaker_torch_distributed_enabled=true                        # and torchrun on each host
 
 Folders come from SM_CHANNEL_DATA, SM_CHANNEL_FEATURES (optional), SM_CHANNEL_WEIGHTS (optional),
 SM_MODEL_DIR and SM_OUTPUT_DATA_DIR, all below SAGEMAKER_BASE_DIR (/opt/ml) where they are not set.
@@ -46,6 +47,7 @@ from training.data.dataset import DataSet
 from training.data.errors import DataError
 from training.errors import JobError
 from training.features.cache import from_channel, from_photos
+from training.features.digests import shared_digests
 from training.features.file import DESCRIPTION, FILE, Features, describe, write
 from training.figures.confidence import THRESHOLDS
 from training.figures.report import evaluate, write_json, write_report
@@ -60,7 +62,7 @@ from training.options import HEADS, Folders, Options, hints, job_name, parse
 from training.package.export import Trained, export
 from training.package.wheels import travelling_wheels
 from training.profiler import JobFacts, Profiler
-from training.workers import Workers, processes
+from training.workers import Workers, lost_another, processes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure = str(error)
         # SageMaker's toolkit copies what follows the name of a Python error to output/failure.
         print(f"Exception: {error}", file=sys.stderr, flush=True)
+        return 1
+    except RuntimeError as error:
+        if not lost_another(error):
+            raise
+        failure = "another process of this job has ended; its own log says why"
+        print(f"Exception: {failure} ({error})", file=sys.stderr, flush=True)
         return 1
     finally:
         profiler.close(folders.output, job_facts(options, failure))
@@ -103,6 +111,7 @@ def run_job(job: Job) -> None:
         pretrained = load_pretrained(options.backbone, folders.given_weights(options.weights))
         data = open_data(folders)
         version = data.version if data else None  # what is wrong with it is said now, too
+        data = shared_digests(data, job.workers) if data else None
     with job.profiler.phase("features"):
         features = find_features(job, pretrained, data)
     if options.features_only:

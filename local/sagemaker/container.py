@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.children import group_members, recorded_pid
+from local.children import group_members, recorded_pid, signal_all, with_variable
 
 _POLL_S = 0.1
 _LAST_WORDS_BYTES = 8192
@@ -42,6 +42,10 @@ class ContainerFiles:
     def pid_file(self) -> Path:
         return self.home / "pid"
 
+    def processes(self) -> list[int]:
+        """Those of a job that has its folder here, also the ones in sessions of their own."""
+        return with_variable("SAGEMAKER_BASE_DIR", str(self.ml))
+
     def end_leftover(self) -> None:
         """Kill what an earlier cloud left running here because it was killed itself.
 
@@ -54,6 +58,7 @@ class ContainerFiles:
             str(self.home) in command for command in group_members(recorded).values()
         ):
             _signal_group(recorded, signal.SIGKILL)
+        signal_all(self.processes(), signal.SIGKILL)
 
 
 class ContainerProcess:
@@ -110,12 +115,13 @@ class ContainerProcess:
         """
         _signal_group(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + grace_s
-        while self._group_lives() and time.monotonic() < deadline:
+        while self._lives() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
 
     def clear(self) -> None:
-        """Kill whatever is left of the group: a container ends with its first process."""
+        """Kill whatever is left: a container ends with its first process."""
         self._kill()
+        signal_all(self.files.processes(), signal.SIGKILL)
         self.files.pid_file.unlink(missing_ok=True)
 
     def last_words(self) -> str:
@@ -133,9 +139,9 @@ class ContainerProcess:
         _signal_group(self.pid, signal.SIGKILL)
         self._process.wait()
 
-    def _group_lives(self) -> bool:
+    def _lives(self) -> bool:
         self._process.poll()
-        return bool(group_members(self.pid))
+        return bool(group_members(self.pid) or self.files.processes())
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -21,7 +21,7 @@ from tests.schemas import check
 from tests.waiting import wait_until
 
 STACK, ARCHIVE = "kennel", "archive-of-2019"
-LIVE, OWN, FOREIGN, TEXTS = 5, 120, 60, 3
+LIVE, OWN, FOREIGN, TEXTS = 5, 80, 40, 3
 # What a killed function's messages wait for; 360 s as deployed.
 VISIBILITY_S = 3
 
@@ -66,7 +66,7 @@ def test_nothing_starts_without_a_word(lane: Lane) -> None:
     said = make(lane, "backfill", f"FROM=s3://{ARCHIVE}/", expect=2)
     # The dry run is there all the same.
     assert f"{FOREIGN + TEXTS}" in said
-    assert ".jpg 60, .txt 3" in said
+    assert ".jpg 40, .txt 3" in said
     assert "RATE=" in said
     assert "YES=1 starts without" in said
     assert len(list(lane.rows())) == LIVE
@@ -100,8 +100,8 @@ def test_photos_of_another_bucket_are_answered_where_they_are(lane: Lane, tmp_pa
 
 
 def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lane) -> None:
-    # GIVEN pages so small that there is time to stop between them
-    lane.configure(lane.lister, {"PAGE_SIZE": "10", "MOST_WAITING": "20", "WAIT_S": "1"})
+    # GIVEN pages so small, and waits so long, that there is time to stop between them
+    lane.configure(lane.lister, {"PAGE_SIZE": "10", "MOST_WAITING": "20", "WAIT_S": "300"})
     states = lane.cloud.client("stepfunctions")
 
     def running() -> int:
@@ -133,6 +133,7 @@ def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lan
     assert process.returncode == 0, output
     assert running() == 0
     assert len(rows_of(lane, old)) < OWN
+    lane.configure(lane.lister, {"WAIT_S": "1"})
     # AND goes on, while its function and the one that answers are killed
     with subprocess.Popen(
         ["make", "backfill", f"STACK={STACK}", "RESUME=1"],
@@ -144,13 +145,13 @@ def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lan
         text=True,
     ) as process:
         killed = 0
-        for part in range(1, 4):
+        for part in (1, 2):
             killed += lane.kill(lane.lister) + lane.kill(lane.outputs["FunctionName"])
             wait_for_more(10 * part)
         output, _ = process.communicate(timeout=120)
     # THEN every object has its row, once
     assert process.returncode == 0, output
-    assert killed >= 3
+    assert killed >= 2
     rows = rows_of(lane, UPLOADS)
     assert len(rows) == LIVE + OWN
     for row in rows:
@@ -165,7 +166,7 @@ def test_execution_goes_on_as_another_before_aws_s_limit(lane: Lane) -> None:
     states = lane.cloud.client("stepfunctions")
     machine = lane.cloud.outputs(f"{STACK}-backfill")["StateMachineArn"]
     job = Job("photos-long", PHOTOS, bucket=lane.bucket, prefix=UPLOADS, turns=1999)
-    lane.configure(lane.lister, {"PAGE_SIZE": "10"})
+    lane.configure(lane.lister, {"PAGE_SIZE": "5"})
     # WHEN it takes that one
     states.start_execution(
         stateMachineArn=machine, name="photos-long-1", input=json.dumps(job.to_json())

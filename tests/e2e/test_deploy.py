@@ -21,10 +21,12 @@ from local.launch import Cloud
 from rigs.photos import pictures
 from serving.package import Manifest, write_archive
 from tests.e2e import commands
+from tests.e2e.drawings import draw
 from tests.waiting import wait_until
 from tours.stack import LOCAL_PARAMETERS, PREFIX, STACK
 
 DEPLOY_S = 300
+BREEDS = {"Beagle": "circle", "Pug": "square", "Whippet": "star"}
 CALLERS = 2
 PAUSE_S = 5.0
 
@@ -226,3 +228,68 @@ def test_approving_an_older_model_again_goes_back_to_it_under_load(
     story = _make(cloud, "why", "KEY=uploads/back.jpg")
     for words in ("dogs-train-first", "the second is too sure", "back", "0" * 40):
         assert words in story, story
+
+
+def _drawn(root: Path) -> Path:
+    """A data set of drawings under names of breeds that the starter knows; with test photos enough
+    for a verdict, and validation photos enough for a temperature.
+    """
+    for split, count in (("train", 40), ("valid", 36), ("test", 34)):
+        for breed, shape in BREEDS.items():
+            folder = root / split / breed
+            folder.mkdir(parents=True)
+            for number in range(count):
+                draw(shape, f"{split} {number}").save(folder / f"{number}.jpg", quality=92)
+    return root
+
+
+def _shuffle_a_fifth(root: Path) -> None:
+    """Of the photos of train and valid, which change their folders in a circle."""
+    for split in ("train", "valid"):
+        folders = [root / split / breed for breed in BREEDS]
+        for folder, other in zip(folders, [*folders[1:], folders[0]], strict=True):
+            photos = sorted(folder.glob("[0-9]*.jpg"), key=lambda path: int(path.stem))
+            for path in photos[: len(photos) // 5]:
+                path.rename(other / f"was-{folder.name}-{path.name}")
+
+
+def test_improve_registers_a_good_challenger_and_refuses_one_of_shuffled_labels(
+    cloud: Cloud, model: Path, tmp_path: Path
+) -> None:
+    # GIVEN a stack, and photos that its model answers badly
+    cloud.client("s3").create_bucket(Bucket="drawn")
+    data = _drawn(tmp_path / "data")
+    words = [
+        "improve", f"DATA={data}", "MADE=1", "TO=s3://drawn/data",
+        "SET=hyperparameters.backbone=efficientnet_lite0 hyperparameters.epochs=6",
+    ]  # fmt: skip
+    sagemaker = cloud.client("sagemaker")
+
+    def registered() -> list[str]:
+        found = sagemaker.list_model_packages(ModelPackageGroupName=STACK)
+        return [one["ModelPackageArn"] for one in found["ModelPackageSummaryList"]]
+
+    before = len(registered())
+    # WHEN a challenger is trained on them
+    good = tmp_path / "good"
+    told = _make(cloud, *words, f"CHAMPION={model}", f"OUT={good}")
+    # THEN it wins, and waits in the registry for a person
+    assert "better: Better: " in told
+    assert "pending" in told
+    assert len(registered()) == before + 1
+    # AND WHEN the next one's labels are shuffled for a fifth of its photos
+    _shuffle_a_fifth(data)
+    more = [f"CHAMPION={good / 'model.tar.gz'}", f"OUT={tmp_path / 'bad'}", "LEAST=0"]
+    done = commands.run(["make", *words, *more], 2, env=cloud.environment(), timeout_s=DEPLOY_S)
+    # THEN it is refused, in words, and nothing is registered
+    assert "refused: Its training labels contradict it" in done.stdout
+    assert "Nothing is registered." in done.stdout
+    assert len(registered()) == before + 1
+    # AND WHEN the good one answers what was served, before anybody approves it
+    _row(cloud, cloud.outputs(STACK), "shadowed.jpg", pictures(tmp_path / "photos", 1)[0])
+    told = _make(cloud, "shadow", f"OUT={tmp_path / 'shadow'}")
+    # THEN its answers are laid beside those of the rows
+    assert "(PendingManualApproval) answers " in told
+    assert "same answer: " in told
+    assert "left out" not in told
+    assert (tmp_path / "shadow" / "shadow.html").stat().st_size > 0

@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-import random
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
 
 from rigs.photos import ROOT
 from tests.e2e import commands
+from tests.e2e.drawings import draw
 
 LOOP_S = 900
 PHOTOS = {"train": 16, "valid": 6, "test": 6}
 SHAPES = ("001.Circle", "002.Square", "003.Star")
 SMALL = "hyperparameters.backbone=efficientnet_lite0 hyperparameters.epochs=4 tuning.max_jobs=2"
 WORK = ROOT / ".local" / "loop"
-
-
-def _draw(shape: str, name: str) -> Image.Image:
-    """A bright shape somewhere on a dark, speckled ground."""
-    rng = random.Random(f"{shape} {name}")
-    picture = Image.new("RGB", (160, 160), tuple(rng.randrange(90) for _ in range(3)))
-    draw = ImageDraw.Draw(picture)
-    for _ in range(60):
-        x, y = rng.randrange(160), rng.randrange(160)
-        draw.point((x, y), fill=tuple(rng.randrange(256) for _ in range(3)))
-    x, y, size = rng.randrange(60, 100), rng.randrange(60, 100), rng.randrange(30, 55)
-    colour = tuple(rng.randrange(150, 256) for _ in range(3))
-    box = (x - size, y - size, x + size, y + size)
-    if shape.endswith("Circle"):
-        draw.ellipse(box, fill=colour)
-    elif shape.endswith("Square"):
-        draw.rectangle(box, fill=colour)
-    else:
-        radii = [size if point % 2 else size / 2.6 for point in range(10)]
-        draw.polygon(
-            [
-                (x + r * math.sin(p * math.pi / 5), y + r * math.cos(p * math.pi / 5))
-                for p, r in enumerate(radii)
-            ],
-            fill=colour,
-        )
-    return picture
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +26,7 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / split / shape
             folder.mkdir(parents=True)
             for number in range(count):
-                picture = _draw(shape, f"{split} {number}")
+                picture = draw(shape.partition(".")[2].lower(), f"{split} {number}")
                 picture.save(folder / f"{number}.jpg", quality=92)
     return root
 

@@ -70,6 +70,8 @@ def test_challenger_of_wrong_labels_is_refused_and_costs_no_feature(
     shutil.copytree(featured / "cache", place.base / "cache")
     trained = place.run(*HEAD)
     assert trained.returncode == 0, trained.stderr
+    contradicted = place.output("doubtful.json")
+    assert all(one["confidence"] > one["of_label"] for one in contradicted)
     # Two views of 24 photos, 12 of valid, 12 of test.
     assert "features: 0 computed and 72 reused" in trained.stdout
 

@@ -38,6 +38,11 @@ def test_job_leaves_a_package_that_serves_what_it_reports(new_place: NewPlace) -
     assert metrics["test"]["top1"]["value"] >= 0.9
     assert metrics["model"]["version"] == model.manifest.version
     assert origin["metrics"]["test"]["top1"] == metrics["test"]["top1"]
+    own = origin["metrics"]["train"]["top1"]
+    assert own["n"] == 24
+    contradicted = place.output("doubtful.json")
+    assert len(contradicted) == 24 - round(own["value"] * 24)
+    assert all(one["answer"] != one["label"] for one in contradicted)
     assert [row["label"] for row in metrics["test"]["classes"]] == list(model.manifest.labels)
     found = {name: re.findall(regex, done.stdout) for name, regex in METRIC_DEFINITIONS.items()}
     best = max(row["validation_accuracy"] for row in place.history())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local.sagemaker.jobs import torchrun
 from serving.model import load
 from tests.job.training_runs import ROOT
 
@@ -73,3 +74,28 @@ def test_failure_under_the_toolkit_has_its_reason_in_the_failure_file(
     assert run_toolkit(tmp_path / "ml").returncode != 0
     assert reason in (tmp_path / "ml" / "output" / "failure").read_text()
     assert not (tmp_path / "ml" / "output" / "success").exists()
+
+
+def test_several_hosts_are_started_by_the_toolkits_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))  # its modules set it where it is not
+    from sagemaker_pytorch_container import training as toolkit
+    from sagemaker_training import environment
+    from sagemaker_training.torch_distributed import TorchDistributedRunner
+
+    asked = (ROOT / "training" / "jobs" / "definition.py").read_text(encoding="utf-8")
+    assert f'"{toolkit.LAUNCH_TORCH_DISTRIBUTED_ENV_NAME}": "true"' in asked
+    monkeypatch.setattr(environment, "code_dir", str(tmp_path))
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    runner = TorchDistributedRunner(
+        "train.py", ["--lr", "0.1"], {}, 1, hosts[0], hosts, hosts[1], "lo"
+    )
+    torchrun.install(tmp_path / "bin", Path("/bin/echo"), 1234)
+    program, *words = runner._create_command()
+    said = subprocess.run([str(tmp_path / "bin" / program), *words], text=True, capture_output=True)
+
+    where = "--master_addr 127.0.0.1 --master_port 1234 --node_rank 1"
+    assert said.stdout == (
+        f"-m torch.distributed.run --nnodes 2 --nproc_per_node 1 {where} train.py --lr 0.1\n"
+    )

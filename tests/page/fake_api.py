@@ -30,6 +30,7 @@ class FakeApi:
         self.history: dict[str, list[Row]] = {}
         self.breeds = list(BREEDS)
         self.accuracy: Row | None = None
+        self.drift_days: list[Row] | None = None  # None: nobody watches
         self.user = PERSON
         self.can_review = True
         self.answers_uploads = True

@@ -62,6 +62,7 @@ def application(api: FakeApi) -> Starlette:
         Route(f"{BASE}/queue", _in_thread(api, _queue)),
         Route(f"{BASE}/breeds", _in_thread(api, _breeds)),
         Route(f"{BASE}/summary", _in_thread(api, _summary)),
+        Route(f"{BASE}/drift", _in_thread(api, _drift)),
     ]
     return Starlette(routes=routes)
 
@@ -224,6 +225,11 @@ def _summary(api: FakeApi, request: Request, body: bytes) -> Response:
         request,
         {"counts": counts, "reviewed": reviewed, "accuracy": api.accuracy, "as_of": instant()},
     )
+
+
+def _drift(api: FakeApi, request: Request, body: bytes) -> Response:
+    watched = api.drift_days is not None
+    return tagged(request, {"watched": watched, "items": api.drift_days or []})
 
 
 def _store(api: FakeApi, request: Request, body: bytes) -> Response:

@@ -79,3 +79,17 @@ def _row(number: int, status: str) -> Row:
         "latency_ms": 640 + number,
         "links": {"self": path, "photo": f"{path}/photo", "thumbnail": f"{path}/thumbnail"},
     }
+
+
+def drift_day(day: str, **changes: Any) -> Row:
+    """A quiet one."""
+    return {
+        "day": day,
+        "state": "quiet",
+        "photos": 1200,
+        "expected": 0.86,
+        "audited": None,
+        "psi": {"brightness": 0.01, "confidence": 0.02},
+        "findings": [],
+        "model_version": MODEL,
+    } | changes

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.fake_api import FakeApi
-from tests.page.rows import classified, no_dog, rejected, unknown_breed
+from tests.page.rows import classified, drift_day, no_dog, rejected, unknown_breed
 from tests.page.visitor import Visitor, drop, sign_in, tiles
 
 _OUTSIDE = """() => [...document.querySelectorAll("button, input, select, a")]
@@ -100,6 +100,24 @@ def _queue(page: Page, api: FakeApi) -> None:
     page.get_by_text("were right").wait_for()
 
 
+def _drift(page: Page, api: FakeApi) -> None:
+    _grid(page, api)
+    words = "Photos have become darker (stability index 0.41)."
+    found = {"figure": "brightness", "words": words, "examples": list(api.rows)[:3]}
+    psi = {"brightness": 0.41, "confidence": 0.2}
+    worse = drift_day("2026-11-20", state="drift", psi=psi, findings=[found])
+    api.drift_days = [worse, drift_day("2026-11-19")]
+    page.get_by_role("link", name="Drift").click()
+    page.get_by_text(words).click()
+    page.locator(".examples img[src]").first.wait_for()
+
+
+def _unwatched(page: Page, api: FakeApi) -> None:
+    _grid(page, api)
+    page.get_by_role("link", name="Drift").click()
+    page.get_by_text("make drift-watch").wait_for()
+
+
 def _uploading(page: Page, api: FakeApi) -> None:
     _grid(page, api)
     api.bucket_gate.clear()
@@ -136,7 +154,7 @@ def _loading(page: Page, api: FakeApi) -> None:
 
 VIEWS = [
     _welcome, _grid, _filtered, _nothing_fits, _empty, _selected, _loupe, _typing, _said, _rejected,
-    _unknown, _queue, _uploading, _failed, _keys, _signed_out, _loading,
+    _unknown, _queue, _drift, _unwatched, _uploading, _failed, _keys, _signed_out, _loading,
 ]  # fmt: skip
 VIEW = pytest.mark.parametrize("view", VIEWS, ids=[view.__name__[1:] for view in VIEWS])
 Show = Callable[[Page, FakeApi], None]

@@ -15,7 +15,7 @@ from training.contest.page import (
     table,
     thumbnail,
 )
-from training.contest.verdict import Breed, Contest, Side
+from training.contest.verdict import LOSS_MARGIN, Breed, Contest, Side
 from training.figures.metrics import Proportion
 
 
@@ -37,9 +37,14 @@ def page(contest: Contest, champion: Answered, challenger: Answered) -> str:
 def _overall(contest: Contest) -> Markup:
     def row(name: str, side: Side) -> list[str]:
         audit = _share(side.audit) if side.audit else "none"
-        return [f"{name} {side.version} ({side.name})", _share(side.top1), audit, f"{side.ece:.3f}"]
+        own = _share(side.on_train) if side.on_train else "not counted"
+        confidence = f"{side.ece:.3f}", f"{side.log_loss:.3f}"
+        return [f"{name} {side.version} ({side.name})", _share(side.top1), audit, own, *confidence]
 
-    heads = ("model", "test photos right", "random sample right", "calibration error")
+    heads = (
+        "model", "test photos right", "random sample right", "own training photos right",
+        "calibration error", "log loss",
+    )  # fmt: skip
     rows = [row("champion", contest.champion), row("challenger", contest.challenger)]
     test = contest.test
     return section(
@@ -51,8 +56,11 @@ def _overall(contest: Contest) -> Markup:
             f"right with the challenger alone, {test.only_champion} with the champion alone "
             f"(McNemar's exact test: p = {test.p:.3g}). Difference {test.difference:+.2%}; with "
             f"95 % confidence it is at least {test.least:+.2%}, and {-contest.margin:+.2%} is "
-            "allowed. Intervals are Wilson's at 95 %. The calibration error is the mean gap "
-            "between how sure a model is and how often it is right; it decides nothing here.",
+            "allowed. Intervals are Wilson's at 95 %. A model that is right on fewer of the photos "
+            "that it was trained on than on test photos was told wrong labels. The log loss is "
+            "how improbable the right breeds were to a model, on average; it may rise by "
+            f"{LOSS_MARGIN}. The calibration error is the mean gap between how sure a model is "
+            "and how often it is right; it decides nothing here.",
             cls="soft",
         ),
     )
@@ -101,22 +109,27 @@ def _chosen(flips: Sequence[Photo], champion: Answered) -> list[Photo]:
     return of_lost + won[: MOST_PICTURES - len(of_lost)]
 
 
-def _flip(photo: Photo, champion: Answered, challenger: Answered) -> Markup:
-    source = _picture(photo.path)
+def card(path: Path, title: str, *told: Markup) -> Markup:
+    """A photo beside what is said of it."""
+    source = _picture(path)
     picture = (
-        element("img", src=source, alt=photo.label, width=120, height=120)
+        element("img", src=source, alt=title, width=120, height=120)
         if source
         else element("div", cls="none")
     )
+    words = element("div", element("p", element("strong", title)), *told)
+    return element("figure", picture, words, cls="flip")
+
+
+def _flip(photo: Photo, champion: Answered, challenger: Answered) -> Markup:
     lost = champion.is_right(photo)
-    told = element(
-        "div",
-        element("p", element("strong", photo.label), cls=None),
+    return card(
+        photo.path,
+        photo.label,
         element("p", "champion: ", _said(champion.predictions[photo.name], right=lost)),
         element("p", "challenger: ", _said(challenger.predictions[photo.name], right=not lost)),
         element("p", photo.name, cls="soft"),
     )
-    return element("figure", picture, told, cls="flip")
 
 
 def _said(prediction: Prediction, *, right: bool) -> Markup:

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
 from typing import NamedTuple
+
+from training.figures.metrics import Proportion
 
 ALPHA = 0.05
 
@@ -46,6 +49,32 @@ def pairs(champion: Sequence[bool], challenger: Sequence[bool]) -> Pairs:
     """Whether each photo was answered right, by one and by the other, in the same order."""
     both = list(zip(champion, challenger, strict=True))
     return Pairs(len(both), both.count((True, False)), both.count((False, True)))
+
+
+class Mean(NamedTuple):
+    """The mean of a difference over `n` photos, and what it is at least with 95 % confidence."""
+
+    n: int
+    value: float
+    least: float
+
+
+def mean_of(differences: Sequence[float]) -> Mean:
+    """One-sided, by the normal approximation: the verdict asks for more photos long before it is
+    too rough. Of fewer than two photos nothing is sure.
+    """
+    n = len(differences)
+    if n < 2:
+        return Mean(n, sum(differences), -math.inf)
+    middle, spread = mean(differences), stdev(differences) / math.sqrt(n)
+    return Mean(n, middle, middle - _Z95_ONE_SIDED * spread)
+
+
+def drop(before: Proportion, after: Proportion) -> Mean:
+    """By how much a share of other photos is lower: Wald's one-sided interval."""
+    spread = math.sqrt(sum(one.value * (1 - one.value) / one.n for one in (before, after) if one.n))
+    value = before.value - after.value
+    return Mean(before.n + after.n, value, value - _Z95_ONE_SIDED * spread)
 
 
 def mcnemar(lost: int, won: int) -> float:

@@ -3,11 +3,16 @@
 Photos are compared whose breed both models know. The rules, the first that applies counts:
 
     refused     the challenger no longer knows a breed that the data set has test photos of
+    refused     its training labels contradict it: with 95 % confidence it is right on fewer of the
+                photos that it was trained on, by more than 2 points, than on test photos
     refused     a breed got clearly worse: McNemar's exact p value, after Holm's correction for all
                 breeds, is below 0.05; or it lost more than half of its photos, and at least four
     refused     the random sample got worse: McNemar's exact p value is below 0.05
     refused     worse overall, or not shown to be as good: with 95 % confidence the challenger may
                 have lost more than the margin (2 points) of all test photos
+    refused     its confidence is clearly worse: with 95 % confidence the mean log loss of its
+                calibrated probabilities on the test photos rose by more than 0.05 nats, which is
+                a right answer made 5 % less probable
     better      more right than the champion, and McNemar's exact p value is below 0.05
     not_worse   anything else
 
@@ -15,24 +20,35 @@ The fourth is a test of non-inferiority (FDA, Non-Inferiority Clinical Trials, 2
 al., CONSORT for non-inferiority, JAMA 308, 2012): the challenger has to show that it is not worse.
 A test of significance alone would let every bad one pass where photos are few.
 
+The second and the last are about labels. A head on a frozen backbone shrugs off a fifth of wrong
+ones at random: it answers as before. But a model that was trained on photos is right on at least as
+many of them as on new ones, unless what it was told there is wrong (the idea of confident learning;
+C. Northcutt et al., J. Artificial Intelligence Research 70, 2021). And wrong labels among the
+validation photos make the temperature, and so every confidence, wrong (benchmarks/label_noise.py).
+
 What they cannot see. With few test photos nobody can show much: about 300 are needed for a margin
 of 2 points where the two differ on 4 of 100, and the answer is "refused", with the reason. By
 breed, McNemar's test with Holm's correction for 120 breeds needs at least 13 photos of one; below
-that only the second half of the rule works, and a loss of a photo or two of seven goes unseen.
+that only the second half of the rule works, and a loss of a photo or two of seven goes unseen. Of a
+package whose job did not count its training photos (its backbone was trained, or it is older) the
+labels are not judged. Labels that are wrong in the test split too deceive every rule.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any, Literal
 
 from training.contest.answers import Answered, Photo
-from training.contest.statistics import ALPHA, Pairs, holm, pairs
+from training.contest.statistics import ALPHA, Mean, Pairs, drop, holm, mean_of, pairs
 from training.errors import JobError
 from training.figures.confidence import calibration_error
 from training.figures.metrics import Proportion
 
 Word = Literal["better", "not_worse", "refused"]
 MARGIN = 0.02
+LABELS_MARGIN = 0.02
+LOSS_MARGIN = 0.05
 COLLAPSE_SHARE, COLLAPSE_PHOTOS = 0.5, 4
 SCHEMA = 1
 
@@ -56,13 +72,18 @@ class Breed:
 
 @dataclass(frozen=True)
 class Side:
-    """One model on the photos that are compared; `ece` on a 0..1 scale."""
+    """One model on the photos that are compared; `ece` on a 0..1 scale, `log_loss` in nats.
+
+    `on_train`: how many of its own training photos it is right on, where its job says that.
+    """
 
     version: str
     name: str
     top1: Proportion
     ece: float
+    log_loss: float
     audit: Proportion | None
+    on_train: Proportion | None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -70,6 +91,8 @@ class Side:
             "name": self.name,
             "top1": self.top1.to_json(),
             "ece": round(self.ece, 4),
+            "log_loss": round(self.log_loss, 4),
+            "on_train": self.on_train.to_json() if self.on_train else None,
             "audit": self.audit.to_json() if self.audit else None,
         }
 
@@ -78,7 +101,9 @@ class Side:
 class Contest:
     """Everything that was compared, and what came of it.
 
-    `added` and `lost` map breeds that only one of the two knows to how its photos were answered.
+    `loss`: by how much the challenger's log loss is higher. `labels`: by how much it is less often
+    right on its training photos than on test photos. `added` and `lost` map breeds that only one of
+    the two knows to how its photos were answered.
     """
 
     word: Word
@@ -88,6 +113,8 @@ class Contest:
     challenger: Side
     test: Pairs
     audit: Pairs
+    loss: Mean
+    labels: Mean | None
     breeds: tuple[Breed, ...]
     added: dict[str, Proportion]
     lost: dict[str, Proportion]
@@ -105,6 +132,8 @@ class Contest:
             "margin": self.margin,
             "test": _pairs_json(self.test),
             "audit": _pairs_json(self.audit) if self.audit.n else None,
+            "log_loss": _mean_json(self.loss),
+            "training_labels": _mean_json(self.labels) if self.labels else None,
             "classes": [
                 {
                     "label": one.label,
@@ -134,6 +163,11 @@ def _pairs_json(found: Pairs) -> dict[str, float | int]:
     }
 
 
+def _mean_json(found: Mean) -> dict[str, float | int | None]:
+    least = round(found.least, 4) if found.n > 1 else None
+    return {"n": found.n, "difference": round(found.value, 4), "difference_at_least": least}
+
+
 def judge(
     champion: Answered,
     challenger: Answered,
@@ -160,17 +194,26 @@ def judge(
     only_old = [p for p in answered if champion.knows(p.label) and not challenger.knows(p.label)]
     lost = _by_label(champion, only_old)
     on_test, on_audit = _pairs(champion, challenger, tests), _pairs(champion, challenger, audits)
-    same = champion.manifest.version == challenger.manifest.version
-    word, reason = _verdict(on_test, on_audit, breeds, lost, margin, same=same)
+    loss = mean_of([challenger.log_loss(p) - champion.log_loss(p) for p in tests])
+    sides = _side(champion, tests, audits), _side(challenger, tests, audits)
+    own = sides[1]
+    labels = drop(own.top1, own.on_train) if own.on_train else None
+    word: Word = "not_worse"
+    reason = "The two are one model: they have one version."
+    if champion.manifest.version != challenger.manifest.version:
+        facts = _Facts(on_test, on_audit, loss, labels, breeds, lost, own, margin)
+        refused = facts.refused()
+        word, reason = ("refused", refused) if refused else facts.accepted()
     flips = [p for p in shared if champion.is_right(p) != challenger.is_right(p)]
     return Contest(
         word,
         reason,
         margin,
-        _side(champion, tests, audits),
-        _side(challenger, tests, audits),
+        *sides,
         on_test,
         on_audit,
+        loss,
+        labels,
         breeds,
         _by_label(challenger, only_new),
         lost,
@@ -179,41 +222,80 @@ def judge(
     )
 
 
-def _verdict(
-    test: Pairs, audit: Pairs, breeds: Sequence[Breed], lost: dict[str, Proportion],
-    margin: float, *, same: bool,
-) -> tuple[Word, str]:  # fmt: skip
-    figures = (
-        f"{test.difference:+.1%} of {test.n} test photos ({test.only_challenger} won, "
-        f"{test.only_champion} lost, p = {test.p:.2g})"
-    )
-    worse = [one for one in breeds if one.is_worse]
-    if same:
-        return "not_worse", "The two are one model: they have one version."
-    if lost:
-        return "refused", f"It no longer knows {_listed(list(lost))}."
-    if worse:
-        words = [f"{o.label} ({o.champion.hits} to {o.challenger.hits} of {o.pairs.n} right)"
-                 for o in worse]  # fmt: skip
-        return "refused", f"Clearly worse for {_listed(words)}. Overall: {figures}."
-    if audit.difference < 0 and audit.p < ALPHA:
-        return "refused", (
-            f"Worse on the random sample of reviews: {audit.difference:+.1%} of {audit.n} photos "
-            f"(p = {audit.p:.2g})."
+@dataclass(frozen=True)
+class _Facts:
+    """What the rules look at, see Contest."""
+
+    test: Pairs
+    audit: Pairs
+    loss: Mean
+    labels: Mean | None
+    breeds: Sequence[Breed]
+    lost: dict[str, Proportion]
+    challenger: Side
+    margin: float
+
+    @property
+    def figures(self) -> str:
+        test = self.test
+        return (
+            f"{test.difference:+.1%} of {test.n} test photos ({test.only_challenger} won, "
+            f"{test.only_champion} lost, p = {test.p:.2g})"
         )
-    if test.difference < 0 and test.p < ALPHA:
-        return "refused", f"Worse overall: {figures}."
-    if test.least < -margin:
-        return "refused", (
-            f"Not shown to be as good: {figures}; with 95 % confidence it may have lost "
-            f"{-test.least:.1%}, and {margin:.1%} is allowed. More test photos tell more."
+
+    def refused(self) -> str | None:
+        """Why the challenger is, by the first rule that applies; None where none does."""
+        test, audit = self.test, self.audit
+        if self.lost:
+            return f"It no longer knows {_listed(list(self.lost))}."
+        if self.labels and self.labels.least > LABELS_MARGIN:
+            return self._labels_are_wrong()
+        if worse := [one for one in self.breeds if one.is_worse]:
+            words = [f"{o.label} ({o.champion.hits} to {o.challenger.hits} of {o.pairs.n} right)"
+                     for o in worse]  # fmt: skip
+            return f"Clearly worse for {_listed(words)}. Overall: {self.figures}."
+        if audit.difference < 0 and audit.p < ALPHA:
+            return (
+                f"Worse on the random sample of reviews: {audit.difference:+.1%} of {audit.n} "
+                f"photos (p = {audit.p:.2g})."
+            )
+        if test.difference < 0 and test.p < ALPHA:
+            return f"Worse overall: {self.figures}."
+        if test.least < -self.margin:
+            return (
+                f"Not shown to be as good: {self.figures}; with 95 % confidence it may have lost "
+                f"{-test.least:.1%}, and {self.margin:.1%} is allowed. More test photos tell more."
+            )
+        if self.loss.least > LOSS_MARGIN:
+            return (
+                f"Its confidence is clearly worse: the log loss on {self.loss.n} test photos rose "
+                f"by {self.loss.value:.3f}, with 95 % confidence by at least "
+                f"{self.loss.least:.3f}, and {LOSS_MARGIN} is allowed. Overall: {self.figures}. "
+                "Wrong labels among the validation photos do that: `make verify` with AGAINST= "
+                "lists what is new there."
+            )
+        return None
+
+    def _labels_are_wrong(self) -> str:
+        train, test = self.challenger.on_train, self.challenger.top1
+        if train is None:
+            raise AssertionError("without it there are no figures of labels")
+        return (
+            f"Its training labels contradict it: it is right on {train.value:.1%} of the {train.n} "
+            f"photos that it was trained on, and on {test.value:.1%} of {test.n} test photos. "
+            f"About {1 - train.value / test.value:.0%} of those labels are wrong, or are not those "
+            "of the test photos. doubtful.json beside the model's metrics.json lists the first to "
+            "look at."
         )
-    if test.difference > 0 and test.p < ALPHA:
-        return "better", f"Better: {figures}."
-    return "not_worse", (
-        f"Not worse: {figures}; with 95 % confidence it lost no more than "
-        f"{max(0.0, -test.least):.1%}, and {margin:.1%} is allowed."
-    )
+
+    def accepted(self) -> tuple[Word, str]:
+        test = self.test
+        if test.difference > 0 and test.p < ALPHA:
+            return "better", f"Better: {self.figures}."
+        return "not_worse", (
+            f"Not worse: {self.figures}; with 95 % confidence it lost no more than "
+            f"{max(0.0, -test.least):.1%}, and {self.margin:.1%} is allowed."
+        )
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -261,5 +343,7 @@ def _side(model: Answered, tests: Sequence[Photo], audits: Sequence[Photo]) -> S
         model.manifest.name,
         _share(model, tests),
         calibration_error(sure, right),
+        mean(model.log_loss(photo) for photo in tests),
         _share(model, audits) if audits else None,
+        model.on_train,
     )

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -94,7 +94,7 @@ def _fetched(client: Any, bucket: str, opinion: Opinion, kept: Path) -> Reviewed
         return Reviewed(opinion, None)
     path = _place(kept, bucket, opinion)
     if not path.exists():
-        problem = _fetch(client, bucket, opinion, path)
+        problem = fetch(client, bucket, opinion, path)
         if problem is not None:
             return Reviewed(opinion, None, code="GONE", problem=problem)
     return _looked_at(opinion, inspect(path))
@@ -113,14 +113,28 @@ def _looked_at(opinion: Opinion, seen: Inspection) -> Reviewed:
     return Reviewed(opinion, Photo(seen.path, seen.sha256, seen.prints), suffix)
 
 
-def _fetch(client: Any, bucket: str, opinion: Opinion, path: Path) -> str | None:
-    """The very bytes that were reviewed into `path`; or why they are not to be had."""
-    bucket, key = tables.place_of(opinion.key, bucket)
+class Wanted(Protocol):
+    """One version of a photo: a review's, or a row's."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def version_id(self) -> str | None: ...
+    @property
+    def etag(self) -> str | None: ...
+
+
+def fetch(client: Any, bucket: str, wanted: Wanted, path: Path) -> str | None:
+    """The very bytes that were answered into `path`; or why they are not to be had.
+
+    Raises DataError where S3 refuses for a reason that is not the photo's.
+    """
+    bucket, key = tables.place_of(wanted.key, bucket)
     which = {"Bucket": bucket, "Key": key}
-    if opinion.version_id is not None:
-        which["VersionId"] = opinion.version_id
-    elif opinion.etag is not None:
-        which["IfMatch"] = opinion.etag
+    if wanted.version_id is not None:
+        which["VersionId"] = wanted.version_id
+    elif wanted.etag is not None:
+        which["IfMatch"] = wanted.etag
     else:
         return "the photo was replaced since, in a bucket that keeps no versions"
     try:

@@ -42,7 +42,8 @@ class DataSet:
     `folders[i]` is the class folder whose label is `labels[i]`. `was_split` tells that the splits
     were made here from one folder. `others` are files and folders that are not part of the set.
     `audit` are the photos below audit/, a test set of its own: in no split, no name, no hash.
-    `manifest` is the dataset.json of a version that `make dataset` made.
+    `manifest` is the dataset.json of a version that `make dataset` made. `known_digests` are
+    `digests` where somebody has computed them already.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class DataSet:
     others: tuple[Path, ...]
     audit: tuple[Sample, ...] = ()
     manifest: Path | None = None
+    known_digests: Mapping[str, str] | None = None
 
     @property
     def version(self) -> str | None:
@@ -116,6 +118,8 @@ class DataSet:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Each photo's name -> sha256 of its content in hex."""
+        if self.known_digests is not None:
+            return dict(self.known_digests)
         return {self.names[path]: digest for path, digest in file_digests([*self.names]).items()}
 
     @cached_property

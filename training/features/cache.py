@@ -35,7 +35,7 @@ from training.data.dataset import DataSet
 from training.data.folders import SPLITS, Split
 from training.errors import JobError
 from training.features import photos
-from training.features.compute import Frozen, run_pass
+from training.features.compute import Frozen, owners, run_pass
 from training.features.file import (
     FILE,
     Features,
@@ -127,21 +127,27 @@ def from_photos(
     """Take the features from the local cache, and compute what it lacks.
 
     `earlier`: a channel `features` made of another data set, whose photos are not computed again.
+    Each host has a cache of its own, and reads and writes that one alone. They may differ, where a
+    host is new: then what one has goes to the others, and nothing is computed twice.
     Raises JobError when more photos cannot be read than training.features.photos.SKIPPED_AT_MOST.
     """
     key = wanted_key(pretrained, precision, data.hash)
     path = cache / f"{key.digest}.safetensors"
-    known = workers.agree(_cached(path, key))
-    have = known.views if known else 0
-    if known and have >= views:
+    known = _cached(path, key)
+    everywhere = workers.gather(known.views if known else 0)
+    if known and min(everywhere) >= views:
         if workers.first:
             print(f"features: found in {path}", flush=True)
         return _first_views(known, views, str(path))
-    kept = workers.agree(_kept(cache, earlier, key) if workers.first and not known else Kept([]))
+    if min(everywhere) < max(everywhere):
+        known = None  # each photo's features are looked for in what the hosts have
+    have = known.views if known else 0
+    kept = Kept([]) if known else _kept(cache, earlier, key)
     features = _compute(pretrained, data, key, range(have, views), known, kept, workers)
     features = as_stored(features)
-    if workers.first:
+    if workers.first_here:
         write(path, features)
+    if workers.first:
         print(f"features: kept in {path}", flush=True)
     return features
 
@@ -221,7 +227,9 @@ def _compute(
     def one_pass(split: Split, precision: FloatPrecision, view: int) -> SplitFeatures:
         nonlocal reused, total
         rows = kept.rows(data, split, view)
-        reused, total = reused + len(rows), total + len(data.splits[split])
+        owner = owners(len(data.splits[split]), rows, workers)
+        reused += int((owner < workers.count).sum())
+        total += len(owner)
         return run_pass(frozen(precision), data, split, view, workers, rows)
 
     for view in views:

@@ -6,7 +6,7 @@ at a time all the way, from the file to the features, and never waits for anothe
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -55,12 +55,15 @@ def run_pass(
 ) -> SplitFeatures:
     """float32 features of one view, (1, n, features), each process computing its share.
 
-    `kept`: float32 (features,) of photos that need not be computed, by their position.
+    `kept`: float32 (features,) of photos that need not be computed, by their position. Processes
+    on several hosts may have kept different ones: what one of them has is computed by none.
     Raises JobError when too many photos cannot be read.
     """
-    mine = workers.share([at for at in range(len(data.splits[split])) if at not in kept])
+    owner = owners(len(data.splits[split]), kept, workers)
+    mine = workers.share((owner == workers.count).nonzero().flatten().tolist())
     chunks = [mine[part] for part in portions(len(mine))]
-    parts = []
+    given = (owner == workers.rank).nonzero().flatten().tolist()
+    parts = [Part(given, torch.stack([kept[at] for at in given]), {})] if given else []
     with (
         threads("features") as pool,
         _progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
@@ -69,10 +72,14 @@ def run_pass(
         for part, chunk in zip(pool.map(work, chunks), chunks, strict=True):
             parts.append(part)
             advance(len(chunk))
-    parts = [part for parts in workers.gather(parts) for part in parts]
-    if kept:
-        parts.append(Part(list(kept), torch.stack(list(kept.values())), {}))
-    return _merge(data, split, parts)
+    return _merge(data, split, parts, workers)
+
+
+def owners(total: int, kept: Collection[int], workers: Workers) -> torch.Tensor:
+    """int64 (total,): for each photo the first process that kept it; workers.count for none."""
+    owner = torch.full((total,), workers.count)
+    owner[list(kept)] = workers.rank
+    return workers.least(owner)
 
 
 def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequence[int]) -> Part:
@@ -89,17 +96,26 @@ def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequenc
     return Part(list(good), torch.from_numpy(features), errors)
 
 
-def _merge(data: DataSet, split: Split, parts: Sequence[Part]) -> SplitFeatures:
-    """All parts in the order of the data set."""
+def _merge(data: DataSet, split: Split, parts: Sequence[Part], workers: Workers) -> SplitFeatures:
+    """All processes' parts in the order of the data set."""
     samples = data.splits[split]
     names = [data.names[sample.path] for sample in samples]
-    errors = {position: reason for part in parts for position, reason in part.errors.items()}
+    mine = {position: reason for part in parts for position, reason in part.errors.items()}
+    errors = {position: reason for one in workers.gather(mine) for position, reason in one.items()}
     check_skipped(split, len(names), {names[at]: errors[at] for at in sorted(errors)})
-    positions = torch.tensor([position for part in parts for position in part.positions])
-    rows = torch.cat([part.rows for part in parts if part.positions])
-    kept = positions.sort().values.tolist()
+    kept = [at for at in range(len(samples)) if at not in errors]
+    good = [part for part in parts if part.positions]
+    width = max(workers.gather(good[0].rows.shape[1] if good else 0))
+    row_of = torch.full((len(samples),), -1)
+    row_of[kept] = torch.arange(len(kept))
+    rows = torch.empty((len(kept), width))
+    places = torch.tensor(
+        [position for part in good for position in part.positions], dtype=torch.int64
+    )
+    found = torch.cat([part.rows for part in good]) if good else rows[:0]
+    workers.fill(rows, row_of[places], found)
     return SplitFeatures(
-        rows[positions.argsort()].unsqueeze(0),
+        rows.unsqueeze(0),
         torch.tensor([samples[position].class_index for position in kept]),
         tuple(names[position] for position in kept),
         {names[at]: errors[at] for at in sorted(errors)},

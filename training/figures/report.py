@@ -26,6 +26,8 @@ from training.options import Folders
 from training.package.export import CAVEAT
 
 PLOTS = "plots"
+DOUBTFUL = "doubtful.json"
+MOST_DOUBTFUL = 100
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,15 @@ def evaluate(
 ) -> tuple[Manifest, dict[Split, Figures]]:
     """Load the package as an endpoint does, calibrate it on valid; its answers to valid and test.
 
-    The manifest is the calibrated one, which is not written yet. With a frozen backbone the answers
+    With a frozen backbone its answers to train too: whether it agrees with what it was told. The
+    manifest is the calibrated one, which is not written yet. With a frozen backbone the answers
     come from the cached features, which were made by the very network that is served, and some
     photos go the whole way to prove it. Otherwise all photos do.
     """
     # An endpoint in mixed precision may give one photo in a thousand another label.
     model = load(package, cpu_share(), "float32")
     kept: dict[Split, Floats] = {}
-    for split in SPLITS[1:]:
+    for split in SPLITS if frozen else SPLITS[1:]:
         found = features.splits[split]
         if frozen:
             kept[split] = found.views[0].numpy()
@@ -90,7 +93,7 @@ def evaluate(
     figures: dict[Split, Figures] = {}
     for split, rows in kept.items():
         found, predictions = features.splits[split], model.answers(rows)
-        if frozen and data:
+        if frozen and data and split != "train":  # whose features may be of another precision
             check_features(model, data, found, predictions)
         logits = model.heads(rows)[0]
         figures[split] = Figures(
@@ -132,8 +135,33 @@ def write_report(
         metrics[split] = found.answers.to_json(manifest.labels)
         metrics[split]["confidence"] = found.confidence()
     write_json(folders.output / "metrics.json", metrics)
+    if "train" in figures:
+        names = features.splits["train"].names
+        write_json(folders.output / DOUBTFUL, doubtful(figures["train"], names, manifest.labels))
     write_json(folders.output / "history.json", [asdict(record) for record in run.history])
     draw(folders.output / PLOTS, manifest.labels, run, figures, features, data)
+
+
+def doubtful(found: Figures, names: Sequence[str], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The training photos whose label the model contradicts most, at most MOST_DOUBTFUL.
+
+    By how much more it believes in its own answer than in the label (confident learning; C.
+    Northcutt et al., J. Artificial Intelligence Research 70, 2021).
+    """
+    told, rows = found.labels, np.arange(len(found.labels))
+    said, of_label = found.after.argmax(1), found.after[rows, told]
+    gap = found.after[rows, said] - of_label
+    worst = [at for at in np.argsort(-gap, kind="stable")[:MOST_DOUBTFUL].tolist() if gap[at] > 0]
+    return [
+        {
+            "name": names[at],
+            "label": labels[told[at]],
+            "answer": labels[said[at]],
+            "confidence": round(float(found.after[at, said[at]]), 4),
+            "of_label": round(float(of_label[at]), 4),
+        }
+        for at in worst
+    ]
 
 
 def draw(
@@ -149,7 +177,11 @@ def draw(
     plots.curves(folder / "curves.png", run.history, run.best)
     plots.confidence(
         folder / "confidence.png",
-        {split: (found.before, found.after, found.labels) for split, found in figures.items()},
+        {
+            split: (found.before, found.after, found.labels)
+            for split, found in figures.items()
+            if split != "train"
+        },
         figures["test"].coverages(np.linspace(0, 0.99, 100).tolist()),
     )
     plots.confusion(folder / "confusion.png", figures["test"].answers, labels)

@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.package import Novelty
+from serving.model import familiarity
+from serving.package import ENERGY, Novelty
 from serving.weights import Floats
 
 # From this share of the validation photos on that look more like a known breed, a photo is said to
@@ -54,8 +55,11 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def fit_novelty(logits: Floats) -> Novelty | None:
-    """The quantiles of the largest logit, float32 (N, breeds); None for too few photos."""
+    """The quantiles of the energy, float32 (N, breeds); None for too few photos.
+
+    Of ten scores it tells unknown breeds apart best (benchmarks/unknown_breeds.py).
+    """
     if len(logits) < LEAST_PHOTOS:
         return None
-    quantiles = np.quantile(logits.max(1).astype(np.float64), np.linspace(0, 1, QUANTILES))
-    return Novelty(tuple(np.round(quantiles, 4).tolist()), UNKNOWN_FROM)
+    quantiles = np.quantile(familiarity(logits, ENERGY), np.linspace(0, 1, QUANTILES))
+    return Novelty(tuple(np.round(quantiles, 4).tolist()), UNKNOWN_FROM, ENERGY)

@@ -66,8 +66,15 @@ def deploy(options: argparse.Namespace, console: Console) -> int:
     config = _config(options)
     model = options.model
     if model is None:
-        approved = registry.newest_approved(Sdk(config.jobs).client("sagemaker"), options.stack)
+        sagemaker = Sdk(config.jobs).client("sagemaker")
+        approved = registry.newest_approved(sagemaker, options.stack)
         if approved is not None:
+            for other in registry.changed_since(sagemaker, options.stack, approved):
+                say(
+                    console,
+                    f"version {other.number} is approved too and was changed later. If the console "
+                    f"approved it again: `make approve VERSION={other.number}`, and deploy",
+                )
             model = approved.model_data
             say(
                 console,

@@ -77,6 +77,8 @@ class JobSettings(_Table):
             description="expected a SageMaker instance type such as ml.m5.xlarge",
         ),
     ]
+    instance_count: AtLeastOne = 1
+    input_mode: Literal["File", "FastFile"] = "File"
     volume_gb: AtLeastOne
     max_runtime_s: AtLeastOne
     max_wait_s: AtLeastOne
@@ -105,6 +107,13 @@ class Config:
     hyperparameters: Mapping[str, str]
     tuning: TuningSettings
     ranges: Mapping[str, Range]
+
+    @property
+    def trial_instances(self) -> int:
+        """Hosts of each trial. One with shared features: a trial takes seconds then, and exchanging
+        its gradients between hosts would take longer than computing them.
+        """
+        return 1 if self.shares_features else self.jobs.instance_count
 
     @property
     def shares_features(self) -> bool:

@@ -35,9 +35,13 @@ class Place:
     output: str
     weights: WeightsChannel | None = None
 
-    def channels(self, own: Mapping[str, str]) -> list[dict[str, Any]]:
-        """A job's own input channels (S3 URIs by name) and the one that all jobs share."""
-        return channels({**own, "weights": self.weights.uri} if self.weights else own)
+    def channels(self, own: Mapping[str, str], input_mode: str) -> list[dict[str, Any]]:
+        """A job's own input channels (S3 URIs by name) and the one that all jobs share.
+
+        `input_mode` is that of the photos, the channel `data`; the others are a file each.
+        """
+        uris = {**own, "weights": self.weights.uri} if self.weights else own
+        return channels(uris, {"data": input_mode})
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,31 @@ def metric_definitions() -> list[dict[str, str]]:
     return [{"Name": name, "Regex": regex} for name, regex in METRIC_DEFINITIONS.items()]
 
 
-def script_mode(hyperparameters: Mapping[str, str], source: str) -> dict[str, str]:
-    """The script's hyperparameters and the two that the toolkit wants beside them.
+def script_mode(
+    hyperparameters: Mapping[str, str], source: str, instances: int = 1
+) -> dict[str, str]:
+    """The script's hyperparameters and those that the toolkit wants beside them.
 
+    For several instances that is what `distribution={"torch_distributed": {"enabled": True}}` was
+    in version 2 of the SDK: the toolkit starts torchrun on each.
     Raises UsageError for one that would not arrive as it is.
     """
     for name, value in hyperparameters.items():
         checked_hyperparameter(name, value)
+    together = {"sagemaker_torch_distributed_enabled": "true"} if instances > 1 else {}
     return {
         **hyperparameters,
+        **together,
         "sagemaker_program": PROGRAM,
         "sagemaker_submit_directory": source,
     }
 
 
-def channels(uris: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One input channel a URI; everything below the URI comes along."""
+def channels(uris: Mapping[str, str], modes: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One input channel a URI; everything below the URI comes along, to every instance.
+
+    `modes` by channel; a channel that has none is read in the job's own mode, File.
+    """
     return [
         {
             "ChannelName": name,
@@ -92,6 +105,7 @@ def channels(uris: Mapping[str, str]) -> list[dict[str, Any]]:
                     "S3DataDistributionType": "FullyReplicated",
                 }
             },
+            **({"InputMode": modes[name]} if modes.get(name, "File") != "File" else {}),
         }
         for name, uri in uris.items()
     ]
@@ -108,16 +122,19 @@ def training_request(job: JobDefinition, place: Place, settings: JobSettings) ->
             "TrainingInputMode": "File",
             "MetricDefinitions": metric_definitions(),
         },
-        "HyperParameters": script_mode(job.hyperparameters, place.source),
-        "InputDataConfig": place.channels(job.channels),
+        "HyperParameters": script_mode(job.hyperparameters, place.source, settings.instance_count),
+        "InputDataConfig": place.channels(job.channels, settings.input_mode),
         "OutputDataConfig": {"S3OutputPath": place.output},
         "ResourceConfig": {
             "InstanceType": settings.instance_type,
-            "InstanceCount": 1,
+            "InstanceCount": settings.instance_count,
             "VolumeSizeInGB": settings.volume_gb,
         },
         "StoppingCondition": stopping,
     }
+    if settings.instance_count > 1:
+        # Features and gradients travel between the instances, and not in clear.
+        request["EnableInterContainerTrafficEncryption"] = True
     if job.spot:
         request["EnableManagedSpotTraining"] = True
         # SageMaker copies /opt/ml/checkpoints there and back when it interrupts the job.

@@ -16,11 +16,29 @@ from training.jobs.errors import CommandError, UsageError
 
 @dataclass(frozen=True)
 class EndpointAnswer:
-    """`label` None: no dog. `top` is (label, probability), best first."""
+    """`label` None: no dog. `top` is (label, probability), best first.
+
+    `novelty`: the share of photos of known breeds that look less strange to the model, None where
+    it does not tell. `unknown`: a dog, but of none of its breeds; `label` is the nearest one then.
+    """
 
     label: str | None
     confidence: float
     top: tuple[tuple[str, float], ...]
+    novelty: float | None = None
+    unknown: bool = False
+
+    @property
+    def breed(self) -> str | None:
+        """What the row has as its breed."""
+        return None if self.unknown else self.label
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        if self.unknown:
+            return f"UNKNOWN_BREED, nearest {self.label}"
+        return self.label or "no dog"
 
 
 def ask(runtime: Any, endpoint: str, photo: Path) -> EndpointAnswer:
@@ -33,7 +51,10 @@ def ask(runtime: Any, endpoint: str, photo: Path) -> EndpointAnswer:
         raise CommandError(f"The endpoint {endpoint} refused {photo}: {error}") from error
     content = json.loads(answer["Body"].read())
     top = tuple((item["label"], float(item["probability"])) for item in content["top"])
-    return EndpointAnswer(content["label"], float(content["confidence"]), top)
+    return EndpointAnswer(
+        content["label"], float(content["confidence"]), top,
+        content.get("novelty"), content.get("unknown", False),
+    )  # fmt: skip
 
 
 def _body(photo: Path) -> bytes:

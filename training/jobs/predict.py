@@ -54,14 +54,17 @@ def of_user(path: Path) -> PredictedPhoto:
 
 def show(photo: PredictedPhoto, answer: EndpointAnswer, console: Console) -> None:
     """The terminal's table."""
-    said = answer.label or "no dog"
+    said = answer.words
     verdict = {None: "", True: " [green](right)[/green]", False: " [red](wrong)[/red]"}
-    right = None if photo.label is None else photo.label == answer.label
+    right = None if photo.label is None else photo.label == answer.breed
     table = Table(show_header=False, title=escape(str(photo.path)), title_justify="left")
     table.add_column(style="bold")
     table.add_column()
     table.add_row("true label", escape(photo.label or "unknown"))
     table.add_row("prediction", f"{escape(said)}, {answer.confidence:.1%}{verdict[right]}")
+    if answer.novelty is not None:
+        words = f"{answer.novelty:.1%} of the photos of known breeds look more like one"
+        table.add_row("novelty", words)
     for rank, (label, probability) in enumerate(answer.top, start=1):
         bar = "█" * max(1, round(probability * 30))
         table.add_row(f"top {rank}", f"{probability:6.1%} {escape(label)} [dim]{bar}[/dim]")
@@ -88,7 +91,7 @@ def draw(photo: PredictedPhoto, answer: EndpointAnswer, path: Path) -> None:
     right.bar_label(bars, [f"{value:.1%}" for value in values], padding=4)
     right.set_yticks(range(len(labels)), labels)
     right.set(xlim=(0, 1.15), xticks=[])
-    right.set_title(f"prediction: {answer.label or 'no dog'}", fontsize=11)
+    right.set_title(f"prediction: {answer.words}", fontsize=11)
     right.tick_params(left=False)
     right.spines[:].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from training.jobs.errors import CommandError, UsageError
 
 PENDING, APPROVED = "PendingManualApproval", "Approved"
+APPROVED_AT = "approved_at"
 # Bounds of SageMaker's CustomerMetadataProperties.
 _LONGEST_VALUE, _MOST_VALUES = 256, 50
 _LONGEST_DESCRIPTION = 1024
@@ -24,7 +25,7 @@ _LONGEST_DESCRIPTION = 1024
 
 @dataclass(frozen=True)
 class Version:
-    """A model package; `changed` is when its approval (or anything else of it) changed last."""
+    """A model package; `changed` is when anything of it changed last."""
 
     arn: str
     number: int
@@ -37,6 +38,24 @@ class Version:
     @property
     def model_version(self) -> str:
         return self.properties.get("model_version", "")
+
+    @property
+    def approved(self) -> datetime:
+        """When it was, if it is. SageMaker keeps no time of an approval: `approve` writes it down.
+
+        Of one that was approved in the console it is `changed`. Raises CommandError where what was
+        written down is no time.
+        """
+        told = self.properties.get(APPROVED_AT)
+        if told is None:
+            return self.changed
+        try:
+            return datetime.fromisoformat(told).astimezone(UTC)
+        except ValueError as error:
+            raise CommandError(
+                f"Version {self.number} of the registry says {APPROVED_AT}={told}, which is no "
+                f"time. `make approve VERSION={self.number}` writes it anew."
+            ) from error
 
 
 def register(
@@ -124,12 +143,26 @@ def describe(sagemaker: Any, arn: str) -> Version:
 
 
 def newest_approved(sagemaker: Any, group: str) -> Version | None:
-    """The one that was approved last, by LastModifiedTime: not the one of the highest number."""
+    """The one that was approved last: not the one of the highest number, nor any that was edited
+    since.
+    """
     return max(
         versions(sagemaker, group, APPROVED),
-        key=lambda version: (version.changed, version.number),
+        key=lambda version: (version.approved, version.number),
         default=None,
     )
+
+
+def changed_since(sagemaker: Any, group: str, newest: Version) -> list[Version]:
+    """Other approved packages that changed after `newest` was approved.
+
+    The console may have approved them once more, which SageMaker does not tell from an edit.
+    """
+    return [
+        version
+        for version in versions(sagemaker, group, APPROVED)
+        if version.arn != newest.arn and version.changed > newest.approved
+    ]
 
 
 def of_model_data(sagemaker: Any, group: str, model_data: str) -> Version | None:
@@ -162,7 +195,7 @@ def approve(sagemaker: Any, version: Version, by: str, why: str) -> None:
         ModelApprovalStatus=APPROVED,
         CustomerMetadataProperties={
             "approved_by": by[:_LONGEST_VALUE],
-            "approved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            APPROVED_AT: datetime.now(UTC).isoformat(timespec="microseconds"),
         },
         **({"ApprovalDescription": why} if why else {}),
     )

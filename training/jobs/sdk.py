@@ -115,7 +115,10 @@ class Sdk:
     ) -> None:
         """CreateHyperParameterTuningJob by the SDK's tuner over toolkit-form training jobs."""
         tuner(self._session, config, place).tune(
-            inputs=[shapes.Channel(**transform(c, "Channel")) for c in place.channels(uris)],
+            inputs=[
+                shapes.Channel(**transform(c, "Channel"))
+                for c in place.channels(uris, config.jobs.input_mode)
+            ],
             job_name=name,
             wait=False,
         )
@@ -133,13 +136,13 @@ def tuner(session: Session, config: Config, place: Place) -> HyperparameterTuner
         base_job_name=jobs.name,
         compute=Compute(
             instance_type=jobs.instance_type,
-            instance_count=1,
+            instance_count=config.trial_instances,
             volume_size_in_gb=jobs.volume_gb,
             enable_managed_spot_training=False,
         ),
         stopping_condition=StoppingCondition(max_runtime_in_seconds=jobs.max_runtime_s),
         output_data_config=shapes.OutputDataConfig(s3_output_path=place.output),
-        hyperparameters=script_mode(config.hyperparameters, place.source),
+        hyperparameters=script_mode(config.hyperparameters, place.source, config.trial_instances),
     )
     return HyperparameterTuner(
         model_trainer=trainer,

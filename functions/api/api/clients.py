@@ -34,6 +34,7 @@ class Services:
     reviews: reviewing.Ports
     counts: tallies.Ports
     deployments: Callable[[int], list[Row]]
+    drift_days: Callable[[int], list[Row]]
     signer: Signer
     sign_form: uploads.Sign
     secret: Callable[[], bytes]
@@ -95,6 +96,7 @@ def wire(
         ),
         counts=counts,
         deployments=read_deployments,
+        drift_days=partial(table.drift_days, dynamodb, settings.drift_table),
         signer=signer,
         sign_form=lambda key, size, kind: uploads.post_fields(
             s3(), settings.bucket, key, size, kind

@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from api import (
     bodies,
     deployments,
+    drift,
     presenting,
     queue,
     reviewing,
@@ -225,6 +226,15 @@ def list_deployments() -> Answer:
     return revalidated(body, body, _header("if-none-match"))
 
 
+def get_drift() -> Answer:
+    read_nothing()
+    services = _services()
+    is_watched = bool(services.settings.drift_table)
+    days = services.drift_days(drift.MOST) if is_watched else []
+    body = drift.shown(days, is_watched)
+    return revalidated(body, body, _header("if-none-match"))
+
+
 def read_nothing() -> None:
     if names := list(_query()):
         raise bad_query([FieldError(name[:100], "is not a parameter") for name in names[:20]])
@@ -360,6 +370,7 @@ ROUTES: Mapping[tuple[str, str], Callable[..., Answer]] = {
     ("GET", "/breeds"): get_breeds,
     ("GET", "/summary"): get_summary,
     ("GET", "/deployments"): list_deployments,
+    ("GET", "/drift"): get_drift,
 }
 
 for (_method, _path), _function in ROUTES.items():

@@ -6,6 +6,7 @@ TALLIES_TABLE       table of the counts (required)
 DEPLOYMENTS_TABLE   the first stack's table of deployments, <stack>-deployments (required)
 BUCKET              bucket of the photos (required)
 BACKFILL_BUCKET     another bucket of photos, in the same region, default none
+DRIFT_TABLE         table of the nightly watch on drift, default none: nobody watches
 CURSOR_SECRET       name or ARN of the secret that signs cursors (required)
 SIGN_IN_HOST        host of the user pool's sign-in page (required)
 CLIENT_ID           the page's client in the user pool (required)
@@ -39,6 +40,7 @@ class Settings:
     endpoint_url: str = ""
     first_month: str = "2026-11"
     backfill_bucket: str = ""
+    drift_table: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -57,6 +59,7 @@ class Settings:
             endpoint_url=env.get("AWS_ENDPOINT_URL", "").rstrip("/"),
             first_month=env.get("FIRST_MONTH") or cls.first_month,
             backfill_bucket=env.get("BACKFILL_BUCKET", ""),
+            drift_table=env.get("DRIFT_TABLE", ""),
         )
 
     @property

@@ -208,6 +208,23 @@ def deployments(dynamodb: Any, table: str, most: int) -> list[Row]:
     return found
 
 
+def drift_days(dynamodb: Any, table: str, most: int) -> list[Row]:
+    """The newest `most` days, newest first; without their histograms, which nobody looks at."""
+    with talking():
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            KeyConditionExpression="kind = :day",
+            ExpressionAttributeValues={":day": {"S": "day"}},
+            ProjectionExpression=(
+                "#name, #state, photos, #counts.sure, audit, psi, findings, model_version"
+            ),
+            ExpressionAttributeNames={"#name": "name", "#state": "state", "#counts": "counts"},
+            ScanIndexForward=False,
+            PaginationConfig={"MaxItems": most},
+        )
+        return [row_of(item) for page in pages for item in page["Items"]]
+
+
 ANSWERS = "answers"
 
 

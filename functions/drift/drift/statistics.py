@@ -100,7 +100,10 @@ def chi_square_above(degrees: int, chance: float) -> float:
 
 
 def neighbours(before: Mapping[int, int], bins: int) -> list[list[int]]:
-    """All bins from 0 on in groups of neighbours, each with LEAST_SHARE of the photos before."""
+    """All bins from 0 on in groups of neighbours, each with LEAST_SHARE of the photos before.
+
+    Unless one bin has nearly all of them: it is a group, and so is what lies on either side of it.
+    """
     least = LEAST_SHARE * sum(before.values())
     groups: list[list[int]] = []
     group: list[int] = []
@@ -111,6 +114,10 @@ def neighbours(before: Mapping[int, int], bins: int) -> list[list[int]]:
         if count >= least and count:
             groups.append(group)
             group, count = [], 0
+    if len(groups) == 1:
+        # Nearly all were alike, as one camera's photos are in size: whatever is not is another.
+        peak = groups[0][-1]
+        return [each for each in (groups[0][:-1], [peak], group) if each]
     if group and groups:
         groups[-1] += group
     return groups

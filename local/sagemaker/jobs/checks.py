@@ -38,6 +38,8 @@ _REFUSED = (
     "ResourceConfig.KeepAlivePeriodInSeconds",
     "StoppingCondition.MaxPendingTimeInSeconds",
 )
+# Each is a training process of its own on this machine.
+MAX_HOSTS = 8
 _REFUSED_IN_CHANNEL = (
     "DataSource.FileSystemDataSource",
     "DataSource.DatasetSource",
@@ -105,8 +107,8 @@ def _check_resources(config: dict[str, Any]) -> None:
     if "InstanceType" not in config:
         raise invalid("The local cloud needs an InstanceType in ResourceConfig.")
     count = config.get("InstanceCount", 1)
-    if count != 1:
-        raise invalid(f"The local cloud runs one instance a job, not {count}.")
+    if count > MAX_HOSTS:
+        raise invalid(f"The local cloud runs at most {MAX_HOSTS} hosts a job, not {count}.")
 
 
 def _check_inputs(params: dict[str, Any]) -> None:

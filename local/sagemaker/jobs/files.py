@@ -12,6 +12,8 @@ from local.sagemaker.container import ContainerFiles
 from local.store import Record
 
 _CONTAINER_BASE = PurePosixPath("/opt/ml")
+# SageMaker's names of a job's hosts: algo-1, algo-2, ...
+HOST = "algo-{}"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,13 @@ class JobFiles(ContainerFiles):
     def of(cls, sagemaker_dir: Path, record: Record) -> JobFiles:
         region = region_of(record["TrainingJobArn"])
         return cls(sagemaker_dir / "training" / region / record["TrainingJobName"])
+
+    @classmethod
+    def of_hosts(cls, sagemaker_dir: Path, record: Record) -> list[JobFiles]:
+        """One a host, by rank. The folders of the second and later ones lie in the first's."""
+        first = cls.of(sagemaker_dir, record)
+        count = record.get("ResourceConfig", {}).get("InstanceCount", 1)
+        return [first, *(cls(first.home / HOST.format(rank)) for rank in range(2, count + 1))]
 
     @property
     def code(self) -> Path:
@@ -64,6 +73,11 @@ class JobFiles(ContainerFiles):
         """Moved out of the code folder, so that the toolkit does not run pip."""
         return self.home / "requirements.txt"
 
+    @property
+    def programs(self) -> Path:
+        """First in the job's PATH."""
+        return self.home / "bin"
+
     def prepare(self) -> None:
         """An empty job folder with what a container finds in /opt/ml."""
         shutil.rmtree(self.home, ignore_errors=True)
@@ -74,14 +88,17 @@ class JobFiles(ContainerFiles):
 
     def renew(self) -> None:
         """The folders that the script writes, empty: what a restart on a new instance finds."""
+        given = {self.code, self.data.parent}
+        for left in set(self.ml.iterdir()) - given:
+            shutil.rmtree(left, ignore_errors=True)
         for folder in (self.model, self.output, self.ml / "checkpoints"):
-            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         self.output_data.mkdir()
 
     def discard(self) -> None:
         """Drop everything but the log, as AWS drops the instance."""
-        shutil.rmtree(self.ml, ignore_errors=True)
+        for folder in (self.ml, self.programs):
+            shutil.rmtree(folder, ignore_errors=True)
         for file in (self.pid_file, self.requirements):
             file.unlink(missing_ok=True)
 

@@ -1,12 +1,15 @@
-"""What a job reads: S3 prefixes, downloaded to /opt/ml/input/data/<channel> before it starts.
+"""What a job reads: S3 prefixes, as files in /opt/ml/input/data/<channel>.
 
-FastFile channels are downloaded too: on AWS they are read through a file system while the job runs;
-the script sees the same paths.
+A FastFile channel is not copied. On AWS a file system fetches what is read while it is read. Here
+each file is a link to the one in which the cloud's own S3 keeps the object, so the script sees the
+same paths and the disk holds nothing twice. AWS mounts such a channel read-only; here a script that
+wrote into it would change the object.
 
-Objects are kept by content, known by ETag and size, so that the trials of a tuning job share one
-copy. A job gets hard links, which cost no disk and no time. A job that writes into its input would
-change every other job's copy: what was changed is seen by its modification time when the next job
-wants it, and downloaded again.
+Channels in File mode are downloaded before the job starts. Their objects are kept by content, known
+by ETag and size, so that the trials of a tuning job and the hosts of one share a copy. A job gets
+hard links, which cost no disk and no time. A job that writes into its input would change every
+other job's copy: what was changed is seen by its modification time when the next job wants it, and
+downloaded again.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +34,7 @@ from local.sagemaker.jobs.s3 import (
     objects,
     split_prefix,
 )
+from local.store import Record
 
 # A few data sets' worth; what is unused longest goes first.
 MAX_CACHE_BYTES = 8 * 1024**3
@@ -42,8 +49,8 @@ class ObjectCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._changing = threading.Lock()
-        for partial in folder.rglob(f"*{_PARTIAL}"):  # of a cloud that was killed
-            partial.unlink(missing_ok=True)
+        for half in folder.rglob(f"*{_PARTIAL}"):  # of a cloud that was killed
+            half.unlink(missing_ok=True)
 
     def fetch(self, client: Any, bucket: str, wanted: S3Object, target: Path) -> None:
         """Put the object at `target`. Raises one of s3.S3_ERRORS."""
@@ -98,31 +105,75 @@ def _pristine(kept: Path, size: int) -> bool:
     return status.st_size == size and status.st_mtime_ns == _PRISTINE_NS
 
 
-def download_channel(client: Any, cache: ObjectCache, url: str, folder: Path, region: str) -> None:
-    """Everything below an S3 prefix, in parallel. Raises JobFailedError."""
+@dataclass(frozen=True)
+class Source:
+    """Where channels come from: the cloud's S3, what was fetched before, and S3's own folder."""
+
+    client: Any
+    cache: ObjectCache
+    buckets: Path  # a folder a bucket, in which ministack keeps each object as a file
+    region: str
+
+
+def fill_channel(source: Source, record: Record, channel: Record, folders: Sequence[Path]) -> None:
+    """Everything below a channel's S3 prefix, for each host's folder. Raises JobFailedError.
+
+    With S3DataDistributionType ShardedByS3Key each of n hosts gets every n-th object.
+    """
+    data = channel["DataSource"]["S3DataSource"]
+    bucket, prefix = split_prefix(data["S3Uri"])
+    found = _listed(source, data["S3Uri"])
+    put = source.cache.fetch
+    if input_mode(channel, record) == "FastFile":
+        put = partial(_link_stored, source)
+    shared = data.get("S3DataDistributionType") == "ShardedByS3Key"
+    for rank, folder in enumerate(folders):
+        mine = found[rank :: len(folders)] if shared else found
+        folder.mkdir(parents=True, exist_ok=True)
+        targets = [folder / local_name(wanted.key, prefix) for wanted in mine]
+        with ThreadPoolExecutor(TRANSFER_THREADS, "download") as pool:
+            try:
+                for _ in pool.map(partial(put, source.client, bucket), mine, targets):
+                    pass
+            except S3_ERRORS as error:
+                pool.shutdown(cancel_futures=True)
+                raise JobFailedError(
+                    f"ClientError: Data download failed: {data['S3Uri']}: {error}"
+                ) from error
+
+
+def input_mode(channel: Record, record: Record) -> str:
+    """File or FastFile: the channel's own, or the job's."""
+    mode: str = channel.get("InputMode") or record["AlgorithmSpecification"]["TrainingInputMode"]
+    return mode
+
+
+def _link_stored(source: Source, client: Any, bucket: str, wanted: S3Object, target: Path) -> None:
+    """A link to the file in which S3 keeps the object.
+
+    What it keeps under another name, because no file could be called like the key, is downloaded.
+    """
+    stored = source.buckets / bucket / wanted.key
+    if not stored.is_file() or stored.stat().st_size != wanted.size:
+        source.cache.fetch(client, bucket, wanted, target)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(stored)
+
+
+def _listed(source: Source, url: str) -> list[S3Object]:
     bucket, prefix = split_prefix(url)
     try:
-        found = objects(client, bucket, prefix)
+        found = objects(source.client, bucket, prefix)
     except S3_ERRORS as error:
         raise JobFailedError(f"ClientError: Data download failed: {url}: {error}") from error
     if not found:
         raise JobFailedError(
             f'ClientError: No S3 objects found under S3 URL "{url}" given in input data source. '
-            f"Please ensure that the bucket exists in the selected region ({region}) and that "
-            "objects exist under that S3 prefix."
+            f"Please ensure that the bucket exists in the selected region ({source.region}) and "
+            "that objects exist under that S3 prefix."
         )
-
-    def fetch(wanted: S3Object) -> None:
-        cache.fetch(client, bucket, wanted, folder / local_name(wanted.key, prefix))
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(TRANSFER_THREADS, "download") as pool:
-        try:
-            for _ in pool.map(fetch, found):
-                pass
-        except S3_ERRORS as error:
-            pool.shutdown(cancel_futures=True)
-            raise JobFailedError(f"ClientError: Data download failed: {url}: {error}") from error
+    return found
 
 
 def local_name(key: str, prefix: str) -> PurePosixPath:

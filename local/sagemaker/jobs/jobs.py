@@ -40,10 +40,12 @@ class TrainingJobs:
         """Fail what the last cloud left running, and kill the processes that outlived it."""
         for record in self._store.rows(TABLE):
             if record["TrainingJobStatus"] not in ENDED:
-                files = JobFiles.of(self._settings.sagemaker_dir, record)
-                files.end_leftover()
+                hosts = JobFiles.of_hosts(self._settings.sagemaker_dir, record)
+                for files in hosts:
+                    files.end_leftover()
                 self._journal(record).finish("Failed", CLOUD_STOPPED)
-                files.discard()
+                for files in hosts:
+                    files.discard()
 
     def create(self, record: Record, threads: int | None = None) -> JobRun:
         """Start a job. `threads` bounds the CPU threads of one of several parallel ones.

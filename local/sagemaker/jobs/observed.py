@@ -60,26 +60,30 @@ def _refused(member: dict[str, str], what: str) -> AwsError:
 
 
 class MetricReader:
-    """Follows one log file. Thread-safe: the job reads on, the tuner looks at the values."""
+    """Follows one log file a host. Thread-safe: the job reads on, the tuner looks at the values."""
 
-    def __init__(self, log_file: Path, wanted: Sequence[MetricDefinition]) -> None:
-        self._file = log_file
+    def __init__(self, log_files: Sequence[Path], wanted: Sequence[MetricDefinition]) -> None:
+        self._positions = dict.fromkeys(log_files, 0)
+        self._halves = dict.fromkeys(log_files, b"")
         self._wanted = wanted
         self._lock = threading.Lock()
-        self._position = 0
-        self._half = b""
         self._series: dict[str, list[float]] = {definition.name: [] for definition in wanted}
         self._read_at: dict[str, float] = {}
 
     def read_on(self) -> None:
         """Take what was written since the last call; a line that is not whole yet waits."""
-        with self._lock, self._file.open("rb") as log:
-            log.seek(self._position)
+        with self._lock:
+            for file in self._positions:
+                self._read_file(file)
+
+    def _read_file(self, file: Path) -> None:
+        with file.open("rb") as log:
+            log.seek(self._positions[file])
             new = log.read()
-            self._position += len(new)
-            *lines, self._half = (self._half + new).split(b"\n")
-            for line in lines:
-                self._take(line.decode(errors="replace"))
+        self._positions[file] += len(new)
+        *lines, self._halves[file] = (self._halves[file] + new).split(b"\n")
+        for line in lines:
+            self._take(line.decode(errors="replace"))
 
     def _take(self, line: str) -> None:
         for definition in self._wanted:

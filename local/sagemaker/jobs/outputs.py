@@ -11,6 +11,7 @@ import gzip
 import logging
 import tarfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,23 @@ _FIXED_TIME = 315_532_800  # 1980-01-01: the same folder gives the same bytes
 _PROFILER_REPORT = "profiler-report"
 
 
-def upload(client: Any, record: Record, files: JobFiles, with_model: bool) -> None:
-    """Everything but an empty folder. Raises JobFailedError."""
+def upload(client: Any, record: Record, hosts: Sequence[JobFiles], with_model: bool) -> None:
+    """Everything but an empty folder, of every host. Raises JobFailedError.
+
+    As on AWS one archive holds what all hosts wrote, so no two may write a file of one name.
+    """
     prefix = output_prefix(record)
     try:
         if with_model:
-            _artifacts(client, record, files.model, f"{prefix}/output/model")
-        _artifacts(client, record, files.output_data, f"{prefix}/output/output")
-        for folder, url in _folders(record, files):
-            upload_files(client, files_below(folder), folder, url)
-        for status in sorted(files.rules.glob("*.json")):
-            upload_files(client, [status], files.rules, f"{prefix}/rule-output/{status.stem}")
+            models = [files.model for files in hosts]
+            _artifacts(client, record, models, f"{prefix}/output/model")
+        outputs = [files.output_data for files in hosts]
+        _artifacts(client, record, outputs, f"{prefix}/output/output")
+        for files in hosts:
+            for folder, url in _folders(record, files):
+                upload_files(client, files_below(folder), folder, url)
+            for status in sorted(files.rules.glob("*.json")):
+                upload_files(client, [status], files.rules, f"{prefix}/rule-output/{status.stem}")
     except S3_ERRORS as error:
         raise JobFailedError(f"ClientError: Artifact upload failed: {error}") from error
 
@@ -77,35 +84,54 @@ def _folders(record: Record, files: JobFiles) -> list[tuple[Path, str]]:
     return [(folder, url) for folder, url in folders if folder.is_dir()]
 
 
-def _artifacts(client: Any, record: Record, folder: Path, url: str) -> None:
-    """A folder as <url>.tar.gz, or file by file below <url>/ where the request wants that."""
-    files = files_below(folder)
+def _artifacts(client: Any, record: Record, folders: Sequence[Path], url: str) -> None:
+    """The hosts' folders as <url>.tar.gz, or file by file below <url>/ where the request wants
+    that.
+    """
+    files = merged(folders)
     if not files:
         return
     if record["OutputDataConfig"].get("CompressionType") == "NONE":
-        upload_files(client, files, folder, url)
+        for folder in folders:
+            upload_files(client, files_below(folder), folder, url)
         return
-    archive = folder.parent / f"{folder.name}.tar.gz"
+    first = folders[0]
+    archive = first.parent / f"{first.name}.tar.gz"
     try:
-        pack(folder, archive)
+        pack(files, archive)
         bucket, key = split_prefix(f"{url}.tar.gz")
         client.upload_file(str(archive), bucket, key)
     finally:
         archive.unlink(missing_ok=True)
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """The folder's files in a .tar.gz: sorted, without owners and times, streamed to the disk.
+def merged(folders: Sequence[Path]) -> dict[str, Path]:
+    """Every file of the folders, by its name below its folder, sorted. Raises JobFailedError.
 
     Links are followed where they stay in the folder and left out where they do not.
     """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for path in files_below(folder):
+            name = path.relative_to(folder).as_posix()
+            if name in files:
+                raise JobFailedError(
+                    f"ClientError: Artifact upload failed: two hosts wrote {folder.name}/{name}. "
+                    "Let one of them write it, or give each a name of its own."
+                )
+            files[name] = path
+    return dict(sorted(files.items()))
+
+
+def pack(files: Mapping[str, Path], archive: Path) -> None:
+    """Files by their names in a .tar.gz, without owners and times, streamed to the disk."""
     with (
         archive.open("wb") as raw,
         gzip.GzipFile("", "wb", _LEVEL, raw, mtime=_FIXED_TIME) as zipped,
         tarfile.open(fileobj=zipped, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in files_below(folder):
-            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+        for name, path in files.items():
+            member = tarfile.TarInfo(name)
             status = path.stat()
             member.size, member.mtime = status.st_size, _FIXED_TIME
             member.mode = 0o755 if status.st_mode & 0o100 else 0o644

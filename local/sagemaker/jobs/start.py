@@ -3,33 +3,37 @@ variables, as in "How Amazon SageMaker Provides Training Information".
 
 What differs from AWS: the code is unpacked before the toolkit starts, which then neither downloads
 it nor runs `pip install -r requirements.txt` over it; requirements.txt is not in the code folder
-while the script runs; and the host is called localhost, not algo-1, because the toolkit waits until
-it can resolve the name.
+while the script runs; and hosts have other names than algo-1 and algo-2, because the toolkit waits
+until it can resolve them: localhost where there is one, else 127.0.0.1, 127.0.0.2 and so on. The
+toolkit's torchrun meets at a port of the job's own: see torchrun.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from local.sagemaker import package
 from local.sagemaker.jobs.failure import JobFailedError
 from local.sagemaker.jobs.files import JobFiles
+from local.sagemaker.jobs.inputs import input_mode
 from local.sagemaker.package import ModelDataError
 from local.settings import ACCESS_KEY, SECRET_KEY, Settings, container_environment
 from local.store import Record
 
 TOOLKIT_MODULE = "sagemaker_pytorch_container.training:main"
-_HOST = "localhost"
+_ONLY_HOST = "localhost"
+_LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 _GROUP = "homogeneousCluster"  # SageMaker's own name for the only group
 
 
-def write_config(record: Record, files: JobFiles) -> None:
-    """input/config/*.json."""
+def write_config(record: Record, files: JobFiles, rank: int) -> None:
+    """input/config/*.json of one host."""
     _write(files.config / "hyperparameters.json", record.get("HyperParameters", {}))
-    _write(files.config / "resourceconfig.json", _resources(record["ResourceConfig"]))
+    _write(files.config / "resourceconfig.json", _resources(record["ResourceConfig"], rank))
     channels = record.get("InputDataConfig", [])
     _write(
         files.config / "inputdataconfig.json",
@@ -47,7 +51,12 @@ def environment(
 ) -> dict[str, str]:
     """The variables of the job's process; the request's own come last and win."""
     inherited = container_environment(os.environ)
-    own = [str(python.parent), str(settings.job_python.parent), inherited.get("PATH", os.defpath)]
+    own = [
+        str(files.programs),
+        str(python.parent),
+        str(settings.job_python.parent),
+        inherited.get("PATH", os.defpath),
+    ]
     variables = inherited | {
         "PATH": os.pathsep.join(own),
         "SAGEMAKER_BASE_DIR": str(files.ml),
@@ -70,17 +79,19 @@ def environment(
     return variables | asked
 
 
-def _resources(config: dict[str, Any]) -> dict[str, Any]:
+def _resources(config: dict[str, Any], rank: int) -> dict[str, Any]:
     instance_type = config["InstanceType"]
+    count = config.get("InstanceCount", 1)
+    hosts = [f"127.0.0.{at + 1}" for at in range(count)] if count > 1 else [_ONLY_HOST]
     group = {
         "instance_group_name": _GROUP,
         "instance_type": instance_type,
-        "hosts": [_HOST],
+        "hosts": hosts,
     }
     return {
-        "current_host": _HOST,
-        "hosts": [_HOST],
-        "network_interface_name": "lo",
+        "current_host": hosts[rank],
+        "hosts": hosts,
+        "network_interface_name": _LOOPBACK,
         "current_instance_type": instance_type,
         "current_group_name": _GROUP,
         "instance_groups": [group],
@@ -89,8 +100,7 @@ def _resources(config: dict[str, Any]) -> dict[str, Any]:
 
 def _channel(channel: dict[str, Any], record: Record) -> dict[str, str]:
     facts = {
-        "TrainingInputMode": channel.get("InputMode")
-        or record["AlgorithmSpecification"]["TrainingInputMode"],
+        "TrainingInputMode": input_mode(channel, record),
         "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
             "S3DataDistributionType", "FullyReplicated"
         ),

@@ -117,6 +117,31 @@ def test_approving_an_older_version_again_goes_back_to_it(world: World) -> None:
     assert approved.model_version == "first"
 
 
+def test_edit_of_an_older_version_is_no_approval_and_is_told(world: World) -> None:
+    world.register("first")
+    world.register("second")
+    for number in (1, 2):
+        governance.approve(world.client, world.stack.name, number, "")
+    # WHEN somebody writes something on the first one
+    (older,) = (v for v in registry.versions(world.api, world.stack.name) if v.number == 1)
+    world.api.update_model_package(
+        ModelPackageArn=older.arn, CustomerMetadataProperties={"note": "was good"}
+    )
+    # THEN the second is what was approved last, and that the first was changed is said
+    approved = registry.newest_approved(world.api, world.stack.name)
+    assert approved is not None
+    assert approved.model_version == "second"
+    (changed,) = registry.changed_since(world.api, world.stack.name, approved)
+    assert changed.model_version == "first"
+    # AND what the console approved, without a time of ours, counts from its last change
+    world.register("third")
+    (third,) = (v for v in registry.versions(world.api, world.stack.name) if v.number == 3)
+    world.api.update_model_package(ModelPackageArn=third.arn, ModelApprovalStatus="Approved")
+    newest = registry.newest_approved(world.api, world.stack.name)
+    assert newest is not None
+    assert newest.model_version == "third"
+
+
 def test_what_cannot_be_approved_is_said_with_what_is_there(world: World) -> None:
     world.register("new")
     governance.approve(world.client, world.stack.name, 1, "")

@@ -58,6 +58,7 @@ TABLE = {
     ("GET", "/breeds"): READING,
     ("GET", "/summary"): READING,
     ("GET", "/deployments"): READING,
+    ("GET", "/drift"): READING,
     # Whatever is none of these.
     ("PATCH", "/anything/else"): READING,
 }

@@ -30,6 +30,10 @@ def page_template() -> Json:
     return parse((ROOT / "page" / "template.yaml").read_text())
 
 
+def drift_template() -> Json:
+    return parse((ROOT / "operate" / "drift.yaml").read_text())
+
+
 @dataclass(frozen=True)
 class Caller:
     """Whose token the gateway has verified."""
@@ -65,6 +69,12 @@ class Answered:
 def real_client(service: str) -> Any:
     """Made once: moto forgets its data for every test, its clients may stay."""
     return boto3.client(service)
+
+
+@functools.cache
+def real_resource() -> Any:
+    """DynamoDB as the watch on drift talks to it."""
+    return boto3.resource("dynamodb")
 
 
 @dataclass
@@ -245,10 +255,11 @@ class Context:
 
 
 def make_tables(dynamodb: Any) -> None:
-    """As both templates say."""
+    """As the templates say."""
     wanted = {
         "predictions": of_type(template(), "AWS::DynamoDB::Table")["PredictionsTable"],
         "photos-deployments": of_type(template(), "AWS::DynamoDB::Table")["DeploymentsTable"],
+        "photos-drift": of_type(drift_template(), "AWS::DynamoDB::Table")["DriftTable"],
         "reviews": of_type(page_template(), "AWS::DynamoDB::Table")["ReviewsTable"],
         "tallies": of_type(page_template(), "AWS::DynamoDB::Table")["TalliesTable"],
     }

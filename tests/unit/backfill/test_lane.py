@@ -35,7 +35,7 @@ def look(*outputs: str, **parameters: str) -> Lane:
 
 
 def test_stack_of_an_earlier_template_is_to_be_deployed_anew() -> None:
-    with pytest.raises(UsageError, match="make deploy STACK=dogs"):
+    with pytest.raises(UsageError, match="make build stack STACK=dogs"):
         look("BucketName", "TableName", "EndpointName", "DeadLetterQueueUrl")
 
 

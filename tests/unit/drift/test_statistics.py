@@ -24,8 +24,15 @@ def test_the_same_again_is_no_shift(before: dict[int, int]) -> None:
 def test_every_bin_is_in_one_group_of_neighbours_that_is_not_rare(before: dict[int, int]) -> None:
     groups = neighbours(before, 64)
     assert [at for group in groups for at in group] == list(range(64))
-    for group in groups:
-        assert sum(before.get(at, 0) for at in group) >= 0.08 * sum(before.values())
+    shares = [sum(before.get(at, 0) for at in group) / sum(before.values()) for group in groups]
+    # Unless nearly all were alike: then what was rare, or never there, stands alone.
+    assert min(shares) >= 0.08 or max(shares) > 0.84
+
+
+@pytest.mark.parametrize("to", [0, 10, 63])
+def test_photos_that_were_all_alike_can_become_others(to: int) -> None:
+    before, now = {0 if to else 63: 1000}, {to: 150}
+    assert shift("x", before, now, neighbours(before, 64), 11).found
 
 
 @given(names, names)

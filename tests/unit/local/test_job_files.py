@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -13,13 +15,13 @@ import pytest
 
 from local.children import group_members
 from local.errors import AwsError
-from local.sagemaker.jobs import start
+from local.sagemaker.jobs import start, torchrun
 from local.sagemaker.jobs.checks import check_job
 from local.sagemaker.jobs.environments import Base, is_satisfied
 from local.sagemaker.jobs.failure import JobFailedError, shortened
 from local.sagemaker.jobs.files import JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache, local_name
-from local.sagemaker.jobs.outputs import pack
+from local.sagemaker.jobs.outputs import merged, pack
 from local.sagemaker.jobs.s3 import S3Object
 
 
@@ -127,7 +129,7 @@ def test_same_folder_makes_the_same_archive(tmp_path: Path) -> None:
         for file in ("weights", "code/serve.py"):
             (folder / file).write_text(file)
             os.utime(folder / file, (when, when))
-        pack(folder, tmp_path / f"{name}.tar.gz")
+        pack(merged([folder]), tmp_path / f"{name}.tar.gz")
 
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
@@ -141,7 +143,7 @@ def test_link_out_of_the_folder_stays_out_of_the_archive(tmp_path: Path) -> None
     (folder / "weights").write_text("w")
     (folder / "out").symlink_to(tmp_path / "secret")
     (folder / "in").symlink_to("weights")
-    pack(folder, tmp_path / "m.tar.gz")
+    pack(merged([folder]), tmp_path / "m.tar.gz")
 
     with tarfile.open(tmp_path / "m.tar.gz") as tar:
         assert tar.getnames() == ["in", "weights"]
@@ -267,7 +269,7 @@ def test_job_that_can_run_is_accepted(members: dict[str, Any]) -> None:
             },
             "ContainerEntrypoint",
         ),
-        ({"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2}}, "not 2"),
+        ({"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 9}}, "not 9"),
         ({"ResourceConfig": {"InstanceCount": 1}}, "needs an InstanceType"),
         ({"InputDataConfig": [_channel(), _channel()]}, "Duplicate channel name data"),
         ({"InputDataConfig": [_channel(InputMode="Pipe")]}, "Pipe mode"),
@@ -290,3 +292,42 @@ def test_job_that_cannot_run_is_refused_by_what_is_in_the_way(
     with pytest.raises(AwsError, match=words) as raised:
         check_job(_job(**members))
     assert raised.value.code == "ValidationException"
+
+
+def test_archive_holds_what_every_host_wrote(tmp_path: Path) -> None:
+    for host in ("algo-1", "algo-2"):
+        (tmp_path / host / "model").mkdir(parents=True)
+        (tmp_path / host / "model" / host).write_text(host)
+    models = [tmp_path / host / "model" for host in ("algo-1", "algo-2")]
+
+    assert list(merged(models)) == ["algo-1", "algo-2"]
+
+    (models[1] / "algo-1").write_text("mine")
+    with pytest.raises(JobFailedError, match="two hosts wrote model/algo-1"):
+        merged(models)
+
+
+def test_each_host_has_a_name_and_knows_the_others(tmp_path: Path) -> None:
+    resources = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2}
+    record = {"AlgorithmSpecification": {}, "ResourceConfig": resources}
+    for rank, name in enumerate(("127.0.0.1", "127.0.0.2")):
+        files = JobFiles(tmp_path / str(rank))
+        files.config.mkdir(parents=True)
+        start.write_config(record, files, rank)
+        written = json.loads((files.config / "resourceconfig.json").read_text())
+        assert written["current_host"] == name
+        assert written["hosts"] == ["127.0.0.1", "127.0.0.2"]
+        assert written["instance_groups"][0]["hosts"] == written["hosts"]
+
+
+def test_torchrun_of_a_job_has_a_port_of_its_own(tmp_path: Path) -> None:
+    python = tmp_path / "my python"
+    python.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
+    python.chmod(0o755)
+    torchrun.install(tmp_path / "bin", python, 4321)
+    words = ["--nnodes", "2", "--master_port", "7777", "train.py", "--name", "a b"]
+
+    said = subprocess.check_output([str(tmp_path / "bin" / "torchrun"), *words], text=True)
+
+    expected = ["--nnodes", "2", "--master_port", "4321", "train.py", "--name", "a b", ""]
+    assert said.split("|") == ["-m", "torch.distributed.run", *expected]

@@ -18,7 +18,7 @@ LINE = "epoch=3 train:loss=0.1234 train:accuracy=0.9012 validation:accuracy=0.83
 def _reader(tmp_path: Path, text: str) -> MetricReader:
     log = tmp_path / "log"
     log.write_text(text)
-    reader = MetricReader(log, definitions([ACCURACY, LOSS]))
+    reader = MetricReader([log], definitions([ACCURACY, LOSS]))
     reader.read_on()
     return reader
 

@@ -106,7 +106,10 @@ def test_sentence_says_what_was_measured(page: str, sentence: str) -> None:
 
 
 def test_every_result_is_on_the_page_of_figures_or_of_costs() -> None:
-    pages = ("figures.py", "serving/figures.py", "backfill/figures.py", "cost.py")
+    pages = (
+        "figures.py", "trust_figures.py", "drift_figures.py", "serving/figures.py",
+        "backfill/figures.py", "cost.py",
+    )  # fmt: skip
     told = "".join(text(Path("benchmarks", page)) for page in pages)
     for path in sorted((ROOT / "benchmarks" / "results").rglob("*.json")):
         assert f'read("{path.stem}")' in told, path.name

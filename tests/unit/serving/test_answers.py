@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from serving import package
 from serving.model import CLOSE, TOP, Model, Prediction
 from serving.package import (
+    ENERGY,
     DogScore,
     Manifest,
     Novelty,
@@ -349,6 +350,17 @@ def test_novelty_is_the_share_of_validation_photos_with_a_larger_logit() -> None
     assert {one.label for one in found} <= {"Beagle", "Pug"}
 
 
+def test_novelty_by_the_energy_counts_every_logit() -> None:
+    # GIVEN two photos with one largest logit; twice that makes an energy of -1.5 + log 2 = -0.81
+    one, other = ([math.exp(-1.5), 1e-9], [math.exp(-1.5), math.exp(-1.5)])
+    plain = model([one, other])
+    told = replace(plain.manifest, novelty=Novelty((-2.0, -1.5, -1.0), 0.75, ENERGY))
+
+    found = Model(told, plain.backbone, plain.heads).predict(photos(0, 1))
+
+    assert [each.novelty for each in found] == pytest.approx([0.5, 0], abs=2e-6)
+
+
 def test_of_what_is_no_dog_no_novelty_is_told() -> None:
     dog, other = novel([[math.exp(-3), 0.01]] * 2, [0.9, 0.1])
     assert (dog.novelty, dog.unknown) == (1, True)
@@ -359,9 +371,15 @@ def test_of_what_is_no_dog_no_novelty_is_told() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [((1.0,), 0.9), ((2.0, 1.0), 0.9), ((1.0, 2.0), 0), ((1.0, 2.0), 1.1)],
+    [
+        ((1.0,), 0.9),
+        ((2.0, 1.0), 0.9),
+        ((1.0, 2.0), 0),
+        ((1.0, 2.0), 1.1),
+        ((1.0, 2.0), 0.9, "luck"),
+    ],
 )
-def test_novelty_that_makes_no_sense_is_refused(wrong: tuple[tuple[float, ...], float]) -> None:
+def test_novelty_that_makes_no_sense_is_refused(wrong: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match=r"novelty\."):
         Novelty(*wrong)
 
@@ -372,7 +390,10 @@ def test_manifest_keeps_what_was_measured_and_leaves_out_what_was_not() -> None:
     assert replace(plain, temperature=1).version == plain.version
     told = replace(plain, temperature=0.5, novelty=Novelty((1.0, 2.0), 0.98))
     assert Manifest.from_json(told.to_json()) == told
-    assert len({one.version for one in (plain, told, replace(told, novelty=None))}) == 3
+    assert "score" not in json.loads(told.to_json())["novelty"]  # as it was written before
+    other = replace(told, novelty=Novelty((1.0, 2.0), 0.98, ENERGY))
+    assert Manifest.from_json(other.to_json()) == other
+    assert len({one.version for one in (plain, told, other, replace(told, novelty=None))}) == 4
     for wrong in (0, -1, 1000):
         with pytest.raises(ValueError, match="temperature"):
             replace(plain, temperature=wrong)

@@ -45,6 +45,7 @@ def test_function_may_do_what_it_calls_and_no_more() -> None:
         "AppendReviews": {"dynamodb:PutItem", "dynamodb:Query"},
         "KeepCounts": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "ReadDeployments": {"dynamodb:Query"},
+        "ReadDrift": {"dynamodb:Query"},
         "LetPhotosBeSeen": {"s3:GetObject", "s3:GetObjectVersion"},
         "LetPhotosBeUploaded": {"s3:PutObject"},
         "SignCursors": {"secretsmanager:GetSecretValue"},

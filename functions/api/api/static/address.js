@@ -3,7 +3,7 @@
 /**
  * @typedef {Partial<Record<"status" | "breed" | "reviewed" | "confidence_from" | "confidence_to" | "day_from" |
  *   "day_to" | "model_version" | "order", string>>} Filters named as the API names them
- * @typedef {{view: "photos" | "queue", photo: string | null, filters: Filters}} Place
+ * @typedef {{view: "photos" | "queue" | "drift", photo: string | null, filters: Filters}} Place
  */
 
 export const FILTERS = [
@@ -17,7 +17,8 @@ export const FILTERS = [
 export function read(search) {
   const query = new URLSearchParams(search);
   const filters = Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
-  return { view: query.get("view") === "queue" ? "queue" : "photos", photo: query.get("photo"), filters };
+  const view = query.get("view");
+  return { view: view === "queue" || view === "drift" ? view : "photos", photo: query.get("photo"), filters };
 }
 
 /**
@@ -26,7 +27,7 @@ export function read(search) {
  */
 export function write({ view, photo, filters }) {
   const query = new URLSearchParams();
-  if (view === "queue") query.set("view", view);
+  if (view !== "photos") query.set("view", view);
   for (const name of FILTERS) if (filters[name]) query.set(name, filters[name]);
   if (photo) query.set("photo", photo);
   const text = query.toString().replaceAll("%2F", "/");

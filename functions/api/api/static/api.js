@@ -16,6 +16,10 @@
  * @typedef {{key: string, url: string, fields: Record<string, string>}} Form
  * @typedef {{name: string, count: number, known: boolean}} Breed
  * @typedef {{sample: number, right: number, share: number, from: number, to: number}} Accuracy
+ * @typedef {{
+ *   day: string, state: string, photos: number, expected: number | null, audited: Accuracy | null,
+ *   psi: Record<string, number>, findings: {figure: string, words: string, examples: string[]}[],
+ * }} DriftDay
  * @typedef {{counts: Record<string, number>, reviewed: number, accuracy: Accuracy | null, as_of: string}} Summary
  */
 
@@ -155,6 +159,11 @@ export class Api {
   /** @returns {Promise<Summary>} */
   summary() {
     return this.#ask("GET", "summary");
+  }
+
+  /** @returns {Promise<{watched: boolean, items: DriftDay[]}>} */
+  drift() {
+    return this.#ask("GET", "drift");
   }
 
   async #ask(method, path, options = {}) {

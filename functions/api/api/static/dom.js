@@ -41,15 +41,25 @@ const PATHS = {
  * @param {keyof typeof PATHS} name
  * @returns {SVGElement}
  */
-export function icon(name) {
+export const icon = (name) => drawing("0 0 24 24", "icon", PATHS[name]);
+
+/**
+ * Lines that say nothing to a screen reader.
+ * @param {string} box
+ * @param {string} style a class
+ * @param {...string} lines each as an SVG path
+ * @returns {SVGElement}
+ */
+export function drawing(box, style, ...lines) {
   const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  const path = document.createElementNS(space, "path");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  path.setAttribute("d", PATHS[name]);
-  svg.append(path);
+  const make = (name, attributes) => {
+    const element = document.createElementNS(space, name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    return element;
+  };
+  // As wide as its place.
+  const svg = make("svg", { viewBox: box, class: style, "aria-hidden": "true", preserveAspectRatio: "none" });
+  svg.append(...lines.filter(Boolean).map((d) => make("path", { d })));
   return svg;
 }
 

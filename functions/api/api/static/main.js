@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { openDialog, top } from "./dialogs.js";
 import { h, icon } from "./dom.js";
 import { Drafts } from "./drafts.js";
+import { DriftView } from "./drift.js";
 import { command, openSheet } from "./keys.js";
 import { News } from "./news.js";
 import { PhotosView } from "./photos.js";
@@ -27,6 +28,7 @@ import { failureWords } from "./words.js";
 
 const NEWEST = 100;
 const TOTALS_MS = 60_000;
+const VIEWS = { photos: [PhotosView, ""], queue: [QueueView, "To review · "], drift: [DriftView, "Drift · "] };
 
 const base = new URL(".", location.href);
 const main = document.querySelector("main");
@@ -132,9 +134,10 @@ function showViews(parts) {
     }
     view?.close();
     name = place.view;
-    view = name === "queue" ? new QueueView(parts) : new PhotosView(parts);
+    const [View, title] = VIEWS[name];
+    view = new View(parts);
     main.replaceChildren(view.element);
-    document.title = name === "queue" ? "To review · Dog breeds" : "Dog breeds";
+    document.title = `${title}Dog breeds`;
     for (const link of links) {
       if (link.dataset.view === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");

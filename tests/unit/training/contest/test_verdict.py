@@ -1,9 +1,11 @@
 """Who may take the champion's place, and who is refused with which words."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.training.contest.models import LABELS, model, other, photos
-from training.contest.answers import Answered, Photo
+from training.contest.answers import Photo
 from training.contest.verdict import judge
 from training.errors import JobError
 
@@ -87,6 +89,37 @@ def test_random_sample_that_got_worse_refuses_a_challenger_that_holds_on_test() 
     assert found.to_json()["audit"]["n"] == 90
 
 
+@pytest.mark.parametrize(("hits", "refused"), [(1430, True), (1780, False), (1960, False)])
+def test_model_that_is_less_often_right_on_its_own_training_photos_is_refused(
+    hits: int, refused: bool
+) -> None:
+    # GIVEN a challenger as good as the champion on 300 test photos, 270 of which it has right
+    shown = photos(100)
+    wrong = set().union(*(names(shown, label, 10) for label in LABELS))
+    challenger = other(model(shown, wrong, on_train=(hits, 2000)))
+
+    found = judge(model(shown, wrong, on_train=(1000, 2000)), challenger, shown, [])
+
+    # THEN what counts is its own training, and not the champion's
+    assert found.word == ("refused" if refused else "not_worse")
+    if refused:
+        assert "it is right on 71.5% of the 2000 photos that it was trained on" in found.reason
+        assert (
+            "and on 90.0% of 300 test photos. About 21% of those labels are wrong" in found.reason
+        )
+    assert found.to_json()["challenger"]["on_train"]["n"] == 2000
+
+
+@pytest.mark.parametrize(("chance", "refused"), [(0.8, True), (0.88, False), (0.99, False)])
+def test_confidence_that_got_clearly_worse_refuses(chance: float, refused: bool) -> None:
+    shown = photos(100)
+
+    found = judge(model(shown), other(model(shown, chance=chance)), shown, [])
+
+    assert found.word == ("refused" if refused else "not_worse")
+    assert not refused or "the log loss on 300 test photos rose by 0.118" in found.reason
+
+
 def test_new_breed_is_told_apart_and_no_part_of_the_comparison() -> None:
     shown = photos(100, (*LABELS, "Akita"))
     champion, challenger = model(shown), other(model(shown, labels=(*LABELS, "Akita")))
@@ -116,6 +149,6 @@ def test_nothing_in_common_is_no_comparison() -> None:
 def test_photos_that_one_could_not_read_are_left_out_for_both() -> None:
     shown = photos(100)
     champion = model(shown)
-    short = Answered(champion.manifest, dict(list(champion.predictions.items())[1:]))
+    short = replace(champion, predictions=dict(list(champion.predictions.items())[1:]))
 
     assert judge(champion, short, shown, []).test.n == 299

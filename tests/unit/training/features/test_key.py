@@ -136,11 +136,11 @@ def test_other_processes_neither_write_nor_print(
 ) -> None:
     Passes(monkeypatch)
 
-    from_photos(pretrained, data, "float32", 1, tmp_path, Workers(rank=1, count=1))
+    from_photos(pretrained, data, "float32", 1, tmp_path, Workers(1, 1, first_here=False))
     assert list(tmp_path.iterdir()) == []
     from_photos(pretrained, data, "float32", 1, tmp_path, Workers())
     capsys.readouterr()
-    from_photos(pretrained, data, "float32", 1, tmp_path, Workers(rank=1, count=1))
+    from_photos(pretrained, data, "float32", 1, tmp_path, Workers(1, 1, first_here=False))
 
     assert capsys.readouterr().out == ""
 

@@ -1,9 +1,12 @@
 """The temperature and the quantiles that a job fits to its validation photos."""
 
+import math
+
 import numpy as np
 import pytest
 
 from serving.model import softmax
+from serving.package import ENERGY
 from training.fit.calibration import (
     COLDEST,
     LEAST_PHOTOS,
@@ -39,12 +42,14 @@ def test_few_photos_calibrate_nothing() -> None:
     assert fit_novelty(np.eye(LEAST_PHOTOS, dtype=np.float32)) is not None
 
 
-def test_quantiles_are_those_of_the_largest_logit() -> None:
-    logits = np.stack([np.arange(201), np.full(201, -9)], axis=1).astype(np.float32)
+def test_quantiles_are_those_of_the_energy() -> None:
+    # log(e^x + e^x) is x + log 2
+    logits = np.stack([np.arange(201), np.arange(201)], axis=1).astype(np.float32)
 
     found = fit_novelty(logits)
 
     assert found is not None
-    assert found.quantiles == tuple(range(0, 201, 2))
+    assert found.score == ENERGY
+    assert found.quantiles == pytest.approx([x + math.log(2) for x in range(0, 201, 2)], abs=1e-4)
     assert len(found.quantiles) == QUANTILES
     assert found.threshold == UNKNOWN_FROM == 0.98

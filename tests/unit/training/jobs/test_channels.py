@@ -62,7 +62,8 @@ def test_weights_that_are_not_there_are_told(given: str, s3: Any) -> None:
 
 def test_backbone_with_weights_of_its_own_needs_no_channel(s3: Any) -> None:
     assert ready_weights("", s3, "bucket", "resnet50") is None
-    assert [c["ChannelName"] for c in Place("i", "r", "s", "o").channels({"data": "d"})] == ["data"]
+    channels = Place("i", "r", "s", "o").channels({"data": "d"}, "File")
+    assert [channel["ChannelName"] for channel in channels] == ["data"]
 
 
 def test_other_weights_are_other_features() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.jobs.config import Categorical, Continuous, checked_hyperparameter, load
-from training.jobs.definition import script_mode
+from training.jobs.definition import JobDefinition, Place, script_mode, training_request
 from training.jobs.errors import UsageError
 
 
@@ -125,3 +125,30 @@ def test_categorical_value_that_a_shell_would_change_is_refused() -> None:
     wide = 'ranges.default.head={categorical=["linear", "a b"]}'
     with pytest.raises(UsageError, match="hyperparameter head = 'a b'"):
         load(overrides=[wide])
+
+
+def test_jobs_of_several_instances_run_torchrun_and_may_stream_the_photos() -> None:
+    config = load(overrides=["jobs.instance_count=2", "jobs.input_mode=FastFile"])
+    job = JobDefinition("breeds-1", {"lr": "0.03"}, {"data": "s3://b/d/", "features": "s3://b/f"})
+    request = training_request(job, Place("image", "role", "s3://b/s", "s3://b/o"), config.jobs)
+
+    assert request["ResourceConfig"]["InstanceCount"] == 2
+    assert request["HyperParameters"]["sagemaker_torch_distributed_enabled"] == "true"
+    assert request["EnableInterContainerTrafficEncryption"]
+    modes = {one["ChannelName"]: one.get("InputMode") for one in request["InputDataConfig"]}
+    assert modes == {"data": "FastFile", "features": None}
+
+
+def test_job_of_one_instance_is_asked_for_as_ever() -> None:
+    job = JobDefinition("breeds-1", {"lr": "0.03"}, {"data": "s3://b/d/"})
+    request = training_request(job, Place("image", "role", "s3://b/s", "s3://b/o"), load().jobs)
+
+    assert request["ResourceConfig"]["InstanceCount"] == 1
+    assert "sagemaker_torch_distributed_enabled" not in request["HyperParameters"]
+    assert "InputMode" not in request["InputDataConfig"][0]
+
+
+def test_trials_that_share_features_stay_on_one_instance() -> None:
+    several = ["jobs.instance_count=4"]
+    assert load(overrides=several).trial_instances == 1
+    assert load(overrides=[*several, "hyperparameters.unfreeze=last-stage"]).trial_instances == 4

@@ -19,13 +19,14 @@ from training.jobs.errors import CommandError, UsageError
 class Runtime:
     """Keeps the bodies it is sent, and answers as an endpoint does."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
         self.bodies: list[bytes] = []
+        self._more = more
 
     def invoke_endpoint(self, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
         self.bodies.append(Body)
         top = [{"label": "Pug", "probability": 0.9}]
-        answer = {"label": "Pug", "confidence": 0.9, "top": top}
+        answer = {"label": "Pug", "confidence": 0.9, "top": top} | self._more
         return {"Body": io.BytesIO(json.dumps(answer).encode())}
 
 
@@ -40,6 +41,18 @@ def test_endpoint_gets_the_copy_that_the_function_would_send(tmp_path: Path) -> 
     path = tmp_path / "x.heic"
     path.write_bytes(heic.TURNED)
     assert sent(path) == wire_copy(heic.TURNED).jpeg
+
+
+def test_unknown_breed_is_told_with_its_novelty(tmp_path: Path) -> None:
+    path = tmp_path / "x.heic"
+    path.write_bytes(heic.TURNED)
+
+    answer = ask(Runtime(novelty=0.985, unknown=True), "breeds", path)
+
+    assert (answer.words, answer.breed) == ("UNKNOWN_BREED, nearest Pug", None)
+    assert answer.novelty == 0.985
+    plain = ask(Runtime(), "breeds", path)
+    assert (plain.words, plain.breed, plain.novelty) == ("Pug", "Pug", None)
 
 
 def test_large_sixteen_bit_picture_keeps_its_greys_and_fits_a_request(tmp_path: Path) -> None:

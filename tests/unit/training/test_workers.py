@@ -1,0 +1,63 @@
+"""What processes exchange: between two of them, really."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+
+from training import workers as module
+from training.workers import Workers
+
+ROWS = 7
+WIDTH = 3
+
+
+def exchange(rank: int, folder: Path) -> None:
+    """One of two processes: it has every second row, and the first has one more."""
+    module._PORTION_BYTES = 2 * WIDTH * 4  # two rows at a time
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
+    workers = Workers(rank, 2)
+    places = workers.share(torch.arange(ROWS))
+    out = torch.zeros(ROWS, WIDTH)
+    workers.fill(out, places, places.unsqueeze(1).expand(-1, WIDTH).float())
+    nothing = torch.zeros(2, WIDTH)
+    mine = torch.tensor([1]) if rank else torch.empty(0, dtype=torch.int64)
+    workers.fill(nothing, mine, torch.full((len(mine), WIDTH), 5.0))
+    least = workers.least(torch.tensor([rank, 2 - rank]))
+    torch.save((out, nothing, least), folder / f"{rank}.pt")
+    workers.leave()
+
+
+@pytest.fixture(scope="module")
+def exchanged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[torch.Tensor, ...]]:
+    folder = tmp_path_factory.mktemp("two")
+    torch.multiprocessing.spawn(exchange, (folder,), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+def test_both_processes_have_all_rows_in_their_places(
+    exchanged: list[tuple[torch.Tensor, ...]],
+) -> None:
+    for out, _, _ in exchanged:
+        assert out.tolist() == [[float(row)] * WIDTH for row in range(ROWS)]
+
+
+def test_process_without_rows_gets_those_of_the_other(
+    exchanged: list[tuple[torch.Tensor, ...]],
+) -> None:
+    for _, filled, _ in exchanged:
+        assert filled.tolist() == [[0.0] * WIDTH, [5.0] * WIDTH]
+
+
+def test_least_number_of_all_is_known_to_all(exchanged: list[tuple[torch.Tensor, ...]]) -> None:
+    for _, _, least in exchanged:
+        assert least.tolist() == [0, 1]
+
+
+def test_process_that_is_alone_fills_and_compares_by_itself() -> None:
+    out, numbers = torch.zeros(2, 1), torch.tensor([3])
+    Workers().fill(out, torch.tensor([1]), torch.tensor([[4.0]]))
+    assert out.tolist() == [[0.0], [4.0]]
+    assert Workers().least(numbers).tolist() == [3]
