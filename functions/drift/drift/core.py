@@ -31,6 +31,8 @@ FIGURES_IN_ALL = len(FIGURES) + len(NAMES) + 2
 # A mean confidence that moved by less is of no consequence.
 LEAST_POINTS = 0.03
 AUDIT_DAYS, LEAST_AUDITED = 30, 50
+# Of fewer classified photos no mean confidence is published.
+LEAST_CLASSIFIED = 50
 
 State = Literal["no photos", "learning", "too few", "quiet", "drift"]
 
@@ -66,6 +68,10 @@ def look_at(day: date, ports: Ports) -> Day:
     if not by_model:
         return _kept(ports, day, "no photos", Counts(), "", audited)
     model, counts = max(by_model.items(), key=lambda pair: (pair[1].photos, pair[0]))
+    # All were rejected: they count against the model that would have answered them.
+    model = model or _model_before(day, ports)
+    if not model:
+        return _kept(ports, day, "learning", counts, "", audited)
     baseline = ports.baseline(model)
     if baseline is None or not baseline["complete"] or day.isoformat() in baseline["days"]:
         _learn(model, day, counts, baseline, ports)
@@ -80,7 +86,7 @@ def look_at(day: date, ports: Ports) -> Day:
     findings += _overconfident(day, audited, ports)
     return _kept(
         ports, day, "drift" if findings else "quiet", counts, model, audited, shifts, findings,
-        window.photos,
+        window,
     )  # fmt: skip
 
 
@@ -125,6 +131,15 @@ def _window(day: date, model: str, counts: Counts, baseline: Item, ports: Ports)
             continue
         window = window + Counts.from_item(item["counts"])
     return window
+
+
+def _model_before(day: date, ports: Ports) -> str:
+    """Who answered on the newest of the days before; "" where none did."""
+    for back in range(1, WINDOW_DAYS):
+        item = ports.day(day - timedelta(days=back))
+        if item and item.get("model_version"):
+            return str(item["model_version"])
+    return ""
 
 
 def _mean(counts: Counts) -> tuple[float, float]:
@@ -191,9 +206,10 @@ def _overconfident(day: date, audited: _Audit, ports: Ports) -> list[Finding]:
 
 def _kept(
     ports: Ports, day: date, state: State, counts: Counts, model: str, audited: _Audit,
-    shifts: Sequence[Shift] = (), findings: Sequence[Finding] = (), compared: int = 0,
+    shifts: Sequence[Shift] = (), findings: Sequence[Finding] = (),
+    window: Counts | None = None,
 ) -> Day:  # fmt: skip
-    mean, _ = _mean(counts)
+    """`window`: the photos that were compared, where any were."""
     item: Item = {
         "state": state,
         "photos": counts.photos,
@@ -204,12 +220,13 @@ def _kept(
     }
     if model:
         item["model_version"] = model
-    if compared:
-        item["compared"] = compared
     figures: dict[str, float] = {}
-    if shifts:
+    if window:
+        item["compared"] = window.photos
         figures = {f"Psi {one.figure}": one.psi for one in shifts}
-        figures |= {"DriftFindings": float(len(findings)), "ExpectedAccuracy": mean}
+        figures["DriftFindings"] = float(len(findings))
+        if window.sure[2] >= LEAST_CLASSIFIED:
+            figures["ExpectedAccuracy"], _ = _mean(window)
     if audited.n >= LEAST_AUDITED:
         figures["AuditedAccuracy"] = audited.right / audited.n
     ports.put_day(day, item)

@@ -149,6 +149,8 @@ class Counts:
 def counted(rows: Iterable[Row]) -> dict[str, Counts]:
     """By the model that answered; rejected photos, which none did, are with every one of them.
 
+    Where all are rejected, they are by themselves, under "".
+
     Photos of a back-fill are of no day: they are left out.
     """
     by_model: dict[str, Counts] = {}
@@ -160,4 +162,6 @@ def counted(rows: Iterable[Row]) -> dict[str, Counts]:
             by_model.setdefault(row["model_version"], Counts()).add(row)
         else:
             rejected.add(row)
+    if not by_model and rejected.photos:
+        return {"": rejected}
     return {model: counts + rejected for model, counts in by_model.items()}

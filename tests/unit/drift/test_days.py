@@ -100,7 +100,29 @@ def test_new_model_has_a_baseline_of_its_own(tables: Tables, chance: random.Rand
 
 def test_day_without_photos_says_so(tables: Tables) -> None:
     assert look(tables, []).state == "no photos"
-    assert look(tables, [rejected(1)]).state == "no photos"
+
+
+def test_day_on_which_every_photo_is_rejected_is_found(tables: Tables) -> None:
+    day = look(tables, [rejected(at) for at in range(120)])
+    assert day.item["photos"] == 120
+    told = {finding.figure: finding for finding in day.findings}
+    assert "REJECTED NOT AN IMAGE 0% to 100%" in told["status"].words
+    assert len(told["status"].examples) == 12
+    assert "ExpectedAccuracy" not in day.figures
+
+
+def test_day_of_rejected_photos_before_any_model_answered_has_nothing_to_be_compared_with() -> None:
+    day = look(Tables(), [rejected(at) for at in range(120)])
+    assert (day.state, day.item["photos"], day.figures) == ("learning", 120, {})
+
+
+def test_expected_accuracy_is_of_as_many_photos_as_the_indexes(
+    tables: Tables, chance: random.Random
+) -> None:
+    look(tables, some(chance, 99, confidence=Decimal("0.8")), NEXT)
+    day = look(tables, some(chance, 1, confidence=Decimal("0.2")), NEXT + timedelta(days=1))
+    assert day.item["compared"] == 100
+    assert day.figures["ExpectedAccuracy"] > 0.75
 
 
 def test_photos_of_a_back_fill_are_of_no_day(tables: Tables, chance: random.Random) -> None:

@@ -1,0 +1,182 @@
+"""The function whole, over tables as the templates make them: what it reads, keeps, publishes."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from drift import table
+from drift.histograms import counted
+from drift.settings import Settings
+from moto import mock_aws
+
+from tests.unit.drift.days import Row, darker, some
+from tests.unit.template.cloudformation import ROOT, parse, template
+
+DAY = date(2026, 11, 30)
+ENVIRONMENT = {"PREDICTIONS_TABLE": "rows", "DRIFT_TABLE": "days", "NAMESPACE": "dogs"}
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        **ENVIRONMENT,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def rows() -> Any:
+    return made("rows", template(), "PredictionsTable")
+
+
+@pytest.fixture
+def days() -> Any:
+    return made("days", parse((ROOT / "operate" / "drift.yaml").read_text()), "DriftTable")
+
+
+@pytest.fixture
+def handler(rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Imported anew: it makes its clients as it is imported."""
+    monkeypatch.delitem(sys.modules, "drift.handler", raising=False)
+    return importlib.import_module("drift.handler")
+
+
+def made(name: str, source: dict[str, Any], resource: str) -> Any:
+    properties = source["Resources"][resource]["Properties"]
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    given = {key: properties[key] for key in wanted if key in properties}
+    return boto3.resource("dynamodb").create_table(TableName=name, **given)
+
+
+def put(rows: Any, day: date, content: list[Row]) -> None:
+    with rows.batch_writer() as writer:
+        for number, row in enumerate(content):
+            writer.put_item(Item=row | placed(day, number))
+
+
+def learned(days: Any, chance: random.Random) -> None:
+    """A baseline that is complete."""
+    counts = counted(some(chance, 1000))["one"].to_item()
+    table.put(
+        days, table.BASELINE, "one", {"days": ["2026-11-01"], "counts": counts, "complete": True}
+    )
+
+
+def placed(day: date, number: int, time: str = "12:00:00.000000") -> Row:
+    return {
+        "image_key": f"uploads/{day}/{number}.jpg",
+        "month_shard": f"{day:%Y-%m}#{number % 4}",
+        "classified_at": f"{day}T{time}Z",
+    }
+
+
+def published() -> dict[str, float]:
+    """Name of each metric -> the sum of all its values."""
+    cloudwatch = boto3.client("cloudwatch")
+    now = datetime.now(UTC)
+    found = {}
+    for metric in cloudwatch.list_metrics(Namespace="dogs")["Metrics"]:
+        (point,) = cloudwatch.get_metric_statistics(
+            Namespace="dogs", MetricName=metric["MetricName"], Statistics=["Sum"], Period=86400,
+            StartTime=now - timedelta(days=1), EndTime=now + timedelta(days=1),
+        )["Datapoints"]  # fmt: skip
+        found[metric["MetricName"]] = point["Sum"]
+    return found
+
+
+def test_day_is_read_from_its_first_to_its_last_microsecond(rows: Any) -> None:
+    first, last = "00:00:00.000000", "23:59:59.999999"
+    for number, (day, time) in enumerate([
+        (DAY - timedelta(days=1), last), (DAY, first), (DAY, last), (DAY + timedelta(days=1), first)
+    ]):  # fmt: skip
+        rows.put_item(Item=placed(day, number, time))
+    keys = {row["image_key"] for row in table.rows_of(rows, DAY)}
+    assert keys == {f"uploads/{DAY}/{number}.jpg" for number in (1, 2)}
+
+
+def test_every_page_of_every_shard_is_read_once(rows: Any) -> None:
+    # A page ends at a megabyte.
+    put(rows, DAY, [{"padding": "x" * 100_000} for _ in range(60)])
+    keys = [row["image_key"] for row in table.rows_of(rows, DAY)]
+    assert len(keys) == len(set(keys)) == 60
+
+
+def test_reviews_count_on_the_day_of_the_review(rows: Any) -> None:
+    for number, day in enumerate([DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]):
+        reviewed = {"reviewed_in": f"{day:%Y-%m}", "reviewed_at": f"{day}T00:00:00.000000Z"}
+        rows.put_item(Item=placed(DAY - timedelta(days=9), number) | reviewed)
+    (row,) = table.reviewed_on(rows, DAY)
+    assert row["reviewed_at"].startswith(str(DAY))
+
+
+def test_night_makes_up_for_nights_that_were_missed_and_publishes(
+    handler: ModuleType, rows: Any, days: Any
+) -> None:
+    chance, today = random.Random(3), datetime.now(UTC).date()
+    learned(days, chance)
+    put(rows, today - timedelta(days=1), darker(some(chance, 150)))
+    answers = handler.handle({}, None)
+    assert [answer["day"] for answer in answers] == [
+        str(today - timedelta(days=back)) for back in range(7, 0, -1)
+    ]
+    assert [answer["state"] for answer in answers] == ["no photos"] * 6 + ["drift"]
+    assert published()["DriftFindings"] == 1
+    # The next time only the day before is looked at again.
+    assert [answer["state"] for answer in handler.handle({}, None)] == ["drift"]
+    kept = days.get_item(Key={"kind": "day", "name": str(today - timedelta(days=1))})["Item"]
+    assert kept["findings"][0]["words"].startswith("Photos have become darker")
+
+
+def test_day_that_somebody_asks_for_is_kept_and_not_published(
+    handler: ModuleType, rows: Any, days: Any
+) -> None:
+    chance = random.Random(4)
+    learned(days, chance)
+    put(rows, DAY, some(chance, 150, confidence=Decimal("0.3")))
+    (answer,) = handler.handle({"day": str(DAY)}, None)
+    assert answer["state"] == "drift"
+    assert any("points less sure" in words for words in answer["findings"])
+    assert published() == {}
+    assert table.get(days, table.DAY, str(DAY))
+
+
+def test_nothing_is_published_of_few_photos(handler: ModuleType, rows: Any, days: Any) -> None:
+    chance, today = random.Random(5), datetime.now(UTC).date()
+    learned(days, chance)
+    put(rows, today - timedelta(days=1), darker(some(chance, 99)))
+    assert handler.handle({}, None)[-1]["state"] == "too few"
+    assert published() == {}
+
+
+def test_largest_item_of_a_day_is_one_that_dynamodb_takes(
+    handler: ModuleType, rows: Any, days: Any
+) -> None:
+    """Each of more breeds than are told apart, with a name as long as names may be."""
+    chance = random.Random(6)
+    content = some(chance, 600, status="CLASSIFIED")
+    put(rows, DAY, [row | {"breed": f"{at:064}"} for at, row in enumerate(content)])
+    (answer,) = handler.handle({"day": str(DAY)}, None)
+    assert answer["state"] == "learning"
+    names = days.get_item(Key={"kind": "day", "name": str(DAY)})["Item"]["counts"]["names"]["breed"]
+    assert names["(others)"] == 100
+
+
+@pytest.mark.parametrize("missing", sorted(ENVIRONMENT))
+def test_setting_that_is_missing_is_named(missing: str) -> None:
+    with pytest.raises(ValueError, match=f"{missing} is not set"):
+        Settings.from_env({**ENVIRONMENT, missing: " "})
