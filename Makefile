@@ -333,12 +333,12 @@ test-code:
 	@status=0; \
 	$(JOB)/python -m pytest tests/job || status=$$?; \
 	$(BROWSER)/python -m pytest tests/page || status=$$?; \
-	$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local || status=$$?; \
+	$(PROJECT)/python -m pytest tests/unit tests/integration/photo_reader tests/integration/serving tests/integration/local tests/integration/template || status=$$?; \
 	exit $$status
 
 .PHONY: test-cloud
 test-cloud:
-	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/page tests/integration/jobs tests/integration/template tests/e2e
+	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/page tests/integration/jobs tests/e2e
 
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests
