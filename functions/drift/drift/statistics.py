@@ -3,9 +3,12 @@
 How far: the population stability index, which for shares p (now) and q (before) is the sum of
 (p - q) ln(p / q) (N. Siddiqi, Credit Risk Scorecards, 2006). Whether it is more than chance: K.
 Pearson's chi-square of two samples (1911). The index alone would ring at any few photos, chi-square
-alone at any difference once there are many. Yurdakul (Statistical Properties of Population
-Stability Index, 2018) takes limits from the index's own distribution; where a bin was rare before,
-that was too loud in our simulation, and chi-square was not.
+alone at any difference once there are many.
+
+From the index is taken what chance alone makes of it: one less than there are bins, times 1/n + 1/m
+for n photos now and m before (B. Yurdakul, Statistical Properties of Population Stability Index,
+2018). His limits are of the index's own distribution; where a bin was rare before, they were too
+low in our simulation, and chi-square's were not.
 """
 
 from __future__ import annotations
@@ -19,10 +22,14 @@ from typing import TypeVar
 # One false alarm in three months of quiet days, over all figures together: with a day's figures
 # being F, each may be wrong once in 90 x F days. (The aim is less than one in a month.)
 QUIET_DAYS = 90
-# Below it Siddiqi calls a population unchanged, however many photos show the difference.
-LEAST_PSI = 0.1
+# Below 0.1 Siddiqi calls a population unchanged, however many photos show the difference. Answers
+# of another kind count from half of it: 5 % of rejections where there was 1 % is 0.07.
+LEAST_PSI = {"status": 0.05}
 # A bin has at least this share of the photos before: the tenth of the usual ten bins, nearly.
 LEAST_SHARE = 0.08
+
+# Photos of a name, now and before: chi-square wants about five of each sample.
+LEAST_NAMED = 10
 
 Bin = TypeVar("Bin", bound=Hashable)
 
@@ -41,7 +48,7 @@ class Shift:
 
     @property
     def found(self) -> bool:
-        return self.psi >= LEAST_PSI and self.chi_square > self.limit
+        return self.psi >= LEAST_PSI.get(self.figure, 0.1) and self.chi_square > self.limit
 
 
 def shift(
@@ -54,7 +61,10 @@ def shift(
     psi, parts = _psi(old, new)
     found = sorted(zip(parts, groups, strict=True), key=lambda pair: -pair[0])
     grown = [each for part, group in found if part > 0 for each in group]
-    return Shift(figure, psi, _chi_square(old, new), limit(len(groups), figures), grown)
+    if old_sum := sum(old):
+        # With a hundred breeds and a hundred photos chance makes an index of more than 1.
+        psi -= (len(groups) - 1) * (1 / old_sum + 1 / max(1, sum(new)))
+    return Shift(figure, max(0.0, psi), _chi_square(old, new), limit(len(groups), figures), grown)
 
 
 def _psi(old: Sequence[int], new: Sequence[int]) -> tuple[float, list[float]]:
@@ -124,22 +134,15 @@ def neighbours(before: Mapping[int, int], bins: int) -> list[list[int]]:
 
 
 def by_name(before: Mapping[str, int], now: Mapping[str, int]) -> list[list[str]]:
-    """All names in groups, each with LEAST_SHARE of the photos before; what is left is one more.
+    """Each name that LEAST_NAMED photos have, of both samples together; all others are one group.
 
-    In the order of the alphabet, which knows no count: with the most usual names first, those that
-    chance has made many before would be together, and fewer today.
+    Of both, because a name that is counted in one alone is there by that sample's chance: with the
+    most usual names of the baseline in groups, those that chance had made many were fewer today.
     """
-    least = LEAST_SHARE * sum(before.values())
-    groups: list[list[str]] = []
-    group: list[str] = []
-    count = 0
-    for name in sorted({*before, *now}):
-        group.append(name)
-        count += before.get(name, 0)
-        if count >= least and count:
-            groups.append(group)
-            group, count = [], 0
-    return [*groups, group] if group else groups
+    names = sorted({*before, *now})
+    known = [name for name in names if before.get(name, 0) + now.get(name, 0) >= LEAST_NAMED]
+    others = [name for name in names if name not in set(known)]
+    return [[name] for name in known] + ([others] if others else [])
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:

@@ -37,8 +37,10 @@ def test_photos_that_were_all_alike_can_become_others(to: int) -> None:
 
 @given(names, names)
 def test_every_name_is_in_one_group(before: dict[str, int], now: dict[str, int]) -> None:
-    told = [name for group in by_name(before, now) for name in group]
-    assert told == sorted({*before, *now})
+    groups = by_name(before, now)
+    assert sorted(name for group in groups for name in group) == sorted({*before, *now})
+    for group in groups[:-1]:
+        assert before.get(group[0], 0) + now.get(group[0], 0) >= 10
 
 
 @pytest.mark.parametrize(
@@ -68,9 +70,34 @@ def test_difference_that_is_sure_but_small_is_none() -> None:
 
 def test_few_photos_show_nothing() -> None:
     before = Counter({0: 500, 1: 500})
-    found = shift("x", before, Counter({0: 7, 1: 3}), neighbours(before, 2), 11)
+    found = shift("x", before, Counter({0: 9, 1: 1}), neighbours(before, 2), 11)
     assert found.psi > 0.1
     assert not found.found
+
+
+def test_index_is_without_what_chance_alone_makes_of_it() -> None:
+    chance = random.Random(3)
+
+    def draw(count: int) -> Counter[str]:
+        return Counter(str(chance.randrange(100)) for _ in range(count))
+
+    found = []
+    for _ in range(200):
+        before, now = draw(2000), draw(500)
+        found.append(shift("breed", before, now, by_name(before, now), 13))
+    # As it is, it would be 99 x (1 / 2000 + 1 / 500) = 0.25.
+    assert sum(one.psi for one in found) / len(found) < 0.05
+    assert not any(one.found for one in found)
+
+
+def test_another_mix_of_many_breeds_is_found_in_hundreds_of_photos() -> None:
+    chance = random.Random(4)
+    before = Counter(f"{chance.randrange(100):02}" for _ in range(1000))
+    weights = [5 if at < 20 else 1 for at in range(100)]
+    now = Counter(f"{at:02}" for at in chance.choices(range(100), weights, k=400))
+    found = shift("breed", before, now, by_name(before, now), 13)
+    assert found.found
+    assert str(found.grown[0]) < "20"
 
 
 def test_figure_of_one_value_cannot_shift() -> None:
