@@ -36,7 +36,7 @@ CLASSIFY_GB, LISTER_GB = 1769 / 1024, 512 / 1024  # the templates' MemorySize
 THUMBNAIL_GB = 15e3 / 1e9  # 384 pixels, as JPEG
 BATCH = 10
 PAGE = 1000
-WAIT_S = 15  # the lister's, between two looks at a full queue
+WAIT_S = 6  # the lister's, between two looks at a full queue
 PAGE_S, LOOK_S = 3.0, 0.2  # of the lister: a page listed, looked up and sent; a look at the queue
 SECONDS_A_BATCH = 1.0  # of the function, where no rate is known; the template's assumption, too
 # Table, by-month, by-breed, by-confidence, and the sample for one in twenty: a KB each. An answer

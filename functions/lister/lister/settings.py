@@ -5,8 +5,8 @@ QUEUE_URL           the back-fill's queue (required)
 BUCKET              the stack's own bucket, whose photos are rows by their bare key (required)
 AWS_REGION          Lambda's own (required)
 PAGE_SIZE           objects or rows of one read, and messages that end a turn, default 1000
-MOST_WAITING        messages in the queue above which nothing is sent, default 1000
-WAIT_S              seconds until the queue is looked at again, default 15
+MOST_WAITING        messages in the queue above which nothing is sent, default 3000
+WAIT_S              seconds until the queue is looked at again, default 6
 """
 
 import os
@@ -23,8 +23,8 @@ class Settings:
     bucket: str
     region: str
     page_size: int = MAX_PAGE
-    most_waiting: int = 1000
-    wait_s: int = 15
+    most_waiting: int = 3000
+    wait_s: int = 6
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":

@@ -28,8 +28,8 @@ def test_bill_of_a_million_photos_by_hand() -> None:
     assert bill["Lambda, classify"] == pytest.approx(
         100_000 * 1769 / 1024 / 60_000 + 0.02, rel=0.01
     )
-    # 1,000 pages and 3,333 looks, three transitions each.
-    assert bill["Step Functions"] == pytest.approx(13_000 / 1000 * 0.025)
+    # 1,000 pages and 8,333 looks, three transitions each.
+    assert bill["Step Functions"] == pytest.approx(28_000 / 1000 * 0.025)
 
 
 def test_ten_times_the_photos_cost_ten_times_as_much() -> None:
