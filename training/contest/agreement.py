@@ -39,7 +39,7 @@ class Served:
         answer = row.get("breed") or _WORDS[row["status"]]
         return cls(
             row["image_key"], row.get("version_id"), row.get("etag"), row["classified_at"],
-            row["model_version"], answer, float(row["confidence"]), _truth(row, answer),
+            row["model_version"], answer, float(row["confidence"]), _truth(row),
         )  # fmt: skip
 
     @property
@@ -48,9 +48,12 @@ class Served:
         return hashlib.sha256(self.key.encode()).hexdigest()[:32]
 
 
-def _truth(row: Mapping[str, Any], answer: str) -> str | None:
+def _truth(row: Mapping[str, Any]) -> str | None:
     review = row.get("review") or {}
     if review.get("verdict") == "RIGHT":
+        # Of the answer that the person saw: another model may have answered since.
+        seen = review.get("answer", row)
+        answer = seen.get("breed") or _WORDS[seen["status"]]
         return None if answer == UNKNOWN else answer
     if review.get("verdict") == "NO_DOG":
         return NO_DOG

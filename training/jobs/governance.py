@@ -120,13 +120,15 @@ def history(client: Client, deployed: Stack, at: str | None, say: Say) -> None:
 def reviewed(dynamodb: Any, table: str, model_version: str) -> tuple[int, int]:
     """Of the model's reviewed photos of the random sample: how many, and how many were right.
 
-    Reads the whole index of reviewed photos.
+    A review of an answer that was replaced since counts for the model that it was about. Reads the
+    whole index of reviewed photos.
     """
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
         IndexName="reviewed",
-        FilterExpression="model_version = :version AND #sample = :yes",
-        ExpressionAttributeNames={"#sample": "sample"},
+        FilterExpression="#sample = :yes AND (#review.#answer.model_version = :version"
+        " OR (attribute_not_exists(#review.#answer) AND model_version = :version))",
+        ExpressionAttributeNames={"#sample": "sample", "#review": "review", "#answer": "answer"},
         ExpressionAttributeValues={":version": {"S": model_version}, ":yes": {"BOOL": True}},
     )
     rows = [_plain(row) for page in pages for row in page["Items"]]
@@ -136,8 +138,8 @@ def reviewed(dynamodb: Any, table: str, model_version: str) -> tuple[int, int]:
 
 def _is_right(row: Item) -> bool:
     """As the API's reviewing.py counts it."""
-    verdict = str(row["review"]["verdict"])
-    same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(str(row["status"]))
+    verdict, answer = str(row["review"]["verdict"]), row["review"].get("answer", row)
+    same = {"NO_DOG": "NO_DOG", "UNKNOWN_BREED": "NEW_BREED"}.get(str(answer["status"]))
     return verdict in ("RIGHT", same)
 
 

@@ -68,6 +68,14 @@ def test_reviews_tell_which_of_the_two_is_right() -> None:
     assert [(one.hits, one.n) for one in found] == [(1, 3), (2, 3)]
 
 
+def test_right_of_an_answer_before_is_what_that_answer_was() -> None:
+    # Somebody called a Boxer right, and another model has made it a Pug since.
+    review = {"verdict": "RIGHT", "answer": {"status": "CLASSIFIED", "breed": "Boxer"}}
+    told = Agreement.of([row("a", review=review)], [said("Boxer")], "n", 1)
+    assert told.reviewed() is not None
+    assert [(one.hits, one.n) for one in told.reviewed() or ()] == [(0, 1), (1, 1)]
+
+
 def test_nothing_in_common_is_said() -> None:
     agreement = Agreement.of([row("a")], ["is gone"], "new", 1.0)
     assert agreement.words() == ["left out, photos: 1: is gone", "no photo was answered by both"]
