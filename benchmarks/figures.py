@@ -114,6 +114,12 @@ def _path() -> Iterator[str]:
             ("the local cloud's CPU time", "cloud_cpu_ms_a_photo", ""),
           )),
         (
+            "with thumbnails, against without: photos a second where the endpoint is the limit, "
+            f"as it takes {thumbnails['endpoint_limited']['endpoint_s']:g} s a request longer",
+            f"{thumbnails['endpoint_limited']['photos_a_second']['median_ratio']:.2f} x",
+            "",
+        ),
+        (
             "import of the function, against boto3 and the same clients",
             f"{imported['ratio']:.2f} x",
             "`function_import`",

@@ -52,6 +52,19 @@ def _confidence() -> Iterator[str]:
     head = ("model", "photos", "calibration error", "Brier score", "log loss", "right", "of all")
     yield from table(head, rows())
     yield ""
+    folds = read("calibration_folds")
+    at_90 = next(each for each in folds["coverage"] if each["at_least"] == 0.9)
+    yield paragraph(
+        "The trained model by many photos (`make benchmark NAME=calibration_folds`): "
+        f"{folds['n']:,} of them in {folds['folds']} folds, each answered by a model that was not "
+        "trained on it. "
+        f"The calibration error is {folds['before']['calibration_error']:.3f} without the "
+        f"temperature and {folds['after']['calibration_error']:.3f} with it; of so many photos a "
+        f"perfect one's is {folds['error_of_a_perfect_one']:.3f}. Of the answers with at least "
+        f"90 % {percent(at_90['right']['value'], 1)} are right, and they are "
+        f"{percent(at_90['share'], 1)} of all."
+    )
+    yield ""
     few, many = measured["starter"]["thresholds"]
     told = [
         f"{one['fitted']:,} photos: {percent(one[way]['right'], 1)} of the answers of "
