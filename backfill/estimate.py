@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lister.rows import MONTH_SHARDS
+
 MILLION = 1e6
 LIST_USD = 0.005 / 1000  # "Amazon S3 pricing": PUT, COPY, POST, LIST
 GET_USD = 0.0004 / 1000  # the same page: GET
@@ -150,7 +152,7 @@ def busiest_rate(dynamodb: Any, table: str, now: datetime) -> float | None:
     """
     times: list[datetime] = []
     for month in _months(now):
-        for shard in range(4):
+        for shard in range(MONTH_SHARDS):
             answer = dynamodb.query(
                 TableName=table,
                 IndexName="by-month",

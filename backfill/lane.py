@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.jobs.errors import CommandError, UsageError
-from training.jobs.stack import ROOT, described, parameters_of
+from training.jobs.stack import ROOT, described, outputs_of, parameters_of, required
 
 Clients = Callable[[str], Any]
 # What the stack beside is made of.
@@ -39,10 +39,8 @@ class Lane:
 
 def look(clients: Clients, name: str) -> Lane:
     """Raises UsageError where there is no such stack, or one of an earlier template."""
-    stack = described(clients("cloudformation"), name)
-    if stack is None:
-        raise UsageError(f"There is no stack {name} here. `make deploy` makes it.")
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
+    stack = required(clients("cloudformation"), name)
+    outputs = outputs_of(stack)
     given = parameters_of(stack)
     if "BackfillQueueUrl" not in outputs:
         raise UsageError(
@@ -88,8 +86,7 @@ def machine(clients: Clients, lane: Lane) -> str | None:
     stack = described(clients("cloudformation"), lane.own_stack)
     if stack is None:
         return None
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
-    return outputs.get("StateMachineArn")
+    return outputs_of(stack).get("StateMachineArn")
 
 
 def deploy(clients: Clients, lane: Lane) -> str:

@@ -35,7 +35,7 @@ from rich.table import Table
 from benchmarks.models import package
 from benchmarks.report import ROOT, machine, write
 from benchmarks.thresholds import Photos, compare
-from rigs.photos import DOGS
+from rigs.photos import DOGS, require_dogs
 from serving.model import Model, familiarity, load, softmax
 from serving.network import multiplies_int8
 from serving.settings import cpu_count
@@ -60,9 +60,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="write the starter's own figures")
     parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     options = parser.parse_args()
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
         if options.cache:

@@ -27,7 +27,7 @@ from benchmarks.calibration import perfect
 from benchmarks.heads import Trainer
 from benchmarks.label_noise import taken
 from benchmarks.report import machine, write
-from rigs.photos import DOGS
+from rigs.photos import require_dogs
 from serving.model import softmax
 from training.data.folders import Split
 from training.features.file import Features, SplitFeatures
@@ -46,9 +46,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     cache: Path | None = parser.parse_args().cache
     console = Console()
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     with Trainer.opened(cache) as trainer:
         photos = pooled(trainer.features)
         folds = folds_of(photos.labels.numpy())

@@ -35,7 +35,7 @@ from rich.table import Table
 
 from benchmarks.report import ROOT, machine, write
 from photo_reader import MAX_PIXELS, read
-from rigs.photos import DOGS
+from rigs.photos import DOGS, require_dogs
 from serving.model import Model, load
 from serving.preprocess import pixels
 from serving.settings import cpu_count
@@ -102,9 +102,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=840)
     options = parser.parse_args()
     console = Console()
-    if not (DOGS / "test").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs("test")
     rows = _rows(options.photos, console)
     draws = _draws(rows)
     plain = draws.pop("as they are")

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.heads import Trainer, answered, test_photos
 from benchmarks.report import machine, write
-from rigs.photos import DOGS
+from rigs.photos import require_dogs
 from training.contest.verdict import Contest, judge
 from training.data.folders import Split
 from training.features.file import Features, SplitFeatures
@@ -49,9 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.label_noise")
     parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     cache: Path | None = parser.parse_args().cache
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     with Trainer.opened(cache) as trainer:
         contests = [one for seed in SEEDS for one in of_seed(trainer, seed)]
     Console().print(table(contests))

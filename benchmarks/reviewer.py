@@ -36,7 +36,7 @@ from rich.table import Table
 
 from benchmarks.heads import Trainer, answered, split_of, test_photos
 from benchmarks.report import ROOT, machine, results_folder, write
-from rigs.photos import DOGS
+from rigs.photos import require_dogs
 
 sys.path[:0] = [str(ROOT / "functions" / name) for name in ("classify", "api")]
 
@@ -122,9 +122,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reviewer")
     parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     cache: Path | None = parser.parse_args().cache
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     with Trainer.opened(cache) as trainer, Progress() as bars:
         task = bars.add_task("trainings", total=len(SEEDS) * (1 + 2 * ROUNDS))
         runs = [Run(trainer, seed, lambda: bars.advance(task)).result() for seed in SEEDS]

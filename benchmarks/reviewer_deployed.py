@@ -22,7 +22,7 @@ from benchmarks.heads import Trainer
 from benchmarks.report import machine, write
 from benchmarks.reviewer import POOL, Row, Run, table
 from local.launch import Cloud
-from rigs.photos import DOGS
+from rigs.photos import DOGS, require_dogs
 from serving.model import Model
 from serving.package import write_archive
 from tours.stack import STACK, deploy
@@ -83,9 +83,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reviewer_deployed")
     parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     cache: Path | None = parser.parse_args().cache
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     console = Console()
     with Trainer.opened(cache) as trainer, tempfile.TemporaryDirectory() as scratch:
         run = DeployedRun(trainer, SEED, Path(scratch), console)

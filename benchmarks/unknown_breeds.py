@@ -39,7 +39,7 @@ from rich.table import Table
 
 from benchmarks.heads import BACKBONE, Trainer
 from benchmarks.report import machine, write
-from rigs.photos import DOGS
+from rigs.photos import require_dogs
 from serving.model import Model, familiarity, softmax
 from serving.package import ENERGY, LARGEST_LOGIT
 from training.features.file import Features, SplitFeatures
@@ -60,9 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.unknown_breeds")
     parser.add_argument("--cache", type=Path, help="keep the photos' features in this folder")
     cache: Path | None = parser.parse_args().cache
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     with Trainer.opened(cache) as trainer:
         pretrained = load_pretrained(BACKBONE)
         draws = [draw(trainer, number, pretrained) for number in range(DRAWS)]

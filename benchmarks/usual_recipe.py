@@ -42,7 +42,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.report import ROOT, machine, write
-from rigs.photos import DOGS
+from rigs.photos import DOGS, require_dogs
 from training.features.file import FILE, Features, SplitFeatures, read
 from training.network.backbones import Pretrained, build_backbone, load_pretrained
 from training.network.heads import build_head
@@ -59,9 +59,7 @@ TRIAL_RATES = [0.001 * 100 ** (trial / 7) for trial in range(8)]
 
 def main() -> int:
     """Measure, print, and write the results."""
-    if not (DOGS / "train").is_dir():
-        print(f"error: {DOGS} holds no photos; set DOGS_DATA", file=sys.stderr)
-        return 1
+    require_dogs()
     pretrained = load_pretrained(BACKBONE)
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)

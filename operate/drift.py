@@ -15,7 +15,7 @@ from rich.table import Table
 
 from operate.drift_page import page
 from training.jobs.errors import CommandError, UsageError
-from training.jobs.stack import described, look
+from training.jobs.stack import described, look, outputs_of
 from training.jobs.terminal import say
 
 Clients = Callable[[str], Any]
@@ -89,7 +89,7 @@ def _outputs(clients: Clients, name: str) -> dict[str, str]:
     stack = described(clients("cloudformation"), f"{name}-drift")
     if stack is None:
         raise UsageError(f"Nothing watches {name} for drift: `make drift-watch STACK={name}` does.")
-    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    return outputs_of(stack)
 
 
 def _ask(lambda_: Any, function: str, day: str) -> None:

@@ -9,6 +9,12 @@ ROOT = Path(__file__).resolve().parents[1]
 DOGS = Path(os.environ.get("DOGS_DATA") or ROOT.parent / "shared" / "dogs")
 
 
+def require_dogs(split: str = "train") -> None:
+    """For what measures nothing without real photos. Raises SystemExit: the words, and 1."""
+    if not (DOGS / split).is_dir():
+        raise SystemExit(f"error: {DOGS} holds no photos; set DOGS_DATA")
+
+
 def dog_photos(count: int, split: str = "test") -> list[Path]:
     """`count` photos of as many breeds as possible, always the same; empty where there is no data.
 

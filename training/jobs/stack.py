@@ -32,10 +32,8 @@ class Stack:
 
 def look(cloudformation: Any, name: str) -> Stack:
     """The stack as it is deployed. Raises UsageError when there is none."""
-    stack = described(cloudformation, name)
-    if stack is None:
-        raise UsageError(f"There is no stack {name} here. `make deploy` makes it.")
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
+    stack = required(cloudformation, name)
+    outputs = outputs_of(stack)
     try:
         return Stack(
             name,
@@ -53,6 +51,14 @@ def look(cloudformation: Any, name: str) -> Stack:
         ) from error
 
 
+def required(cloudformation: Any, name: str) -> dict[str, Any]:
+    """CloudFormation's description of a stack. Raises UsageError when there is none."""
+    stack = described(cloudformation, name)
+    if stack is None:
+        raise UsageError(f"There is no stack {name} here. `make deploy` makes it.")
+    return stack
+
+
 def described(cloudformation: Any, name: str) -> dict[str, Any] | None:
     """CloudFormation's description of a stack; None where there is none of the name."""
     try:
@@ -62,6 +68,11 @@ def described(cloudformation: Any, name: str) -> dict[str, Any] | None:
             raise
         return None
     return found
+
+
+def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """The outputs of a described stack, by name; none while it is being made."""
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
 
 
 def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:

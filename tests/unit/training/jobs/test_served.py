@@ -7,6 +7,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 from classify import rows
+from drift import table
+from lister import rows as listed
 
 from rigs.rows import make_rejected, make_row
 from training.jobs import served
@@ -33,7 +35,8 @@ class Table:
 
 
 def test_months_have_the_shards_that_the_function_writes() -> None:
-    assert served.MONTH_SHARDS == rows.MONTH_SHARDS
+    for reader in (served, table, listed):
+        assert reader.MONTH_SHARDS == rows.MONTH_SHARDS
 
 
 def test_newest_answers_come_first_over_shards_and_months() -> None:
