@@ -84,12 +84,24 @@ local: setup ## Run the local cloud until Ctrl-C (PORT=4566); for training jobs 
 env: ## Print what points sam, aws and boto3 at the local cloud: eval "$$(make -s env)"
 	@$(PYTHON) -m local env $(if $(PORT),--port $(call quote,$(PORT)))
 
+# One `sam build` for each template, into a folder of its own: again when one of its files has changed, or the Python that
+# it is for. So tests that deploy side by side do not build into each other's hands.
 # functions/classify/photo_reader is a link to the room of that name; SAM copies the files behind it into the zip.
 # PIP_NO_DEPS: requirements.txt is complete. Without it SAM adds what aws-xray-sdk asks for, botocore among it, which
 # Lambda's runtime brings anyway: the zip would work, but be three times as large.
+define built
+$(2)/.$(FUNCTION_RUNTIME): $(1) $(shell find -L $(3) -name __pycache__ -prune -o -print) | $(VENV)/tools/.stamp
+	@PIP_NO_DEPS=1 $$(SAM) build --template-file $(1) --build-dir $(2) --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+	@touch $$@
+BUILT += $(2)/.$(FUNCTION_RUNTIME)
+endef
+$(eval $(call built,template.yaml,.aws-sam/build,functions/classify))
+$(eval $(call built,page/template.yaml,.aws-sam/page,functions/api))
+$(eval $(call built,operate/drift.yaml,.aws-sam/drift,functions/drift))
+$(eval $(call built,backfill/template.yaml,.aws-sam/backfill,functions/lister))
+
 .PHONY: build
-build: $(VENV)/tools/.stamp ## sam build, with the function's runtime set to this Python (or FUNCTION_PYTHON=python3.14)
-	@PIP_NO_DEPS=1 $(SAM) build --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+build: $(VENV)/tools/.stamp .aws-sam/build/.$(FUNCTION_RUNTIME) ## sam build, with the function's runtime set to this Python (or FUNCTION_PYTHON=python3.14)
 	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
 
 ## --- the page -----------------------------------------------------------------------------------------------------
@@ -116,10 +128,8 @@ openapi: $(VENV)/project/.stamp ## Write the API's description as the JSON that 
 # page has left behind are taken up. PARAMETERS="ProgramAccess=yes" and the like go to sam.
 AWS := PATH="$(CURDIR)/$(TOOLS):$$PATH" aws
 .PHONY: page-stack
-page-stack: $(VENV)/tools/.stamp
+page-stack: .aws-sam/page/.$(FUNCTION_RUNTIME)
 	@test -n $(call quote,$(EMAIL)) || { echo "EMAIL=you@example.com is missing: who is invited first?"; exit 2; }
-	@PIP_NO_DEPS=1 $(SAM) build --template-file page/template.yaml --build-dir .aws-sam/page --cached \
-	  --cache-dir .aws-sam/page-cache --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
 	@stack=$(call quote,$(STACK)); page="$$stack-page"; \
 	  output() { $(AWS) cloudformation describe-stacks --stack-name "$$stack" --output text \
 	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
@@ -256,9 +266,7 @@ release: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Deploy this checkout, sm
 
 # The figures are custom metrics: CloudWatch asks 0.30 USD a month for each of about a dozen.
 .PHONY: drift-watch
-drift-watch: $(VENV)/tools/.stamp ## Compare every day's photos and answers with what they were, nightly (STACK=name)
-	@$(SAM) build --template-file operate/drift.yaml --build-dir .aws-sam/drift --cached \
-	  --cache-dir .aws-sam/drift-cache --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+drift-watch: .aws-sam/drift/.$(FUNCTION_RUNTIME) ## Compare every day's photos and answers with what they were, nightly (STACK=name)
 	@stack=$(call quote,$(STACK)); \
 	  output() { $(AWS) cloudformation describe-stacks --stack-name "$$stack" --output text \
 	    --query "Stacks[0].Outputs[?OutputKey=='$$1'].OutputValue"; }; \
@@ -304,9 +312,7 @@ reclassify: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Answer again what old
 
 # What the two run where it is not there yet: the stack beside the classifier's. STACK is its own name here.
 .PHONY: backfill-stack
-backfill-stack: $(VENV)/tools/.stamp
-	@$(SAM) build --template-file backfill/template.yaml --build-dir .aws-sam/backfill --cached \
-	  --cache-dir .aws-sam/backfill-cache --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME)
+backfill-stack: .aws-sam/backfill/.$(FUNCTION_RUNTIME)
 	@$(SAM) deploy --template-file .aws-sam/backfill/template.yaml --stack-name $(call quote,$(STACK)) --resolve-s3 \
 	  --s3-prefix $(call quote,$(STACK)) --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
 	  --parameter-overrides FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
@@ -324,24 +330,32 @@ TESTED_IN := project job emulator tools sdk browser checkov export schemathesis 
 .PHONY: test
 test: ## Lint, types, and all tests
 	@$(MAKE) --no-print-directory --jobs=2 $(TESTED_IN:%=$(VENV)/%/.stamp)
-	@$(MAKE) --no-print-directory $(STARTER) lint
+	@$(MAKE) --no-print-directory $(STARTER) $(BUILT) lint
 	@rm -f $(SKIPPED)
 	@export SKIPPED_TESTS=$(SKIPPED); \
-	$(MAKE) --no-print-directory --keep-going --jobs=2 test-code test-cloud; status=$$?; \
+	$(MAKE) --no-print-directory --keep-going --jobs=3 $(TESTS:%=test-%); status=$$?; \
 	$(PROJECT)/python -m tests.skipped $(SKIPPED); exit $$status
 
-# Two streams side by side, because much of a test against the cloud is waiting.
-.PHONY: test-code
-test-code:
-	@status=0; \
-	$(JOB)/python -m pytest tests/job || status=$$?; \
-	$(BROWSER)/python -m pytest tests/page || status=$$?; \
-	$(PROJECT)/python -m pytest tests/unit tests/integration/serving tests/integration/local || status=$$?; \
-	exit $$status
-
-.PHONY: test-cloud
+# Three at a time, because much of a test against the cloud is waiting; the longest first.
+TESTS := deployments faults job page unit serving cloud
+IN_PROJECT = $(PROJECT)/python -m pytest
+.PHONY: $(TESTS:%=test-%)
+test-deployments:
+	@$(IN_PROJECT) tests/e2e/test_deploy.py tests/e2e/test_loop.py
+test-faults:
+	@$(IN_PROJECT) tests/e2e/test_nothing_lost.py
+test-job:
+	@$(JOB)/python -m pytest tests/job
+test-page:
+	@$(BROWSER)/python -m pytest tests/page
+test-unit:
+	@$(IN_PROJECT) tests/unit
+test-serving:
+	@$(IN_PROJECT) tests/integration/serving tests/integration/local
+# Everything else, whatever folder comes to it.
 test-cloud:
-	@$(PROJECT)/python -m pytest tests/integration/function tests/integration/page tests/integration/jobs tests/integration/photo_reader tests/integration/template tests/e2e
+	@$(IN_PROJECT) tests/integration tests/e2e $(addprefix --ignore=,tests/integration/serving tests/integration/local \
+	  tests/e2e/test_deploy.py tests/e2e/test_loop.py tests/e2e/test_nothing_lost.py)
 
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests

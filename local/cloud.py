@@ -18,6 +18,7 @@ import uvicorn
 
 from local import seams
 from local.autoscaling.operations import AutoScalingOperations
+from local.autoscaling.tracking import Tracking
 from local.children import end_descendants
 from local.clients import aws_client
 from local.cloudformation import autoscaling as autoscaling_types
@@ -95,6 +96,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
         "application-autoscaling",
         operations("application-autoscaling", AutoScalingOperations(scaling_store)),
     )
+    tracking = Tracking(scaling_store, sagemaker.endpoints)
     handlers |= sagemaker_types.handlers(sagemaker)
     handlers |= autoscaling_types.handlers(autoscaling)
     for resource_type, operation in OPERATIONS.items():
@@ -122,6 +124,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
 
     def ready() -> None:
         sagemaker.restore()
+        tracking.start()
         started()
 
     server = _Server(gateway, ready)
@@ -129,6 +132,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
         asyncio.run(server.serve(sockets=[listener]))
     finally:
         moves.close()
+        tracking.close()
         sagemaker.close()
         deployer.close()
     if not server.started:

@@ -1,3 +1,3 @@
-"""Application Auto Scaling: targets and policies are kept and answered, so that a stack deploys.
-Nothing scales here: one process serves a variant, whatever its instance count.
+"""Application Auto Scaling: targets and policies are kept and answered, and the instance count of a
+variant of an endpoint follows its requests. The count alone: one process serves a variant here.
 """

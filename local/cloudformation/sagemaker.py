@@ -76,8 +76,8 @@ class EndpointResource:
             "EndpointName"
         ]
         if old.get("EndpointConfigName") != new.get("EndpointConfigName"):
-            params = only(new, "EndpointConfigName", "DeploymentConfig") | {"EndpointName": name}
-            _call(self._api, "UpdateEndpoint", params)
+            names = ("EndpointConfigName", "DeploymentConfig", "RetainAllVariantProperties")
+            _call(self._api, "UpdateEndpoint", only(new, *names) | {"EndpointName": name})
             record = self._sagemaker.wait_settled(physical_id, _SETTLE_TIMEOUT_S)
             if record is None or record["EndpointConfigName"] != new["EndpointConfigName"]:
                 reason = record["FailureReason"] if record else "it was deleted"

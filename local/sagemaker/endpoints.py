@@ -7,6 +7,7 @@ Control-plane calls return at once, as on AWS; the work is done in a thread an e
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 IN_PROGRESS = {"Creating", "Updating", "Deleting"}
 _REASON_CHARS = 1024
+_VARIANT = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 _OUR_ERROR = "The local cloud failed, its log says how: {!r}"
 # What an endpoint can fail of by itself; its words are the reason. Anything else is our own fault.
 _START_ERRORS = (ModelDataError, ProcessFailedError, AwsError, OSError)
@@ -65,12 +67,16 @@ class Endpoints:
         """Bring up what was just stored as Creating."""
         self._in_thread(self._bring_up, record, record["EndpointConfigName"])
 
-    def update(self, record: Record, config_name: str, deployment: Record | None) -> None:
+    def update(
+        self, record: Record, config_name: str, deployment: Record | None, keep: bool
+    ) -> None:
+        """`keep`: the instances that auto scaling gave stay, instead of the configuration's."""
         self._set(
             record,
             EndpointStatus="Updating",
             FailureReason=None,
             LastDeploymentConfig=deployment,
+            _keep=keep,
         )
         self._in_thread(self._bring_up, record, config_name)
 
@@ -83,6 +89,35 @@ class Endpoints:
         if canary := self._canaries.get(endpoint_arn):
             return canary.pick()
         return self._fleets.get(endpoint_arn)
+
+    def load(self, resource: str, region: str) -> tuple[int, int] | None:
+        """Of "endpoint/NAME/variant/NAME": requests since it came into service, and instances;
+        None if it is not in service, or serverless.
+        """
+        record, name = self._scaled(resource, region)
+        if record is None or record["EndpointStatus"] != "InService":
+            return None
+        fleet = self._fleets.get(record["EndpointArn"])
+        config = self._config(record["EndpointConfigName"], region) or {}
+        for variant in config.get("ProductionVariants", ()):
+            if fleet is not None and variant["VariantName"] == name and "InstanceType" in variant:
+                initial = variant.get("InitialInstanceCount", 1)
+                instances = record.get("_instances", {}).get(name, initial)
+                return fleet.pick(name).requests, int(instances)
+        return None
+
+    def scale(self, resource: str, region: str, instances: int) -> None:
+        """Give that variant so many instances: by the record, for one process stands for all."""
+        record, name = self._scaled(resource, region)
+        if record is not None:
+            self._set(record, _instances=record.get("_instances", {}) | {name: instances})
+
+    def _scaled(self, resource: str, region: str) -> tuple[Record | None, str]:
+        found = _VARIANT.fullmatch(resource)
+        if found is None:
+            return None, ""
+        endpoint, variant = found.groups()
+        return self._store["endpoints"].get(sagemaker_arn("endpoint", endpoint, region)), variant
 
     def wait_settled(self, endpoint_arn: str, timeout_s: float) -> Record | None:
         """The record once nothing is in progress, or None once it is gone. Raises TimeoutError."""
@@ -140,6 +175,7 @@ class Endpoints:
             EndpointConfigName=config_name,
             FailureReason=None,
             _generation=generation,
+            _instances=record.get("_instances", {}) if restoring or record.get("_keep") else {},
         )
         logger.info("endpoint %s is in service with %s", record["EndpointName"], config_name)
         if old is not None:
@@ -205,9 +241,7 @@ class Endpoints:
 
     def _plan(self, record: Record, config_name: str) -> Plan:
         region = region_of(record["EndpointArn"])
-        config = self._store["endpoint_configs"].get(
-            sagemaker_arn("endpoint-config", config_name, region)
-        )
+        config = self._config(config_name, region)
         if config is None:
             raise AwsError("ValidationException", f"Endpoint configuration {config_name} is gone.")
         models = {}
@@ -217,6 +251,9 @@ class Endpoints:
                 raise AwsError("ValidationException", f"Model {name} is gone.")
             models[name] = model
         return Plan(record["EndpointName"], region, config, models)
+
+    def _config(self, name: str, region: str) -> Record | None:
+        return self._store["endpoint_configs"].get(sagemaker_arn("endpoint-config", name, region))
 
     def _endpoint_dir(self, record: Record) -> Path:
         region = region_of(record["EndpointArn"])

@@ -125,7 +125,8 @@ class HostingOperations:
                     f"An endpoint that is {status} cannot be updated. Delete it.",
                 )
             deployment = params.get("DeploymentConfig")
-            self._endpoints.update(record, params["EndpointConfigName"], deployment)
+            keep = params.get("RetainAllVariantProperties", False)
+            self._endpoints.update(record, params["EndpointConfigName"], deployment, keep)
         return {"EndpointArn": record["EndpointArn"]}
 
     def describe_endpoint(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +139,9 @@ class HostingOperations:
             )
         )
         variants = config["ProductionVariants"] if config is not None else []
-        return {**record, "ProductionVariants": [_variant_summary(variant) for variant in variants]}
+        instances = record.get("_instances", {})
+        summaries = [_variant_summary(variant, instances) for variant in variants]
+        return {**record, "ProductionVariants": summaries}
 
     def list_endpoints(self, params: dict[str, Any]) -> dict[str, Any]:
         rows = self._store.rows("endpoints")
@@ -193,9 +196,11 @@ class HostingOperations:
         return {}
 
 
-def _variant_summary(variant: dict[str, Any]) -> dict[str, Any]:
-    """One process stands for all of a variant's instances, so the count is the one asked for."""
-    count = variant.get("InitialInstanceCount")
+def _variant_summary(variant: dict[str, Any], instances: dict[str, int]) -> dict[str, Any]:
+    """One process stands for all of a variant's instances, so the count is the one asked for: in
+    `instances` by auto scaling, else by the configuration.
+    """
+    count = instances.get(variant["VariantName"], variant.get("InitialInstanceCount"))
     weight = variant.get("InitialVariantWeight", 1.0)
     return {
         "VariantName": variant["VariantName"],

@@ -19,24 +19,24 @@ from local.wire import JsonApi, operations
 
 
 class SageMaker:
-    """`api` answers SageMaker's operations, `runtime` InvokeEndpoint."""
+    """`api` answers SageMaker's operations, `runtime` InvokeEndpoint; `endpoints` can be scaled."""
 
     def __init__(self, settings: Settings) -> None:
         folder = settings.sagemaker_dir
         hosting_store = Store(folder / "state.json", "models", "endpoint_configs", "endpoints")
         job_store = Store(folder / "jobs.json", jobs.TABLE, tuning.TABLE, tags.TABLE)
         registry_store = Store(folder / "registry.json", GROUPS, PACKAGES)
-        self._endpoints = Endpoints(settings, hosting_store)
+        self.endpoints = Endpoints(settings, hosting_store)
         self._training = TrainingJobs(settings, job_store)
         self._tuning = TuningJobs(job_store, self._training)
-        self.runtime = Runtime(hosting_store, self._endpoints)
+        self.runtime = Runtime(hosting_store, self.endpoints)
         self.api = JsonApi(
             "sagemaker",
             tags.kept(
                 job_store,
                 operations(
                     "sagemaker",
-                    HostingOperations(settings, hosting_store, self._endpoints),
+                    HostingOperations(settings, hosting_store, self.endpoints),
                     TrainingOperations(settings, job_store, self._training),
                     TuningOperations(settings, job_store, self._tuning),
                     RegistryOperations(settings, registry_store),
@@ -47,7 +47,7 @@ class SageMaker:
 
     def restore(self) -> None:
         """Go on with what ran when the last cloud stopped, or say of it that it failed."""
-        self._endpoints.restore()
+        self.endpoints.restore()
         self._training.restore()
         self._tuning.restore()
 
@@ -56,10 +56,10 @@ class SageMaker:
 
         Raises TimeoutError.
         """
-        return self._endpoints.wait_settled(endpoint_arn, timeout_s)
+        return self.endpoints.wait_settled(endpoint_arn, timeout_s)
 
     def close(self) -> None:
         """End every process that was started here."""
         self._tuning.close()
         self._training.close()
-        self._endpoints.close()
+        self.endpoints.close()

@@ -107,6 +107,7 @@ class Variant:
         self._process: ServingProcess | None = None
         self._http: urllib3.HTTPConnectionPool | None = None
         self._in_flight = 0
+        self.requests = 0
         self.server_errors = 0
         self._stopping = threading.Event()
 
@@ -161,6 +162,7 @@ class Variant:
             http = self._http
             if http is None:
                 raise NotReadyError(self.name)
+            self.requests += 1
             self._in_flight += 1
         try:
             yield http

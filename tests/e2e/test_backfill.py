@@ -21,7 +21,7 @@ from tests.schemas import check
 from tests.waiting import wait_until
 
 STACK, ARCHIVE = "kennel", "archive-of-2019"
-LIVE, OWN, FOREIGN, TEXTS = 5, 80, 40, 3
+LIVE, OWN, FOREIGN, TEXTS, MANY = 5, 80, 40, 3, 400
 # What a killed function's messages wait for; 360 s as deployed.
 VISIBILITY_S = 3
 
@@ -227,3 +227,54 @@ def test_rows_are_answered_again_and_every_review_stands(lane: Lane, tmp_path: P
     # AND there is nothing left to do
     assert "nothing to answer" in make(lane, "reclassify", "YES=1")
     assert "BELOW=7" in make(lane, "reclassify", "BELOW=7", expect=2)
+
+
+def test_instances_follow_a_back_fill_and_go_once_it_is_over(lane: Lane) -> None:
+    # GIVEN an endpoint that may have one to three instances, tracked as the template's is
+    lanes.serve(lane.cloud, "3", takes_s=0.25)
+    scaling, sagemaker = (
+        lane.cloud.client(service) for service in ("application-autoscaling", "sagemaker")
+    )
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{lanes.ENDPOINT}/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
+    scaling.put_scaling_policy(
+        **target,
+        PolicyName="requests-per-instance",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 60,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+        },
+    )
+
+    def instances() -> int:
+        described = sagemaker.describe_endpoint(EndpointName=lanes.ENDPOINT)
+        return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    s3 = lane.cloud.client("s3")
+    for number in range(MANY):
+        s3.put_object(Bucket=ARCHIVE, Key=f"many/{number:03}.jpg", Body=photo(3000 + number))
+    assert instances() == 1
+    # WHEN only the lane has something to answer
+    with subprocess.Popen(
+        ["make", "backfill", f"FROM=s3://{ARCHIVE}/many/", f"STACK={STACK}", "YES=1"],
+        cwd=ROOT,
+        env=lane.cloud.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        # THEN instances come with it
+        wait_until(lambda: instances() > 1)
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert len(rows_of(lane, f"s3://{ARCHIVE}/many/")) == MANY
+    # AND go after it
+    wait_until(lambda: instances() == 1)

@@ -233,6 +233,35 @@ def test_canary_takes_its_share_before_the_new_model_takes_all(sagemaker: SageMa
     sagemaker.api.delete_endpoint(EndpointName=name)
 
 
+@pytest.mark.parametrize(("keep", "then"), [(True, 4), (False, 2)])
+def test_instances_of_auto_scaling_outlive_an_update_that_keeps_them(
+    cloud: Cloud, sagemaker: SageMaker, keep: bool, then: int
+) -> None:
+    name = sagemaker.endpoint(archive("old"))
+    scaling = cloud.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=4, MaxCapacity=4)
+
+    def instances() -> int:
+        described = sagemaker.api.describe_endpoint(EndpointName=name)
+        return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    wait_until(lambda: instances() == 4)
+    scaling.deregister_scalable_target(**target)
+    sagemaker.api.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=sagemaker.config(archive("new")),
+        RetainAllVariantProperties=keep,
+    )
+    sagemaker.settled(name)
+    assert instances() == then
+    sagemaker.api.delete_endpoint(EndpointName=name)
+
+
 @pytest.mark.parametrize("trouble", ["an error", "an alarm"])
 def test_canary_that_is_in_trouble_is_taken_back(
     cloud: Cloud, sagemaker: SageMaker, trouble: str

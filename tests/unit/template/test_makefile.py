@@ -29,7 +29,39 @@ def test_function_is_built_for_the_python_that_is_named_and_not_for_the_project_
     runtimes = template()["Parameters"]["FunctionRuntime"]["AllowedValues"]
     assert "python3.14" in runtimes
     commands = dry_run("build", f"FUNCTION_PYTHON={newer}")
-    assert "sam build --parameter-overrides FunctionRuntime=python3.14" in commands
+    assert "--parameter-overrides FunctionRuntime=python3.14" in commands
+
+
+def test_function_is_built_again_once_one_of_its_files_has_changed() -> None:
+    built = {
+        "template.yaml": "functions/classify/photo_reader/here.py",
+        "page/template.yaml": "functions/api/requirements.txt",
+        "operate/drift.yaml": "functions/drift/drift",  # a folder: a file of it is gone
+        "backfill/template.yaml": "functions/lister/lister/settings.py",
+    }
+    stacks = {
+        "template.yaml": ("build",),
+        "page/template.yaml": ("page-stack", "EMAIL=rex@example.com"),
+        "operate/drift.yaml": ("drift-watch",),
+        "backfill/template.yaml": ("backfill-stack",),
+    }
+    for template_file, changed in built.items():
+        assert (ROOT / changed).exists(), changed
+        commands = dry_run(*stacks[template_file], f"--what-if={changed}")
+        assert f"sam build --template-file {template_file} " in commands
+
+
+def test_every_test_is_run_once_by_make_test() -> None:
+    run: list[Path] = []
+    for command in dry_run("test").splitlines():
+        _, found, words = command.partition(" -m pytest ")
+        if found:
+            given = [word.partition("--ignore=") for word in words.split()]
+            ignored = [ROOT / path for _, option, path in given if option]
+            for path in (ROOT / word for word, option, _ in given if not option):
+                files = [path] if path.is_file() else path.rglob("test_*.py")
+                run += [file for file in files if not any(map(file.is_relative_to, ignored))]
+    assert sorted(run) == sorted((ROOT / "tests").rglob("test_*.py"))
 
 
 def test_every_stack_keeps_its_zip_in_a_folder_of_its_own() -> None:
