@@ -383,7 +383,7 @@ JOB_BENCHMARKS := hook_overhead usual_recipe calibration calibration_folds unkno
 
 .PHONY: figures
 figures: $(VENV)/project/.stamp ## Write docs/figures.md from benchmarks/results
-	@$(PROJECT)/python -m benchmarks.figures
+	@PYTHONPATH=functions/lister $(PROJECT)/python -m benchmarks.figures
 
 .PHONY: benchmark-serving
 benchmark-serving: $(VENV)/peers/.stamp ## The endpoint beside TorchServe, LitServe and others, 80 minutes (QUICK=1: 5)

@@ -1,7 +1,8 @@
 """Figures of how far a model can be trusted, and of how it learns: sections of docs/figures.md."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import mean
+from typing import Any
 
 from benchmarks.markdown import paragraph, percent, table
 from benchmarks.report import link, read
@@ -14,28 +15,7 @@ def sections() -> tuple[Iterator[str], ...]:
 
 def _confidence() -> Iterator[str]:
     measured = read("calibration")
-    models = [(f"trained, seed {one['seed']}", one) for one in measured["trained"]]
-    models.append(("starter", measured["starter"]))
-    whole = measured["starter"]["train and test"]
-    mixed = measured["starter"]["mixed"]
-
-    def rows() -> Iterator[Sequence[str]]:
-        for name, one in models:
-            for photos in ("valid", "test", "train and test"):
-                if photos in one:
-                    found = one[photos]
-                    at_90 = next(each for each in found["coverage"] if each["at_least"] == 0.9)
-                    yield (
-                        name,
-                        photos,
-                        *(
-                            f"{found['before'][what]:.3f} to {found['after'][what]:.3f}"
-                            for what in ("calibration_error", "brier", "log_loss")
-                        ),
-                        percent(at_90["right"]["value"], 1),
-                        percent(at_90["share"], 1),
-                    )
-
+    starter = measured["starter"]
     yield "## How sure, and how often right"
     yield ""
     yield paragraph(
@@ -44,28 +24,65 @@ def _confidence() -> Iterator[str]:
         "answers are apart, in 15 spans of confidence. The last columns are the answers with at "
         "least 90 %: how many of them are right, and how many of all photos they are. The starter "
         "was trained on none of these splits by us, so train and test together are its test: "
-        f"{whole['n']:,} photos. Of the {measured['starter']['test']['n']} test photos alone, even "
-        "a perfectly calibrated model would show an error of "
-        f"{measured['starter']['test']['error_of_a_perfect_one']:.3f} by chance."
+        f"{starter['train and test']['n']:,} photos. Of the {starter['test']['n']} test photos "
+        "alone, even a perfectly calibrated model would show an error of "
+        f"{starter['test']['error_of_a_perfect_one']:.3f} by chance."
     )
     yield ""
     head = ("model", "photos", "calibration error", "Brier score", "log loss", "right", "of all")
-    yield from table(head, rows())
+    models = [(f"trained, seed {one['seed']}", one) for one in measured["trained"]]
+    yield from table(head, _calibrated([*models, ("starter", starter)]))
     yield ""
-    folds = read("calibration_folds")
-    at_90 = next(each for each in folds["coverage"] if each["at_least"] == 0.9)
+    yield paragraph(_folds())
+    yield ""
+    yield paragraph(_thresholds(*starter["thresholds"]))
+    yield ""
+    mixed = starter["mixed"]
     yield paragraph(
+        f"Mixed precision, starter model, {mixed['n']:,} photos: int8 alone changes "
+        f"{mixed['labels_changed_by_int8']} first labels, and for "
+        f"{mixed['unknown_changed_by_int8']} whether the breed is known; with a second look at "
+        f"{mixed['looked_again']} photos it is "
+        f"{mixed['labels_changed']} and {mixed['unknown_changed']}."
+    )
+
+
+def _calibrated(models: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Sequence[str]]:
+    """A row for each model and each set of photos."""
+    for name, one in models:
+        for photos in ("valid", "test", "train and test"):
+            if photos in one:
+                found = one[photos]
+                measures = ("calibration_error", "brier", "log_loss")
+                yield (
+                    name,
+                    photos,
+                    *(f"{found['before'][m]:.3f} to {found['after'][m]:.3f}" for m in measures),
+                    *_at_90(found),
+                )
+
+
+def _at_90(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Of the answers with at least 90 %: how many are right, and how many of all they are."""
+    at_90 = next(each for each in found["coverage"] if each["at_least"] == 0.9)
+    return percent(at_90["right"]["value"], 1), percent(at_90["share"], 1)
+
+
+def _folds() -> str:
+    folds = read("calibration_folds")
+    right, share = _at_90(folds)
+    return (
         "The trained model by many photos (`make benchmark NAME=calibration_folds`): "
         f"{folds['n']:,} of them in {folds['folds']} folds, each answered by a model that was not "
         "trained on it. "
         f"The calibration error is {folds['before']['calibration_error']:.3f} without the "
         f"temperature and {folds['after']['calibration_error']:.3f} with it; of so many photos a "
         f"perfect one's is {folds['error_of_a_perfect_one']:.3f}. Of the answers with at least "
-        f"90 % {percent(at_90['right']['value'], 1)} are right, and they are "
-        f"{percent(at_90['share'], 1)} of all."
+        f"90 % {right} are right, and they are {share} of all."
     )
-    yield ""
-    few, many = measured["starter"]["thresholds"]
+
+
+def _thresholds(few: Mapping[str, Any], many: Mapping[str, Any]) -> str:
     told = [
         f"{one['fitted']:,} photos: {percent(one[way]['right'], 1)} of the answers of "
         f"{one['held_out']:,} others above it are right, and they are "
@@ -73,17 +90,9 @@ def _confidence() -> Iterator[str]:
         for one in (few, many)
         for way in ("one for all", "one for each breed")
     ]
-    yield paragraph(
+    return (
         "Thresholds of confidence from which 97 % of the starter model's answers are right, one "
         "for all breeds or one for each, fitted to " + "; to ".join(told) + "."
-    )
-    yield ""
-    yield paragraph(
-        f"Mixed precision, starter model, {mixed['n']:,} photos: int8 alone changes "
-        f"{mixed['labels_changed_by_int8']} first labels, and for "
-        f"{mixed['unknown_changed_by_int8']} whether the breed is known; with a second look at "
-        f"{mixed['looked_again']} photos it is "
-        f"{mixed['labels_changed']} and {mixed['unknown_changed']}."
     )
 
 

@@ -112,38 +112,15 @@ def make_version(
     own = {breed_key(each.label): each.label for each in base}
     chosen, left, conflicts = candidates(reviewed, breeds | own)
 
-    known = _Known(len(base) + len(chosen))
-    labels: dict[str, tuple[str, str]] = {}  # of the base: sha256 -> name, label
-    for each in photos:
-        labels.setdefault(each["sha256"], (each["name"], each["label"]))
-    for name, photo in files.items():
-        known.add(name, photo)
-    taken: list[tuple[Candidate, str]] = []
-    refused: list[Candidate] = []
-    for one in sorted(chosen, key=lambda c: (c.photo.sha256 not in decided, _order(c))):
-        advance()
-        sha256 = one.photo.sha256
-        if sha256 in labels:
-            name, label = labels[sha256]
-            if label == one.label:
-                left.append(left_out(one.opinion, "COPY", f"the same file as {name}", sha256, name))
-                continue
-            why = f"the base has this file as {label}: {name}. Move it there if people are right"
-            left.append(left_out(one.opinion, "BASE_SAYS_OTHERWISE", why, sha256, name))
-            conflicts.append(conflict(one.opinion, (one.opinion.word,), label))
-            continue
-        if known.near(one.photo) is not None:
-            refused.append(one)
-            continue
-        split = min(decided[sha256]) if sha256 in decided else _split_of(one, rules.fractions)
-        known.add(_name(split, one), one.photo)
-        taken.append((one, split))
-    left += _near_copies(refused, files, taken)
+    sorting = _sort(chosen, photos, files, decided, rules, advance)
+    left += sorting.left
+    conflicts += sorting.conflicts
 
-    classes = _classes(own.values(), taken, rules)
-    for one, split in taken:
+    classes = _classes(own.values(), sorting.taken, rules)
+    _check_labels(classes)
+    for one, split in sorting.taken:
         if one.label not in classes:
-            why = f"{one.label} is no class yet: {_waiting(one.label, taken, rules)}"
+            why = f"{one.label} is no class yet: {_waiting(one.label, sorting.taken, rules)}"
             left.append(left_out(one.opinion, "NEW_BREED", why, one.photo.sha256))
             continue
         name = _name(split, one)
@@ -151,7 +128,6 @@ def make_version(
             reviewed_entry(name, one.photo.sha256, one.label, one.queue, one.first, one.opinion)
         )
         files[name] = one.photo
-    _check_labels(classes)
     content: Json = {
         "schema": SCHEMA,
         "base": {
@@ -168,6 +144,59 @@ def make_version(
         {"version": version_of(content), **content},
         {name: photo.path for name, photo in sorted(files.items())},
     )
+
+
+@dataclass(frozen=True)
+class _Sorting:
+    """What becomes of candidates: taken, each into a split, or left out."""
+
+    taken: list[tuple[Candidate, str]]
+    left: list[Json]
+    conflicts: list[Json]
+
+
+def _sort(
+    chosen: Iterable[Candidate],
+    base: Iterable[Json],
+    files: Mapping[str, Photo],
+    decided: Mapping[str, set[str]],
+    rules: Rules,
+    advance: Callable[[], None],
+) -> _Sorting:
+    """`base` and `files` are the base's photos. Those of the version before come first."""
+    in_order = sorted(chosen, key=lambda c: (c.photo.sha256 not in decided, _order(c)))
+    labels: dict[str, tuple[str, str]] = {}  # of the base: sha256 -> name, label
+    for each in base:
+        labels.setdefault(each["sha256"], (each["name"], each["label"]))
+    known = _Known(len(files) + len(in_order))
+    for name, photo in files.items():
+        known.add(name, photo)
+    sorting, refused = _Sorting([], [], []), []
+    for one in in_order:
+        advance()
+        sha256 = one.photo.sha256
+        if sha256 in labels:
+            _leave_to_the_base(sorting, one, *labels[sha256])
+        elif known.near(one.photo) is not None:
+            refused.append(one)
+        else:
+            split = min(decided[sha256]) if sha256 in decided else _split_of(one, rules.fractions)
+            known.add(_name(split, one), one.photo)
+            sorting.taken.append((one, split))
+    sorting.left.extend(_near_copies(refused, files, sorting.taken))
+    return sorting
+
+
+def _leave_to_the_base(sorting: _Sorting, one: Candidate, name: str, label: str) -> None:
+    """A file that the base has is left out; where the labels differ, that is a conflict, too."""
+    sha256 = one.photo.sha256
+    if label == one.label:
+        why = f"the same file as {name}"
+        sorting.left.append(left_out(one.opinion, "COPY", why, sha256, name))
+        return
+    why = f"the base has this file as {label}: {name}. Move it there if people are right"
+    sorting.left.append(left_out(one.opinion, "BASE_SAYS_OTHERWISE", why, sha256, name))
+    sorting.conflicts.append(conflict(one.opinion, (one.opinion.word,), label))
 
 
 def folder_of(label: str) -> str:

@@ -70,6 +70,14 @@ def test_page_of_figures_is_what_the_results_say() -> None:
     assert text(Path("docs/figures.md")) == figures.page()
 
 
+def test_make_figures_writes_that_page() -> None:
+    done = subprocess.run(
+        ["make", "figures"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (ROOT / "docs" / "figures.md").read_text(encoding="utf-8") == figures.page()
+
+
 def figure(model: str, contender: str) -> str:
     return f"{endpoint.over_the_toolkit(model, contender):.1f}"
 
