@@ -124,8 +124,9 @@ export: $(VENV)/export/.stamp ## Rows and reviews as Parquet and CSV, from AWS o
 openapi: $(VENV)/project/.stamp ## Write the API's description as the JSON that its zip holds, from openapi.yaml
 	@cd functions/api/api && $(CURDIR)/$(PROJECT)/python -c 'import json, yaml; print(json.dumps(yaml.safe_load(open("openapi.yaml", encoding="utf-8")), indent=1, ensure_ascii=False))' > openapi.json
 
-# The stack of the page beside the classifier's, by what the latter's outputs say. Tables of reviews that an earlier
-# page has left behind are taken up. PARAMETERS="ProgramAccess=yes" and the like go to sam.
+# The stack of the page beside the classifier's, by what the latter's outputs say. What an output does not say is given
+# as empty: sam would keep what was true at the last deployment. Tables of reviews that an earlier page has left behind
+# are taken up. PARAMETERS="ProgramAccess=yes" and the like go to sam.
 AWS := PATH="$(CURDIR)/$(TOOLS):$$PATH" aws
 .PHONY: page-stack
 page-stack: .aws-sam/page/.$(FUNCTION_RUNTIME)
@@ -140,7 +141,7 @@ page-stack: .aws-sam/page/.$(FUNCTION_RUNTIME)
 	    if $(AWS) dynamodb describe-table --table-name "$$page-reviews" >/dev/null 2>&1; then tables=Tables=found; fi; fi; \
 	  $(SAM) deploy --template-file .aws-sam/page/template.yaml --stack-name "$$page" --resolve-s3 --s3-prefix "$$page" \
 	    --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
-	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" $${other:+BackfillBucket="$$other"} $${watch:+DriftTable="$$watch"} Email=$(call quote,$(EMAIL)) \
+	    --parameter-overrides PredictionsTable="$$table" DeploymentsTable="$$log" Bucket="$$bucket" BackfillBucket=\"$$other\" DriftTable=\"$$watch\" Email=$(call quote,$(EMAIL)) \
 	    FunctionRuntime=$(FUNCTION_RUNTIME) $$tables $(PARAMETERS)
 
 ## --- the training loop -------------------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ drift-watch: .aws-sam/drift/.$(FUNCTION_RUNTIME) ## Compare every day's photos a
 	  $(SAM) deploy --template-file .aws-sam/drift/template.yaml --stack-name "$$stack-drift" --resolve-s3 \
 	    --s3-prefix "$$stack-drift" --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
 	    --parameter-overrides Stack="$$stack" PredictionsTable="$$table" FunctionRuntime=$(FUNCTION_RUNTIME) \
-	    $${key:+AlarmKeyId="$$key"}
+	    AlarmKeyId=\"$$key\"
 
 .PHONY: drift
 drift: $(VENV)/project/.stamp ## What drift-watch has found, as a table and a page (STACK=name OUT=drift.html; DAY=2026-11-26 looks at that day now; FORGET=1 begins another baseline)

@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from rich.console import Console
 
 from operate import smoke as smoking
@@ -34,8 +35,16 @@ from training.jobs.terminal import exit_code, make_console, say
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit code."""
     options = _parser().parse_args(arguments)
-    console, clients = make_console(), cache(boto3.client)
+    console, clients = make_console(), cache(_client)
     return exit_code(lambda: _run(options, clients, console))
+
+
+# A function may run for a quarter of an hour; asked again meanwhile, it would run twice.
+_PATIENCE = {"lambda": Config(read_timeout=910, retries={"total_max_attempts": 1})}
+
+
+def _client(service: str) -> Any:
+    return boto3.client(service, config=_PATIENCE.get(service))
 
 
 def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Console) -> int:
@@ -63,7 +72,10 @@ def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Co
 
 def _day(text: str) -> str:
     """argparse names the option and the text."""
-    return date.fromisoformat(text).isoformat()
+    day = date.fromisoformat(text)
+    if day > datetime.now(UTC).date():
+        raise argparse.ArgumentTypeError(f"{day} is still to come")
+    return day.isoformat()
 
 
 def _asker(given: str) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,14 @@ def drift(clients: Clients, name: str, day: str | None, out: Path, console: Cons
         say(console, "No day was looked at yet: the first comes tonight, or with DAY=2026-11-26.")
         return
     _show(days, console)
+    today = datetime.now(UTC).date()
+    age = (today - date.fromisoformat(days[-1].day)).days
+    if age > 1:
+        say(
+            console,
+            f"The newest day is {age} days old: {outputs['FunctionName']} did not run, or failed. "
+            f"Its log: sam logs --stack-name {name}-drift",
+        )
     deployed = look(clients("cloudformation"), name)
     pictures = _Pictures(clients("dynamodb"), clients("s3"), deployed.table, deployed.bucket)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -77,10 +86,12 @@ def forget(clients: Clients, name: str, console: Console) -> None:
     Raises UsageError where there is none.
     """
     dynamodb, table = clients("dynamodb"), _outputs(clients, name)["DriftTableName"]
-    model = next((Day.from_item(item).model for item in reversed(list(_days(dynamodb, table)))), "")
+    days = [Day.from_item(item) for item in _days(dynamodb, table)]
+    model = next((day.model for day in reversed(days) if day.model), "")
     key = {"kind": {"S": "baseline"}, "name": {"S": model}}
     if not model or "Item" not in dynamodb.get_item(TableName=table, Key=key):
-        raise UsageError(f"{name} has no baseline: the next days with photos make one.")
+        of = f" of {model}" if model else ""
+        raise UsageError(f"{name} has no baseline{of}: the next days with photos make one.")
     dynamodb.delete_item(TableName=table, Key=key)
     say(console, f"the baseline of {model} is gone: the next days with photos make another one")
 

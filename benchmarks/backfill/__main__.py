@@ -1,13 +1,14 @@
 """A back-fill under fire, and how its cost grows: `python -m benchmarks.backfill`.
 
-    --objects N   photos in the bucket that is full already, default 100000 (hours; 3000 with two
+    --objects N   photos in the bucket that is full already, default 100000 (an hour; 3000 with two
                   kills: minutes); 0: calls are counted, and nothing else
     --live N      uploads at random moments while the back-fill runs, default 500
     --kills N     kill -9 of the lister and of the classify function, at random moments, default 20
-    --pace N      PACE of the back-fill, photos a second, default 20; 0: as fast as it can
+    --pace N      PACE of the back-fill, photos a second, default 60; 0: as fast as it can
     --answer-ms N what the endpoint takes for a request, default 55: a lone one of ResNet50 under
                   Ray Serve (docs/figures.md)
-    --grow N ...  sizes for the counts of calls, default 1000 10000; without any, none is counted
+    --grow N ...  sizes for the counts of calls, default 1000 10000 100000; without any, none is
+                  counted
 
 The back-fill is stopped and resumed all the time. About so many uploads come while it runs, and
 half as many in its pauses: side by side, whatever else the machine does. Their waits are
@@ -49,9 +50,9 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=100_000)
     parser.add_argument("--live", type=int, default=500)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--pace", type=float, default=20)
+    parser.add_argument("--pace", type=float, default=60)
     parser.add_argument("--answer-ms", type=float, default=55)
-    parser.add_argument("--grow", type=int, nargs="*", default=[1000, 10_000])
+    parser.add_argument("--grow", type=int, nargs="*", default=[1000, 10_000, 100_000])
     options = parser.parse_args()
     console = Console()
     path = results_folder() / "backfill.json"

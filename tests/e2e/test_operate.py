@@ -137,6 +137,26 @@ def test_watch_on_drift_says_in_words_what_has_changed_and_shows_it(
         .get_item(Key={"kind": "day", "name": str(days[2])})["Item"]
     )
     assert [one["figure"] for one in item["findings"]] == ["brightness"]
+    # AND after days that nobody looked at the table says so
+    drift_table = cloud.resource("dynamodb").Table(f"{STACK}-drift")
+    for back in (1, 2):
+        drift_table.delete_item(Key={"kind": "day", "name": str(today - timedelta(days=back))})
+    make_drift = ["make", "drift", f"STACK={STACK}", f"OUT={page}"]
+    done = commands.run(make_drift, env=cloud.environment())
+    assert "The newest day is 3 days old" in done.stdout
+    # AND the baseline is begun anew on demand, once, also after a day without photos
+    drift_table.put_item(Item=item | {"name": str(today), "photos": 0, "findings": []})
+    drift_table.update_item(
+        Key={"kind": "day", "name": str(today)}, UpdateExpression="REMOVE model_version"
+    )
+    done = commands.run([*make_drift, "FORGET=1"], env=cloud.environment())
+    assert "the baseline of one is gone" in done.stdout
+    done = commands.run([*make_drift, "FORGET=1"], 2, cloud.environment())
+    assert "has no baseline of one" in done.stdout + done.stderr
+    # AND a day to come is none
+    tomorrow = today + timedelta(days=1)
+    done = commands.run([*make_drift, f"DAY={tomorrow}"], 2, cloud.environment())
+    assert "is still to come" in done.stdout + done.stderr
     # AND what was put beside the photos is away again
     with table.batch_writer() as writer:
         for row in table.scan(ProjectionExpression="image_key")["Items"]:

@@ -128,8 +128,8 @@ def answered_again_row(
     row = answered_row(
         upload, photo, prediction, answer, datetime.fromisoformat(earlier.classified_at)
     )
-    for fact in ("version_id", "etag", "size_bytes"):
-        row.pop(fact, None)  # the row has them from its event
+    for fact in ("version_id", "etag", "size_bytes", "backfill"):
+        row.pop(fact, None)  # the row has them from its event, where it has them
     if earlier.reviewed:
         row["confidence_key"] = "done#" + row["confidence_key"].removeprefix("open#")
         row.pop("sample_key", None)

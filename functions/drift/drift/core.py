@@ -2,16 +2,15 @@
 
 The baseline of a model are the first photos that it answered here, BASELINE_PHOTOS of them, in
 whole days: the mix of breeds and cameras of a stack is its own, and that of the validation photos
-is nobody's.
+is nobody's. What people said of a model counts from the first day of its baseline.
 
 A day of fewer than LEAST_PHOTOS is looked at together with the days before it, WINDOW_DAYS at most.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Any, Literal
@@ -31,7 +30,7 @@ FIGURES_IN_ALL = len(FIGURES) + len(NAMES) + 2
 # A mean confidence that moved by less is of no consequence.
 LEAST_POINTS = 0.03
 AUDIT_DAYS, LEAST_AUDITED = 30, 50
-# Of fewer classified photos no mean confidence is published.
+# Of fewer classified photos no mean confidence is published or compared.
 LEAST_CLASSIFIED = 50
 
 State = Literal["no photos", "learning", "too few", "quiet", "drift"]
@@ -61,33 +60,54 @@ class Day:
     figures: Mapping[str, float]
 
 
-def look_at(day: date, ports: Ports) -> Day:
-    """Counts a day and compares it; the same again when it is asked for twice."""
-    audited = _audit(ports.reviewed(day))
+def look_at(day: date, ports: Ports, over: bool = True) -> Day:
+    """Counts a day and compares it; the same again when it is asked for twice.
+
+    A day that is not `over` is compared, and nothing is learned from it. Of photos that are deleted
+    later a day that was kept loses nothing: one with more photos stands.
+    """
     by_model = counted(ports.rows(day))
-    if not by_model:
-        return _kept(ports, day, "no photos", Counts(), "", audited)
-    model, counts = max(by_model.items(), key=lambda pair: (pair[1].photos, pair[0]))
     # All were rejected: they count against the model that would have answered them.
-    model = model or _model_before(day, ports)
-    if not model:
-        return _kept(ports, day, "learning", counts, "", audited)
-    baseline = ports.baseline(model)
-    if baseline is None or not baseline["complete"] or day.isoformat() in baseline["days"]:
-        _learn(model, day, counts, baseline, ports)
-        return _kept(ports, day, "learning", counts, model, audited)
-    window = _window(day, model, counts, baseline, ports)
+    model, counts = max(
+        by_model.items(), key=lambda pair: (pair[1].photos, pair[0]), default=("", Counts())
+    )
+    known = ports.day(day)
+    if known and int(known["photos"]) > counts.photos:
+        findings = [Finding.from_item(one) for one in known["findings"]]
+        return Day(day, known["state"], known, findings, {})
+    seen = _Seen(day, counts, model or _model_before(day, ports), _audits(ports.reviewed(day)))
+    found = _compared(seen, ports, over) if counts.photos else seen.said("no photos")
+    if known and known.get("published"):
+        found.item["published"] = True
+    ports.put_day(day, found.item)
+    return found
+
+
+def _compared(seen: _Seen, ports: Ports, over: bool) -> Day:
+    baseline = ports.baseline(seen.model) if seen.model else None
+    if not seen.model:
+        return seen.said("learning")
+    if baseline is None or not baseline["complete"] or seen.day.isoformat() in baseline["days"]:
+        if over and seen.counts.answered:
+            _learn(seen, baseline, ports)
+        return seen.said("learning")
+    window = _window(seen, baseline, ports)
     if window.photos < LEAST_PHOTOS:
-        return _kept(ports, day, "too few", counts, model, audited)
-    before = Counts.from_item(baseline["counts"])
+        return seen.said("too few")
+    before, audit = Counts.from_item(baseline["counts"]), _audit(seen, baseline, ports)
     shifts = compare(before, window)
     findings = [of_shift(one, before, window) for one in shifts if one.found]
     findings += _less_sure(before, window)
-    findings += _overconfident(day, audited, ports)
-    return _kept(
-        ports, day, "drift" if findings else "quiet", counts, model, audited, shifts, findings,
-        window,
-    )  # fmt: skip
+    findings += _overconfident(audit)
+    day = seen.said("drift" if findings else "quiet", findings)
+    figures = {f"Psi {one.figure}": one.psi for one in shifts}
+    figures["DriftFindings"] = float(len(findings))
+    if window.sure[2] >= LEAST_CLASSIFIED:
+        figures["ExpectedAccuracy"], _ = _mean(window)
+    if audit.n >= LEAST_AUDITED:
+        figures["AuditedAccuracy"] = audit.right / audit.n
+    psi = {one.figure: f"{one.psi:.4f}" for one in shifts}
+    return replace(day, figures=figures, item=day.item | {"psi": psi, "compared": window.photos})
 
 
 def compare(before: Counts, now: Counts) -> list[Shift]:
@@ -104,30 +124,30 @@ def compare(before: Counts, now: Counts) -> list[Shift]:
     return found
 
 
-def _learn(model: str, day: date, counts: Counts, known: Item | None, ports: Ports) -> None:
+def _learn(seen: _Seen, known: Item | None, ports: Ports) -> None:
     days: list[str] = list(known["days"]) if known else []
-    if day.isoformat() in days:
+    if seen.day.isoformat() in days:
         return
-    both = counts + Counts.from_item(known["counts"]) if known else counts
+    both = seen.counts + Counts.from_item(known["counts"]) if known else seen.counts
     ports.put_baseline(
-        model,
+        seen.model,
         {
-            "days": [*days, day.isoformat()],
+            "days": [*days, seen.day.isoformat()],
             "counts": both.to_item(),
-            "complete": both.photos >= BASELINE_PHOTOS,
+            "complete": both.answered >= BASELINE_PHOTOS,
         },
     )
 
 
-def _window(day: date, model: str, counts: Counts, baseline: Item, ports: Ports) -> Counts:
+def _window(seen: _Seen, baseline: Item, ports: Ports) -> Counts:
     """The day, and days before it while there are too few photos; none of the baseline's."""
-    window = counts
+    window = seen.counts
     for back in range(1, WINDOW_DAYS):
         if window.photos >= LEAST_PHOTOS:
             break
-        earlier = day - timedelta(days=back)
+        earlier = seen.day - timedelta(days=back)
         item = None if earlier.isoformat() in baseline["days"] else ports.day(earlier)
-        if item is None or item.get("model_version") != model:
+        if item is None or item.get("model_version") != seen.model:
             continue
         window = window + Counts.from_item(item["counts"])
     return window
@@ -143,12 +163,10 @@ def _model_before(day: date, ports: Ports) -> str:
 
 
 def _mean(counts: Counts) -> tuple[float, float]:
-    """Mean confidence of classified photos, and the variance of that mean."""
+    """Mean confidence of classified photos, of two at least, and the variance of that mean."""
     total, squares, count = counts.sure
-    if count < 2:
-        return (total / count if count else 0.0), math.inf
     mean = total / count
-    return mean, max(0.0, squares / count - mean * mean) / count
+    return mean, max(0.0, squares - count * mean * mean) / (count - 1) / count
 
 
 def _is_more_than_chance(difference: float, variance: float) -> bool:
@@ -157,6 +175,8 @@ def _is_more_than_chance(difference: float, variance: float) -> bool:
 
 
 def _less_sure(before: Counts, now: Counts) -> list[Finding]:
+    if min(before.sure[2], now.sure[2]) < LEAST_CLASSIFIED:
+        return []
     (old, old_variance), (new, new_variance) = _mean(before), _mean(now)
     moved = new - old
     if abs(moved) < LEAST_POINTS or not _is_more_than_chance(moved, old_variance + new_variance):
@@ -172,31 +192,49 @@ class _Audit:
     right: int = 0
     sure: float = 0.0
 
+    def __add__(self, other: _Audit) -> _Audit:
+        return _Audit(self.n + other.n, self.right + other.right, self.sure + other.sure)
 
-def _audit(rows: Iterable[Row]) -> _Audit:
-    n = right = 0
-    sure = 0.0
+    def to_item(self) -> Item:
+        return {"n": self.n, "right": self.right, "sure": f"{self.sure:.6f}"}
+
+    @classmethod
+    def from_item(cls, item: Item) -> _Audit:
+        return cls(int(item["n"]), int(item["right"]), float(item["sure"]))
+
+
+def _audits(rows: Iterable[Row]) -> dict[str, _Audit]:
+    """By the model whose answer was judged."""
+    audits: dict[str, _Audit] = {}
     for row in rows:
         review = row.get("review", {})
         answer = review.get("answer", row)
         if row.get("sample") and review.get("verdict") not in (None, "UNSURE") \
                 and answer["status"] == "CLASSIFIED":  # fmt: skip
-            n, right = n + 1, right + (review["verdict"] == "RIGHT")
-            sure += float(answer["confidence"])
-    return _Audit(n, right, sure)
+            model = answer.get("model_version", "")
+            one = _Audit(1, int(review["verdict"] == "RIGHT"), float(answer["confidence"]))
+            audits[model] = audits.get(model, _Audit()) + one
+    return audits
 
 
-def _overconfident(day: date, audited: _Audit, ports: Ports) -> list[Finding]:
-    """Of AUDIT_DAYS: few photos are reviewed on one."""
-    n, right, sure = audited.n, audited.right, audited.sure
+def _audit(seen: _Seen, baseline: Item, ports: Ports) -> _Audit:
+    """Of the day's model, over AUDIT_DAYS: few photos are reviewed on one."""
+    audit, first = seen.audits.get(seen.model, _Audit()), min(baseline["days"])
     for back in range(1, AUDIT_DAYS):
-        told = (ports.day(day - timedelta(days=back)) or {}).get("audit")
+        day = seen.day - timedelta(days=back)
+        if day.isoformat() < first:
+            break
+        told = (ports.day(day) or {}).get("audits", {}).get(seen.model)
         if told:
-            n, right, sure = n + int(told["n"]), right + int(told["right"]), sure + float(
-                told["sure"])  # fmt: skip
+            audit += _Audit.from_item(told)
+    return audit
+
+
+def _overconfident(audit: _Audit) -> list[Finding]:
+    n, right = audit.n, audit.right
     if n < LEAST_AUDITED:
         return []
-    share, expected = right / n, sure / n
+    share, expected = right / n, audit.sure / n
     if expected - share < LEAST_POINTS or not _is_more_than_chance(
         expected - share, max(share * (1 - share), 1 / n) / n
     ):
@@ -204,30 +242,25 @@ def _overconfident(day: date, audited: _Audit, ports: Ports) -> list[Finding]:
     return [of_overconfidence(share, wilson(right, n), expected, n)]
 
 
-def _kept(
-    ports: Ports, day: date, state: State, counts: Counts, model: str, audited: _Audit,
-    shifts: Sequence[Shift] = (), findings: Sequence[Finding] = (),
-    window: Counts | None = None,
-) -> Day:  # fmt: skip
-    """`window`: the photos that were compared, where any were."""
-    item: Item = {
-        "state": state,
-        "photos": counts.photos,
-        "counts": counts.to_item(),
-        "audit": {"n": audited.n, "right": audited.right, "sure": f"{audited.sure:.6f}"},
-        "findings": [finding.to_item() for finding in findings],
-        "psi": {one.figure: f"{one.psi:.4f}" for one in shifts},
-    }
-    if model:
-        item["model_version"] = model
-    figures: dict[str, float] = {}
-    if window:
-        item["compared"] = window.photos
-        figures = {f"Psi {one.figure}": one.psi for one in shifts}
-        figures["DriftFindings"] = float(len(findings))
-        if window.sure[2] >= LEAST_CLASSIFIED:
-            figures["ExpectedAccuracy"], _ = _mean(window)
-    if audited.n >= LEAST_AUDITED:
-        figures["AuditedAccuracy"] = audited.right / audited.n
-    ports.put_day(day, item)
-    return Day(day, state, item, findings, figures)
+@dataclass(frozen=True)
+class _Seen:
+    """What a day's rows and reviews are, before they are compared with anything."""
+
+    day: date
+    counts: Counts
+    model: str
+    audits: Mapping[str, _Audit]
+
+    def said(self, state: State, findings: Sequence[Finding] = ()) -> Day:
+        item: Item = {
+            "state": state,
+            "photos": self.counts.photos,
+            "counts": self.counts.to_item(),
+            "audit": sum(self.audits.values(), _Audit()).to_item(),
+            "audits": {model: one.to_item() for model, one in self.audits.items()},
+            "findings": [finding.to_item() for finding in findings],
+            "psi": {},
+        }
+        if self.model:
+            item["model_version"] = self.model
+        return Day(self.day, state, item, findings, {})

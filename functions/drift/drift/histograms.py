@@ -17,6 +17,7 @@ EXAMPLES = 12
 # Names beyond these are counted together: an item of DynamoDB ends at 400 KB.
 MOST_NAMES = 500
 OTHERS = "(others)"
+REJECTED = "REJECTED"
 
 
 def _look(name: str) -> Callable[[Row], Decimal | None]:
@@ -59,7 +60,7 @@ NAMES = ("status", "breed")
 def status_of(row: Row) -> str:
     """A rejection with its reason: they rise for different causes."""
     reason = row.get("reason", {}).get("code", "")
-    return f"REJECTED {reason}" if reason else str(row["status"])
+    return f"{REJECTED} {reason}" if reason else str(row["status"])
 
 
 @dataclass
@@ -95,6 +96,12 @@ class Counts:
         if row["status"] == "CLASSIFIED":
             sure, (total, squares, count) = float(row["confidence"]), self.sure
             self.sure = (total + sure, squares + sure * sure, count + 1)
+
+    @property
+    def answered(self) -> int:
+        """Photos that were not rejected."""
+        kinds = self.names.get("status", Counter())
+        return sum(count for kind, count in kinds.items() if not kind.startswith(REJECTED))
 
     def _keep(self, figure: str, where: int | str, key: str) -> None:
         kept = self.examples.setdefault(figure, {}).setdefault(where, [])
@@ -147,21 +154,32 @@ class Counts:
 
 
 def counted(rows: Iterable[Row]) -> dict[str, Counts]:
-    """By the model that answered; rejected photos, which none did, are with every one of them.
+    """By the model that answered. Rows come shard by shard, in the order of their time: a rejected
+    photo, which none answered, is with the model that answered last before it.
 
     Where all are rejected, they are by themselves, under "".
 
     Photos of a back-fill are of no day: they are left out.
     """
     by_model: dict[str, Counts] = {}
-    rejected = Counts()
+    early = Counts()  # rejected before the first answer of a shard
+    model = time = ""
     for row in rows:
         if "backfill" in row:
             continue
-        if "model_version" in row:
-            by_model.setdefault(row["model_version"], Counts()).add(row)
-        else:
-            rejected.add(row)
-    if not by_model and rejected.photos:
-        return {"": rejected}
-    return {model: counts + rejected for model, counts in by_model.items()}
+        if row.get("classified_at", "") < time:
+            model = ""  # another shard begins
+        time = row.get("classified_at", "")
+        model = row.get("model_version", model)
+        if not model:
+            early.add(row)
+            continue
+        counts = by_model.setdefault(model, Counts())
+        if early.photos:
+            counts, early = counts + early, Counts()
+            by_model[model] = counts
+        counts.add(row)
+    if early.photos:
+        most = max(by_model, key=lambda name: by_model[name].photos, default="")
+        by_model[most] = by_model.get(most, Counts()) + early
+    return by_model

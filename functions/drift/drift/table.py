@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,19 +13,27 @@ Item = dict[str, Any]
 
 MONTH_SHARDS = 4  # as classify.rows writes them
 DAY, BASELINE = "day", "baseline"
+# All that is counted of a row: the rest is not sent, which is most of it.
+COUNTED = (
+    "image_key", "classified_at", "status", "reason", "breed", "confidence", "top",
+    "dog_probability", "novelty", "look", "width", "height", "size_bytes", "model_version",
+    "backfill",
+)  # fmt: skip
+AUDITED = ("sample", "review", "status", "confidence", "model_version")
 
 
 def rows_of(predictions: Any, day: date) -> Iterator[Row]:
     """Those that were answered first on this day, in UTC."""
     for shard in range(MONTH_SHARDS):
         key = Key("month_shard").eq(f"{day:%Y-%m}#{shard}")
-        yield from _pages(predictions, "by-month", key & Key("classified_at").between(*_span(day)))
+        within = key & Key("classified_at").between(*_span(day))
+        yield from _pages(predictions, "by-month", within, COUNTED)
 
 
 def reviewed_on(predictions: Any, day: date) -> Iterator[Row]:
     """Those whose standing review is of this day."""
     key = Key("reviewed_in").eq(f"{day:%Y-%m}") & Key("reviewed_at").between(*_span(day))
-    yield from _pages(predictions, "reviewed", key)
+    yield from _pages(predictions, "reviewed", key, AUDITED)
 
 
 def _span(day: date) -> tuple[str, str]:
@@ -33,10 +41,13 @@ def _span(day: date) -> tuple[str, str]:
     return f"{day.isoformat()}T", f"{(day + timedelta(days=1)).isoformat()}"
 
 
-def _pages(table: Any, index: str, key: Any) -> Iterator[Row]:
+def _pages(table: Any, index: str, key: Any, attributes: Sequence[str]) -> Iterator[Row]:
+    # By other names: some of them are DynamoDB's own words.
+    names = {f"#a{at}": name for at, name in enumerate(attributes)}
+    wanted = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     more: dict[str, Any] = {}
     while True:
-        answer = table.query(IndexName=index, KeyConditionExpression=key, **more)
+        answer = table.query(IndexName=index, KeyConditionExpression=key, **wanted, **more)
         yield from answer["Items"]
         if "LastEvaluatedKey" not in answer:
             return

@@ -36,6 +36,10 @@ class Finding:
     def to_item(self) -> dict[str, Any]:
         return {"figure": self.figure, "words": self.words, "examples": list(self.examples)}
 
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Finding:
+        return cls(item["figure"], item["words"], tuple(item["examples"]))
+
 
 def of_shift(shift: Shift, before: Counts, now: Counts) -> Finding:
     if shift.figure in before.names:

@@ -155,13 +155,15 @@ def test_row_is_answered_again_and_keeps_its_place(world: World) -> None:
     row = world.row()
     said = {
         "breed": "Boxer", "confidence": Decimal("0.5"), "model_version": "sha256:def",
-        "answered": 2, "backfill": "r1",
+        "answered": 2,
         "previous": {
             "status": "CLASSIFIED", "model_version": "sha256:abc",
             "breed": "Pug", "confidence": Decimal("0.875"),
         },
     }  # fmt: skip
     assert {name: row[name] for name in said} == said
+    # It came by an upload, whoever asked again.
+    assert "backfill" not in row
     assert row.pop("reclassified_at") > before["classified_at"]
     # All else is as it was: its place in the lists, its thumbnail, its latency.
     assert row | said == before | said

@@ -125,6 +125,58 @@ def test_expected_accuracy_is_of_as_many_photos_as_the_indexes(
     assert day.figures["ExpectedAccuracy"] > 0.75
 
 
+def test_nothing_is_learned_from_a_day_that_no_model_answered(chance: random.Random) -> None:
+    tables = Tables()
+    look(tables, some(chance, 300), FIRST)
+    assert look(tables, [rejected(at) for at in range(1000)], LEARNED[1]).state == "learning"
+    assert tables.baselines["one"]["days"] == [FIRST.isoformat()]
+    # AND rejected photos are none of the thousand that a baseline is of
+    rows = some(chance, 600) + [rejected(at) for at in range(400)]
+    look(tables, rows, NEXT)
+    assert not tables.baselines["one"]["complete"]
+
+
+def test_rejected_photo_is_with_the_model_that_answered_before_it(chance: random.Random) -> None:
+    """Two shards of a day on which another model came at noon."""
+    hours = [f"2026-11-03T{hour:02}:30:00.000000Z" for hour in range(24)]
+    rows = [
+        row(chance, 0, model_version="one" if at < 12 else "two") | {"classified_at": hour}
+        for at, hour in enumerate(hours)
+    ]
+    refused = [rejected(at) | {"classified_at": hour} for at, hour in enumerate(hours)]
+    shard = [each for pair in zip(refused, rows, strict=True) for each in pair]
+    found = counted([*shard, *shard])
+    # The one at 12:30 came before the new model's first answer.
+    assert {model: counts.photos - counts.answered for model, counts in found.items()} == {
+        "one": 26, "two": 22,
+    }  # fmt: skip
+    assert counted(refused)[""].photos == 24
+
+
+def test_mean_confidence_of_few_photos_is_not_compared(
+    tables: Tables, chance: random.Random
+) -> None:
+    rows = [row(chance, at, status="NO_DOG") for at in range(300)]
+    rows += some(chance, 49, status="CLASSIFIED", confidence=Decimal("0.2"))
+    found = figures(look(tables, rows))
+    assert "expected accuracy" not in found
+    rows += some(chance, 1, status="CLASSIFIED", confidence=Decimal("0.2"))
+    assert "expected accuracy" in figures(look(tables, rows))
+
+
+def test_day_that_was_kept_loses_nothing_by_photos_that_went(
+    tables: Tables, chance: random.Random
+) -> None:
+    rows = darker(some(chance, 150))
+    first = look(tables, rows)
+    kept = dict(tables.days[NEXT])
+    again = look(tables, rows[:20])
+    assert (again.state, again.findings) == (first.state, first.findings)
+    assert tables.days[NEXT] == kept
+    # More photos than before are another matter.
+    assert look(tables, rows + some(chance, 10)).item["photos"] == 160
+
+
 def test_photos_of_a_back_fill_are_of_no_day(tables: Tables, chance: random.Random) -> None:
     rows = some(chance, 300) + darker(some(chance, 300, backfill="b1"))
     assert look(tables, rows).state == "quiet"
@@ -153,6 +205,37 @@ def test_model_that_says_more_than_it_holds_is_found(tables: Tables, chance: ran
         "50% of 90 sampled" in finding.words
     )
     assert AUDIT_DAYS > 3
+
+
+def test_new_model_does_not_answer_for_the_one_before(chance: random.Random) -> None:
+    tables, at = Tables(), FIRST
+    for model, right in (("one", 5), ("two", 9)):
+        for _ in range(20):
+            tables.reviews[at] = [
+                each | {"model_version": model} for each in audited(chance, right, 10 - right)
+            ]
+            day = look(tables, some(chance, 300, model_version=model), at)
+            at += timedelta(days=1)
+        found = {figure for item in tables.days.values() for figure in
+                 (each["figure"] for each in item["findings"])
+                 if item.get("model_version") == model}  # fmt: skip
+        assert found == ({"audited accuracy"} if model == "one" else set())
+    # Of a month, as far as the model's baseline goes back.
+    assert day.figures["AuditedAccuracy"] == 0.9
+
+
+def test_what_people_said_before_the_baseline_counts_no_more(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN a model that was found to be less often right than it says
+    tables.reviews[NEXT] = audited(chance, 30, 60)
+    assert figures(look(tables, some(chance, 300))) == {"audited accuracy"}
+    # WHEN its baseline is forgotten, and made anew of the days after
+    del tables.baselines["one"]
+    for back in (1, 2):
+        look(tables, some(chance, 600), NEXT + timedelta(days=back))
+    # THEN it is not told again
+    assert look(tables, some(chance, 300), NEXT + timedelta(days=3)).state == "quiet"
 
 
 def test_model_that_is_as_right_as_it_says_is_left_alone(

@@ -6,6 +6,7 @@ import importlib
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
@@ -21,7 +22,7 @@ from moto import mock_aws
 from tests.unit.drift.days import Row, darker, some
 from tests.unit.template.cloudformation import ROOT, parse, template
 
-DAY = date(2026, 11, 30)
+DAY = date(2026, 10, 31)
 ENVIRONMENT = {"PREDICTIONS_TABLE": "rows", "DRIFT_TABLE": "days", "NAMESPACE": "dogs"}
 
 
@@ -93,7 +94,7 @@ def published() -> dict[str, float]:
     for metric in cloudwatch.list_metrics(Namespace="dogs")["Metrics"]:
         (point,) = cloudwatch.get_metric_statistics(
             Namespace="dogs", MetricName=metric["MetricName"], Statistics=["Sum"], Period=86400,
-            StartTime=now - timedelta(days=1), EndTime=now + timedelta(days=1),
+            StartTime=now - timedelta(days=9), EndTime=now + timedelta(days=1),
         )["Datapoints"]  # fmt: skip
         found[metric["MetricName"]] = point["Sum"]
     return found
@@ -119,9 +120,11 @@ def test_every_page_of_every_shard_is_read_once(rows: Any) -> None:
 def test_reviews_count_on_the_day_of_the_review(rows: Any) -> None:
     for number, day in enumerate([DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]):
         reviewed = {"reviewed_in": f"{day:%Y-%m}", "reviewed_at": f"{day}T00:00:00.000000Z"}
-        rows.put_item(Item=placed(DAY - timedelta(days=9), number) | reviewed)
+        item = placed(DAY - timedelta(days=9), number) | reviewed | {"confidence": number}
+        rows.put_item(Item=item)
+    # The confidence tells which of the three it is.
     (row,) = table.reviewed_on(rows, DAY)
-    assert row["reviewed_at"].startswith(str(DAY))
+    assert row["confidence"] == 1
 
 
 def test_night_makes_up_for_nights_that_were_missed_and_publishes(
@@ -136,10 +139,64 @@ def test_night_makes_up_for_nights_that_were_missed_and_publishes(
     ]
     assert [answer["state"] for answer in answers] == ["no photos"] * 6 + ["drift"]
     assert published()["DriftFindings"] == 1
-    # The next time only the day before is looked at again.
-    assert [answer["state"] for answer in handler.handle({}, None)] == ["drift"]
+    # Every day is published once.
+    assert handler.handle({}, None) == []
+    assert published()["DriftFindings"] == 1
     kept = days.get_item(Key={"kind": "day", "name": str(today - timedelta(days=1))})["Item"]
     assert kept["findings"][0]["words"].startswith("Photos have become darker")
+
+
+def test_night_that_fails_has_published_the_days_before_and_takes_up_the_others(
+    handler: ModuleType, rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, today = random.Random(3), datetime.now(UTC).date()
+    learned(days, chance)
+    two, one = (today - timedelta(days=back) for back in (2, 1))
+    put(rows, two, darker(some(chance, 150)))
+    put(rows, one, some(chance, 150))
+    look_at = handler.look_at
+
+    def failing(day: date, *arguments: Any, **options: Any) -> Any:
+        if day == one:
+            raise RuntimeError("throttled")
+        return look_at(day, *arguments, **options)
+
+    monkeypatch.setattr(handler, "look_at", failing)
+    with pytest.raises(RuntimeError, match="throttled"):
+        handler.handle({}, None)
+    assert published()["DriftFindings"] == 1
+    monkeypatch.setattr(handler, "look_at", look_at)
+    # Somebody who looks at a published day does not have it published again.
+    handler.handle({"day": str(two)}, None)
+    assert [answer["day"] for answer in handler.handle({}, None)] == [str(one)]
+
+
+def test_topic_that_is_gone_does_not_stop_the_watch(
+    handler: ModuleType, rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = "arn:aws:sns:eu-west-1:123456789012:dogs-alarms"
+    monkeypatch.setattr(handler, "SETTINGS", replace(handler.SETTINGS, topic_arn=gone))
+    chance, today = random.Random(3), datetime.now(UTC).date()
+    learned(days, chance)
+    put(rows, today - timedelta(days=1), darker(some(chance, 150)))
+    assert handler.handle({}, None)[-1]["state"] == "drift"
+    assert handler.handle({}, None) == []
+
+
+def test_day_that_is_not_over_is_shown_and_nothing_is_learned_from_it(
+    handler: ModuleType, rows: Any, days: Any
+) -> None:
+    chance, today = random.Random(8), datetime.now(UTC).date()
+    put(rows, today, some(chance, 1100))
+    (answer,) = handler.handle({"day": str(today)}, None)
+    assert answer["state"] == "learning"
+    assert table.get(days, table.DAY, str(today))
+    assert table.get(days, table.BASELINE, "one") is None
+
+
+def test_day_to_come_is_refused(handler: ModuleType, days: Any) -> None:
+    with pytest.raises(ValueError, match="still to come"):
+        handler.handle({"day": str(datetime.now(UTC).date() + timedelta(days=1))}, None)
 
 
 def test_day_that_somebody_asks_for_is_kept_and_not_published(

@@ -61,6 +61,21 @@ def test_without_an_address_nothing_is_mailed() -> None:
     assert (topic[0], topic[2]) == ("Mails", "")
 
 
+def test_night_that_fails_three_times_rings() -> None:
+    alarm = properties("DriftErrorsAlarm")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "DriftFunction"}}]
+    # Lambda tries an event three times, and each may take until the time-out.
+    tries = alarm["Threshold"]
+    assert tries == 3
+    assert alarm["Period"] > tries * properties("DriftFunction")["Timeout"]
+    # The classifier's topic lets alarms in whose names begin with that stack's.
+    assert alarm["AlarmName"] == {"Fn::Sub": "${AWS::StackName}-errors"}
+    mailed = alarm["AlarmActions"]["Fn::If"]
+    assert (mailed[0], mailed[2]) == ("Mails", {"Ref": "AWS::NoValue"})
+    assert mailed[1][0]["Fn::Sub"].endswith(":${Stack}-alarms")
+
+
 def test_schedules_of_two_stacks_have_two_names() -> None:
     nightly = properties("DriftFunction")["Events"]["Nightly"]["Properties"]
     assert nightly["Name"] == {"Fn::Sub": "${AWS::StackName}-nightly"}

@@ -102,6 +102,13 @@ def test_back_fill_hands_on_what_was_typed() -> None:
     assert "--stop" in dry_run("reclassify", "STOP=1")
 
 
+def test_what_the_first_stack_has_no_more_is_taken_from_those_beside_it() -> None:
+    """Parameters that are not named keep their value: they are named, and empty."""
+    page = dry_run("page-stack", "EMAIL=rex@example.com")
+    assert r"BackfillBucket=\"$other\" DriftTable=\"$watch\"" in page
+    assert r"AlarmKeyId=\"$key\"" in dry_run("drift-watch")
+
+
 def test_stack_of_back_fills_keeps_its_zip_in_a_folder_of_its_own() -> None:
     commands = dry_run("backfill-stack", "STACK=dogs-backfill", "PARAMETERS=Bucket=b")
     assert "--stack-name 'dogs-backfill'" in commands
