@@ -30,17 +30,20 @@ class Census:
     size_bytes: int = 0
     formats: Counter[str] = field(default_factory=Counter)
     whole: bool = True
+    # Rows of other buckets, which are not answered again.
+    unreadable: Counter[str] = field(default_factory=Counter)
 
     def add(self, page: Page) -> None:
         self.seen += page.seen
         self.photos += len(page.photos)
+        self.unreadable.update(page.unreadable)
         for photo in page.photos:
             self.size_bytes += photo.size
             self.formats[PurePosixPath(photo.key).suffix.lower() or "none"] += 1
 
     @property
     def answered(self) -> int:
-        return self.seen - self.photos
+        return self.seen - self.photos - self.unreadable.total()
 
 
 def count(clients: Clients, lane: Lane, job: Job, console: Console) -> Census:
@@ -76,7 +79,7 @@ def _reader(clients: Clients, lane: Lane) -> Callable[[Job], Page]:
     def read(job: Job) -> Page:
         if job.kind == PHOTOS:
             return read_photos(s3, dynamodb, lane.table, lane.bucket, MAX_PAGE, job)
-        return read_rows(dynamodb, lane.table, lane.bucket, MAX_PAGE, job)
+        return read_rows(dynamodb, lane.table, lane.bucket, lane.source, MAX_PAGE, job)
 
     return read
 

@@ -104,7 +104,7 @@ def rows(dynamodb: Any, table: str, job: Job) -> Iterator[Row]:
     take = TypeDeserializer().deserialize
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
-        FilterExpression="backfill = :job AND attribute_exists(previous)",
+        FilterExpression="reclassified_by = :job",
         ExpressionAttributeValues={":job": {"S": job.job}},
     )
     for page in pages:

@@ -75,8 +75,8 @@ def check_may_read(lane: Lane, bucket: str, prefix: str) -> None:
         raise UsageError(
             f"Stack {lane.stack} may not read s3://{bucket}{instead if lane.source else ''}. "
             f"To allow it: make build stack STACK={lane.stack} PARAMETERS=BackfillBucket={bucket}\n"
-            "A bucket of another account also has to allow it in its policy, and a KMS key in its "
-            "key policy, to the stack's roles ClassifyRole (s3:GetObject, kms:Decrypt) and, of "
+            "A bucket of another account also has to allow it in its policy, and a key of KMS in "
+            "its key policy, to the stack's roles ClassifyRole (s3:GetObject, kms:Decrypt) and, of "
             f"the stack {lane.own_stack}, ListerRole (s3:ListBucket)."
         )
 
@@ -128,7 +128,8 @@ def _release() -> str:
 
 
 def _make(stack: str, parameters: dict[str, str]) -> None:
-    words = " ".join(f"{name}={value}" for name, value in parameters.items())
+    # In quotes that outlive the recipe's shell: sam takes an empty value in no other way.
+    words = " ".join(rf"{name}=\"{value}\"" for name, value in parameters.items())
     command = ["make", "--no-print-directory", "backfill-stack", f"STACK={stack}"]
     ended = subprocess.run(
         [*command, f"PARAMETERS={words}"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False

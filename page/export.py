@@ -36,6 +36,7 @@ COLUMNS = {
         "status": "VARCHAR",
         "classified_at": "TIMESTAMPTZ",
         "reclassified_at": "TIMESTAMPTZ",
+        "reclassified_by": "VARCHAR",
         "deleted_at": "TIMESTAMPTZ",
         "breed": "VARCHAR",
         "confidence": "DOUBLE",

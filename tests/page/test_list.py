@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.page.fake_api import FakeApi
 from tests.page.rows import classified, instant, no_dog, rejected, unknown_breed
-from tests.page.visitor import Visitor, hide, stop_the_clock, tiles, wait_until
+from tests.page.visitor import Visitor, hide, pass_time, stop_the_clock, tiles, wait_until
 
 
 def breeds(page: Page) -> list[str]:
@@ -176,7 +176,7 @@ def test_row_from_elsewhere_appears_within_five_seconds(api: FakeApi, visitor: V
     stop_the_clock(page)
 
     api.put(classified(2, breed="Samoyed", classified_at=instant()))
-    page.clock.run_for(5_000)
+    pass_time(page, 5_000, tiles(page).filter(has_text="Samoyed").count)
 
     expect(tiles(page).first).to_contain_text("Samoyed")
 
@@ -224,8 +224,7 @@ def test_hidden_tab_asks_for_nothing_and_catches_up_at_once(api: FakeApi, visito
     stop_the_clock(page)
     asked = len(api.asked("GET", "predictions"))
 
-    page.clock.run_for(5_000)
-    wait_until(page, lambda: len(api.asked("GET", "predictions")) > asked)
+    pass_time(page, 5_000, lambda: len(api.asked("GET", "predictions")) > asked)
     hide(page, True)
     page.wait_for_load_state("networkidle")
     asked = len(api.requests)

@@ -118,3 +118,10 @@ def wait_until(page: Page, condition: Callable[[], object], deadline_s: float = 
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         page.wait_for_timeout(20)
+
+
+def pass_time(page: Page, milliseconds: int, condition: Callable[[], object]) -> None:
+    """So much of the page's time, and the condition is true. The time begins anew where the page
+    was looking already as it began: it looks again only after that.
+    """
+    wait_until(page, lambda: page.clock.run_for(milliseconds) or condition())

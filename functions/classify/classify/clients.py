@@ -46,6 +46,7 @@ def wire(settings: Settings, s3: Any, dynamodb: Any, runtime: Any, sqs: Callable
         known_rows=lambda keys: table.known_rows(dynamodb, name, keys),
         read_object=lambda upload: store.read_object(s3, upload, settings.max_object_bytes),
         current_version=lambda removal: store.current_version(s3, removal),
+        listed_now=lambda upload: store.listed_now(s3, upload),
         predict=lambda jpegs, attempts, deadline, on_call: endpoint.predict(
             runtime, settings.endpoint_name, jpegs, attempts, deadline, worst_case_s, on_call
         ),

@@ -25,6 +25,7 @@ from classify.deadline import Deadline
 from classify.errors import (
     EndpointUnavailableError,
     ObjectGoneError,
+    ObjectReplacedError,
     PermanentError,
     PhotoDeletedError,
     Reason,
@@ -160,7 +161,7 @@ class _Batch:
         self._sources[upload] = replace(
             upload, version_id=version, sequencer=known.sequencer or OLDEST
         )
-        same = version == known.version_id and upload.etag in ("", known.etag)
+        same = known.is_of(version, upload.etag) and upload.etag in ("", known.etag)
         return not known.sequencer or (known.archived and same)
 
     def _work_through(self, chains: list[Chain], alone: bool) -> None:
@@ -237,10 +238,22 @@ class _Batch:
             self._sources[upload] = self._what_stands(upload)
         if self._unavailable:
             raise self._unavailable
-        source = self._source(upload)
         # Nothing else refers to the original: its bytes are freed when shrink returns. Which is in
         # time: left behind, it would keep the guarded process from the next invocation's photos.
-        return shrink(self._ports.read_object(source), self._max_pixels, until - time.monotonic())
+        return shrink(self._bytes(upload), self._max_pixels, until - time.monotonic())
+
+    def _bytes(self, upload: Upload) -> bytes:
+        try:
+            return self._ports.read_object(self._source(upload))
+        except ObjectReplacedError:
+            if not upload.foreign or upload.again:
+                raise  # an event of its own tells of what stands there now
+        # Of another bucket no event comes: what stands there now is answered, in its own row.
+        self._sources[upload] = self._ports.listed_now(upload)
+        try:
+            return self._ports.read_object(self._source(upload))
+        except ObjectReplacedError as error:
+            raise RetryableError("the photo is being replaced, again and again") from error
 
     def _source(self, upload: Upload) -> Upload:
         return self._sources.get(upload, upload)
@@ -248,8 +261,8 @@ class _Batch:
     def _what_stands(self, removal: Upload) -> Upload:
         """The version to answer. Raises PhotoDeletedError, RowStandsError."""
         current, known = self._ports.current_version(removal), self._known_of(removal)
-        if not known.deleted and known.version_id == current.version_id:
-            raise RowStandsError(f"the row is of version {known.version_id}")
+        if not known.deleted and known.is_of(current.version_id or "", current.etag):
+            raise RowStandsError(f"the row is of version {current.version_id}")
         return current
 
     def _settle_fault(self, upload: Upload, error: BaseException) -> None:

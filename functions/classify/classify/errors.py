@@ -36,6 +36,10 @@ class ObjectGoneError(Exception):
     """The object (version) was deleted before it was read: nothing is left to say about it."""
 
 
+class ObjectReplacedError(ObjectGoneError):
+    """Another object stands under the key than the one that was listed."""
+
+
 class PhotoDeletedError(Exception):
     """Nothing is left under this key: no version, or a delete marker above all of them."""
 

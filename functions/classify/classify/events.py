@@ -16,6 +16,7 @@ photo is back. What a lifecycle rule deletes is told by events of other names (L
 which nobody asks for here: the template's rules delete no photo.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -96,6 +97,12 @@ def padded_sequencer(sequencer: str) -> str:
     if not 1 <= len(digits) <= SEQUENCER_DIGITS or set(digits) - set("0123456789ABCDEF"):
         raise ValueError(f"sequencer is not a hex number of 1 to {SEQUENCER_DIGITS} digits")
     return digits.ljust(SEQUENCER_DIGITS, "0")
+
+
+def listed_sequencer(modified: datetime, etag: str) -> str:
+    """Of an object that no event tells of: as the back-fill's lister.messages computes it."""
+    digest = hashlib.sha256(etag.encode()).hexdigest()[:12].upper()
+    return f"{0:08X}{round(modified.timestamp() * 1000):012X}{digest}"
 
 
 def _read_message(record: SQSRecord, own_bucket: str) -> Message:

@@ -17,6 +17,7 @@ class Ports:
     known_rows: Callable[[Sequence[str]], Mapping[str, Known]]
     read_object: Callable[[Upload], bytes]
     current_version: Callable[[Upload], Upload]
+    listed_now: Callable[[Upload], Upload]
     # Photos, attempts, deadline, and who is told the milliseconds of every call that was made.
     predict: Callable[[Sequence[bytes], int, Deadline, Callable[[float], None]], Answer]
     put_row: Callable[[Row], Written]

@@ -57,6 +57,12 @@ class Known:
     deleted: bool = False
     answer: Earlier = Earlier()
 
+    def is_of(self, version_id: str, etag: str) -> bool:
+        """Whether the row is of this version. A back-fill's names none: there the ETag tells."""
+        if self.version_id or not version_id:
+            return version_id == self.version_id
+        return bool(etag) and etag == self.etag
+
 
 @dataclass(frozen=True)
 class Written:
@@ -135,6 +141,7 @@ def answered_again_row(
         row.pop("sample_key", None)
     return row | {
         "reclassified_at": _text(now),
+        "reclassified_by": upload.job,
         "answered": earlier.answered + 1,
         "previous": answer_of(earlier),
     }

@@ -9,24 +9,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from classify.errors import (
     ObjectGoneError,
+    ObjectReplacedError,
     PermanentError,
     PhotoDeletedError,
     Reason,
     RetryableError,
 )
-from classify.events import Upload
+from classify.events import Upload, listed_sequencer
 from classify.rows import thumbnail_key, thumbnails_of
 
 # NoSuchBucket is not among them: that is a fault of the set-up. 405 is what a delete marker
-# answers, 412 what another object under the key does where there are no versions. S3 says 403
-# instead of 404 to a role without s3:ListBucket, so the template must grant it on the bucket.
-_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "PreconditionFailed"}
+# answers. S3 says 403 instead of 404 to a role without s3:ListBucket, so the template must grant it
+# on the bucket.
+_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}
 # Nobody's but the browser's, and no longer than a day: the photo may be deleted.
 _THUMBNAIL_CACHE = "private, max-age=86400, immutable"
 
 
 def read_object(s3: Any, upload: Upload, max_bytes: int) -> bytes:
-    """Raises ObjectGoneError, PermanentError (TOO_LARGE, ARCHIVED, UNREADABLE), RetryableError."""
+    """Raises ObjectGoneError, ObjectReplacedError, PermanentError (TOO_LARGE, ARCHIVED, UNREADABLE),
+    RetryableError.
+    """
     version = {}
     if upload.version_id:
         version = {"VersionId": upload.version_id}
@@ -70,6 +73,21 @@ def current_version(s3: Any, removal: Upload) -> Upload:
                 size_bytes=version["Size"],
             )
     raise PhotoDeletedError(f"no photo stands under {removal.key}")
+
+
+def listed_now(s3: Any, upload: Upload) -> Upload:
+    """What stands under the key of a photo that was replaced since a back-fill has listed it.
+
+    Raises ObjectGoneError, RetryableError.
+    """
+    with _retryable("S3 did not list the object"):
+        listed = s3.list_objects_v2(Bucket=upload.bucket, Prefix=upload.key, MaxKeys=1)
+    for each in listed.get("Contents", ()):
+        if each["Key"] == upload.key:
+            etag = each["ETag"].strip('"')
+            sequencer = listed_sequencer(each["LastModified"], etag)
+            return replace(upload, etag=etag, sequencer=sequencer, size_bytes=each["Size"])
+    raise ObjectGoneError(f"no photo stands under s3://{upload.bucket}/{upload.key}")
 
 
 def put_thumbnail(s3: Any, bucket: str, upload: Upload, jpeg: bytes) -> None:
@@ -120,6 +138,8 @@ def _translate(error: ClientError) -> ObjectGoneError | PermanentError | Retryab
     """
     details: Mapping[str, str] = error.response["Error"]
     code, message = details["Code"], details.get("Message", "")
+    if code == "PreconditionFailed":
+        return ObjectReplacedError(str(error))
     if code in _GONE or (code == "InvalidArgument" and details.get("ArgumentName") == "versionId"):
         return ObjectGoneError(str(error))
     if code == "InvalidObjectState":

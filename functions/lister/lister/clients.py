@@ -26,7 +26,7 @@ def wire(settings: Settings, s3: Any, dynamodb: Any, sqs: Any) -> Ports:
     def read(job: Job, size: int) -> Page:
         if job.kind == PHOTOS:
             return photos.read_page(s3, dynamodb, table, own, size, job)
-        return rows.read_page(dynamodb, table, own, size, job)
+        return rows.read_page(dynamodb, table, own, settings.source_bucket, size, job)
 
     return Ports(
         waiting=lambda: queue.waiting(sqs, settings.queue_url),

@@ -5,8 +5,8 @@ what it has sent already is answered once all the same, because the classify fun
 it answers. Nothing is remembered but the place.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lister.job import Counts, Job, Place
@@ -21,11 +21,15 @@ TURNS_AN_EXECUTION = 2000
 
 @dataclass(frozen=True)
 class Page:
-    """`seen` objects or rows were read; `photos` of them want an answer. No `place`: the end."""
+    """`seen` objects or rows were read; `photos` of them want an answer. No `place`: the end.
+
+    `unreadable`: rows that want one too, by the bucket that the stack may not read.
+    """
 
     seen: int
     photos: Sequence[Photo]
     place: Place | None
+    unreadable: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,15 @@ from urllib.parse import quote_plus
 
 SOURCE = "breed-classifier:backfill"
 CREATED, AGAIN = "ObjectCreated:Backfill", "Reclassify:Photo"
+RESTORED = "ObjectRestore:Completed"
 
 
 @dataclass(frozen=True)
 class Photo:
-    """An object to be answered; with `replaces`, a model's version, a row to be answered again."""
+    """An object to be answered; with `replaces`, a model's version, a row to be answered again.
+
+    `restored`: its row says ARCHIVED, and it can be read by now.
+    """
 
     bucket: str
     key: str
@@ -26,6 +30,7 @@ class Photo:
     sequencer: str
     version_id: str = ""
     replaces: str | None = None
+    restored: bool = False
 
 
 def image_key(bucket: str, key: str, own_bucket: str) -> str:
@@ -69,8 +74,14 @@ def body(photo: Photo, job: str, region: str, now: datetime) -> str:
         "eventSource": SOURCE,
         "awsRegion": region,
         "eventTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z",
-        "eventName": CREATED if photo.replaces is None else AGAIN,
+        "eventName": _event(photo),
         "s3": {"bucket": {"name": photo.bucket}, "object": described},
         "backfill": backfill,
     }
     return json.dumps({"Records": [record]})
+
+
+def _event(photo: Photo) -> str:
+    if photo.replaces is not None:
+        return AGAIN
+    return RESTORED if photo.restored else CREATED

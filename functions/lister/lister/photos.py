@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +15,7 @@ from lister.messages import Photo, image_key, sequencer_of
 KEYS_A_CALL = 100  # BatchGetItem's limit
 READERS = 4
 MAX_ROUNDS = 5
+_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 _REFUSED = {"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "PermanentRedirect"}
 
 
@@ -22,7 +23,13 @@ def read_page(s3: Any, dynamodb: Any, table: str, own_bucket: str, size: int, jo
     """The objects after the job's place. Raises RefusedError, AgainError."""
     after = {"StartAfter": job.place["after"]} if job.place else {}
     try:
-        listed = s3.list_objects_v2(Bucket=job.bucket, Prefix=job.prefix, MaxKeys=size, **after)
+        listed = s3.list_objects_v2(
+            Bucket=job.bucket,
+            Prefix=job.prefix,
+            MaxKeys=size,
+            OptionalObjectAttributes=["RestoreStatus"],
+            **after,
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] in _REFUSED:
             raise RefusedError(f"s3://{job.bucket} cannot be listed: {error}") from error
@@ -31,14 +38,17 @@ def read_page(s3: Any, dynamodb: Any, table: str, own_bucket: str, size: int, jo
         raise AgainError(f"s3://{job.bucket} was not listed: {error}") from error
     found = listed.get("Contents", [])
     # A key that ends so is what the console's "create folder" leaves behind.
-    photos = [_photo(job.bucket, each) for each in found if not each["Key"].endswith("/")]
+    objects = [each for each in found if not each["Key"].endswith("/")]
+    photos = [_photo(job.bucket, each) for each in objects]
     keys = [image_key(job.bucket, photo.key, own_bucket) for photo in photos]
     rows = _rows(dynamodb, table, keys)
-    new = [
-        photo
-        for key, photo in zip(keys, photos, strict=True)
-        if key not in rows or not rows[key].answers(photo)
-    ]
+    new = []
+    for key, photo, each in zip(keys, photos, objects, strict=True):
+        row = rows.get(key)
+        if row is None or not row.answers(photo):
+            new.append(photo)
+        elif row.archived and row.etag == photo.etag and _is_readable(each):
+            new.append(replace(photo, restored=True))
     last = found[-1]["Key"] if found and listed.get("IsTruncated") else None
     return Page(len(found), new, {"after": last} if last is not None else None)
 
@@ -49,12 +59,21 @@ def _photo(bucket: str, listed: Mapping[str, Any]) -> Photo:
     return Photo(bucket, listed["Key"], listed["Size"], etag, sequencer)
 
 
+def _is_readable(listed: Mapping[str, Any]) -> bool:
+    """Not in an archive, or a copy of it is restored. S3 Intelligent-Tiering does not say."""
+    if listed.get("StorageClass") not in _ARCHIVES:
+        return True
+    restored = listed.get("RestoreStatus", {})
+    return "RestoreExpiryDate" in restored and not restored.get("IsRestoreInProgress")
+
+
 @dataclass(frozen=True)
 class _Row:
     """What a row answers; "" where it does not say."""
 
     etag: str
     sequencer: str
+    archived: bool
 
     def answers(self, photo: Photo) -> bool:
         """This very content, or an event that is newer than what was listed."""
@@ -79,7 +98,8 @@ def _rows_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[st
     wanted = {
         table: {
             "Keys": [{"image_key": {"S": key}} for key in keys],
-            "ProjectionExpression": "image_key, etag, sequencer",
+            "ProjectionExpression": "image_key, etag, sequencer, #reason.#code",
+            "ExpressionAttributeNames": {"#reason": "reason", "#code": "code"},
         }
     }
     for _ in range(MAX_ROUNDS):
@@ -89,7 +109,8 @@ def _rows_of_one_call(dynamodb: Any, table: str, keys: Sequence[str]) -> dict[st
             raise AgainError(f"the table could not be read: {error}") from error
         for item in answer.get("Responses", {}).get(table, ()):
             etag, sequencer = (item.get(name, {}).get("S", "") for name in ("etag", "sequencer"))
-            found[item["image_key"]["S"]] = _Row(etag, sequencer)
+            code = item.get("reason", {}).get("M", {}).get("code", {}).get("S")
+            found[item["image_key"]["S"]] = _Row(etag, sequencer, code == "ARCHIVED")
         wanted = answer.get("UnprocessedKeys") or {}
         if not wanted:
             return found

@@ -5,6 +5,7 @@ the table. The rest of a filter is applied to what was read: a row is 1 KB, and 
 them costs 0.03 USD, a hundredth of answering them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,10 @@ MONTH_SHARDS = 4  # as classify.rows writes them
 _FIELDS = "image_key, sequencer, model_version, etag, version_id, size_bytes"
 
 
-def read_page(dynamodb: Any, table: str, own_bucket: str, size: int, job: Job) -> Page:
-    """The rows after the job's place. Raises RefusedError, AgainError."""
+def read_page(dynamodb: Any, table: str, own_bucket: str, source: str, size: int, job: Job) -> Page:
+    """The rows after the job's place. Of other buckets than the stack's own and `source`, which the
+    stack may not read any more, none is sent. Raises RefusedError, AgainError.
+    """
     if job.filter is None:
         raise RefusedError("this is no job: it does not say which rows")
     wanted, parts = job.filter, _partitions(job.filter)
@@ -44,7 +47,10 @@ def read_page(dynamodb: Any, table: str, own_bucket: str, size: int, job: Job) -
         place = {"partition": number, "start": last}
     elif number + 1 < len(parts):
         place = {"partition": number + 1}
-    return Page(answer["ScannedCount"], [_photo(i, own_bucket) for i in answer["Items"]], place)
+    photos = [_photo(item, own_bucket) for item in answer["Items"]]
+    wanted_photos = [photo for photo in photos if photo.bucket in (own_bucket, source)]
+    unreadable = Counter(p.bucket for p in photos if p.bucket not in (own_bucket, source))
+    return Page(answer["ScannedCount"], wanted_photos, place, unreadable)
 
 
 def _partitions(wanted: Filter) -> Sequence[dict[str, Any]]:

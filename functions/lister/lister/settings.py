@@ -3,6 +3,7 @@
 PREDICTIONS_TABLE   DynamoDB table of the rows (required)
 QUEUE_URL           the back-fill's queue (required)
 BUCKET              the stack's own bucket, whose photos are rows by their bare key (required)
+SOURCE_BUCKET       another bucket that the stack may read, default none
 AWS_REGION          Lambda's own (required)
 PAGE_SIZE           objects or rows of one read, and messages that end a turn, default 1000
 MOST_WAITING        messages in the queue above which nothing is sent, default 3000
@@ -22,6 +23,7 @@ class Settings:
     queue_url: str
     bucket: str
     region: str
+    source_bucket: str = ""
     page_size: int = MAX_PAGE
     most_waiting: int = 3000
     wait_s: int = 6
@@ -34,6 +36,7 @@ class Settings:
             queue_url=_required(env, "QUEUE_URL"),
             bucket=_required(env, "BUCKET"),
             region=_required(env, "AWS_REGION"),
+            source_bucket=env.get("SOURCE_BUCKET", "").strip(),
             page_size=_number(env, "PAGE_SIZE", cls.page_size, most=MAX_PAGE),
             most_waiting=_number(env, "MOST_WAITING", cls.most_waiting),
             wait_s=_number(env, "WAIT_S", cls.wait_s),

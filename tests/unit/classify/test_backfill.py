@@ -3,13 +3,15 @@
 import hashlib
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from classify import handler
+from classify.events import listed_sequencer
 from classify.rows import thumbnail_key
+from lister import messages
 
 from tests.unit.classify.world import (
     BUCKET,
@@ -131,6 +133,66 @@ def test_photo_that_was_replaced_since_it_was_listed_is_left_to_its_own_event(wo
     assert world.rows() == {}
 
 
+def test_photo_of_another_bucket_that_was_replaced_is_answered_as_it_stands(world: World) -> None:
+    """Nobody would tell of it."""
+    world.s3.create_bucket(Bucket=ELSEWHERE)
+    sent = listed(world, ELSEWHERE, "2019/rex.jpg")
+    now = listed(world, ELSEWHERE, "2019/rex.jpg", picture("PNG"))["s3"]["object"]
+    assert world.deliver(message(sent)) == []
+    row = world.row(FOREIGN_KEY)
+    assert (row["etag"], row["sequencer"], row["size_bytes"]) == (
+        now["eTag"], now["sequencer"], now["size"],
+    )  # fmt: skip
+    assert list(world.thumbnails()) == [row["thumbnail"]]
+
+
+def test_photo_of_another_bucket_that_is_replaced_all_the_time_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.s3.create_bucket(Bucket=ELSEWHERE)
+    sent = listed(world, ELSEWHERE, "2019/rex.jpg")
+    world.s3.put_object(Bucket=ELSEWHERE, Key="2019/rex.jpg", Body=picture("PNG"))
+    ports = replace(handler.PORTS, listed_now=lambda upload: upload)
+    monkeypatch.setattr(handler, "PORTS", ports)
+    assert len(world.deliver(message(sent))) == 1
+    assert world.rows() == {}
+
+
+def test_sequencer_of_what_is_listed_is_the_lister_s() -> None:
+    at = datetime(2026, 11, 26, 12, 0, 0, 123456, UTC)
+    assert listed_sequencer(at, "etag") == messages.sequencer_of(at, "etag")
+
+
+def test_archived_photo_of_a_back_fill_is_answered_once_it_is_restored(world: World) -> None:
+    sent = listed(world)
+    world.s3.faults = {"get_object": [client_error("InvalidObjectState")]}
+    world.deliver(message(sent))
+    assert world.row()["reason"]["code"] == "ARCHIVED"
+    version = world.s3.head_object(Bucket=BUCKET, Key=KEY)["VersionId"]
+    restored = record(KEY, "", version) | {"eventName": "ObjectRestore:Completed"}
+    restored["s3"]["object"] |= {"eTag": sent["s3"]["object"]["eTag"]}
+    other = record(KEY, "", version) | {"eventName": "ObjectRestore:Completed"}
+    other["s3"]["object"] |= {"eTag": "of another version"}
+    world.deliver(message(other))
+    assert world.row()["status"] == "REJECTED"
+    assert world.deliver(message(restored)) == []
+    assert world.row()["status"] == "CLASSIFIED"
+
+
+def test_review_of_a_back_filled_photo_outlives_the_deletion_of_an_older_version(
+    world: World,
+) -> None:
+    old = world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=picture("PNG"))["VersionId"]
+    world.deliver(message(listed(world)))
+    reviewed(world)
+    before = world.row()
+    assert world.deliver(message(world.remove(version_id=old))) == []
+    row = world.row()
+    assert row["review"] == before["review"]
+    assert row["breed"] == before["breed"]
+    assert world.endpoint.calls == [1]
+
+
 def test_photo_of_another_bucket_has_a_key_that_names_it(world: World) -> None:
     world.s3.create_bucket(Bucket=ELSEWHERE)
     sent = listed(world, ELSEWHERE, "2019/rex.jpg")
@@ -155,7 +217,7 @@ def test_row_is_answered_again_and_keeps_its_place(world: World) -> None:
     row = world.row()
     said = {
         "breed": "Boxer", "confidence": Decimal("0.5"), "model_version": "sha256:def",
-        "answered": 2,
+        "answered": 2, "reclassified_by": "r1",
         "previous": {
             "status": "CLASSIFIED", "model_version": "sha256:abc",
             "breed": "Pug", "confidence": Decimal("0.875"),

@@ -35,7 +35,7 @@ class Account:
     url: str
 
     def ports(self) -> Ports:
-        settings = Settings(TABLE, self.url, OWN, "us-east-1")
+        settings = Settings(TABLE, self.url, OWN, "us-east-1", OTHER)
         return wire(settings, self.s3, self.dynamodb, self.sqs)
 
     def put(self, bucket: str, *keys: str) -> None:
@@ -144,6 +144,46 @@ def test_what_has_a_row_with_the_same_etag_is_left_out(account: Account) -> None
     assert read_all(account, photos_of(OTHER)) == keys[:149]
 
 
+@pytest.mark.parametrize(
+    ("listed", "sent"),
+    [
+        ({"StorageClass": "STANDARD"}, True),
+        ({"StorageClass": "GLACIER"}, False),
+        ({"StorageClass": "DEEP_ARCHIVE", "RestoreStatus": {"IsRestoreInProgress": True}}, False),
+        (
+            {
+                "StorageClass": "GLACIER",
+                "RestoreStatus": {"IsRestoreInProgress": False, "RestoreExpiryDate": NOW},
+            },
+            True,
+        ),
+    ],
+)
+def test_photo_that_was_archived_is_sent_as_restored_once_it_can_be_read(
+    account: Account, listed: dict[str, Any], sent: bool
+) -> None:
+    class Bucket:
+        def list_objects_v2(self, **asked: Any) -> dict[str, Any]:
+            assert asked["OptionalObjectAttributes"] == ["RestoreStatus"]
+            one = {"Key": "k", "Size": 1, "ETag": '"e"', "LastModified": NOW}
+            return {"Contents": [one | listed], "IsTruncated": False}
+
+    key = f"s3://{OTHER}/k"
+    account.row(key, etag="e", status="REJECTED")
+    account.dynamodb.update_item(
+        TableName=TABLE,
+        Key={"image_key": {"S": key}},
+        UpdateExpression="SET reason = :archived",
+        ExpressionAttributeValues={":archived": {"M": {"code": {"S": "ARCHIVED"}}}},
+    )
+    page = photos.read_page(Bucket(), account.dynamodb, TABLE, OWN, 10, photos_of(OTHER))
+    assert [photo.restored for photo in page.photos] == [True] * sent
+    ports = account.ports()
+    ports.send(page.photos, photos_of(OTHER))
+    names = [each["eventName"] for each in account.bodies()]
+    assert names == ["ObjectRestore:Completed"] * sent
+
+
 def test_bucket_that_is_not_there_is_refused(account: Account) -> None:
     with pytest.raises(RefusedError, match="s3://nowhere"):
         account.ports().read(photos_of("nowhere"), 10)
@@ -242,7 +282,15 @@ def test_rows_without_permission_are_refused() -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "Scan")
 
     with pytest.raises(RefusedError, match="table"):
-        rows.read_page(Closed(), TABLE, OWN, 10, rows_of())
+        rows.read_page(Closed(), TABLE, OWN, OTHER, 10, rows_of())
+
+
+def test_rows_of_a_bucket_that_may_not_be_read_any_more_are_left_out_and_counted(
+    answered: Account,
+) -> None:
+    page = rows.read_page(answered.dynamodb, TABLE, OWN, "a-newer-one", 1000, rows_of())
+    assert {photo.bucket for photo in page.photos} == {OWN}
+    assert page.unreadable == {OTHER: 1}
 
 
 def test_all_are_sent_and_counted_as_waiting(account: Account) -> None:

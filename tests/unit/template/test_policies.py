@@ -158,8 +158,25 @@ def test_function_reads_another_bucket_where_it_is_named() -> None:
     assert "shelter" not in str(resources["KeepThumbnails"])
 
 
+def test_function_decrypts_objects_of_the_other_bucket_alone_and_by_s3() -> None:
+    def decrypting(**parameters: str) -> list[dict[str, Any]]:
+        policies = Deployment("us-east-1", **parameters).properties("ClassifyRole")["Policies"]
+        found = [s for policy in policies for s in policy["PolicyDocument"]["Statement"]]
+        return [s for s in found if s["Action"] == "kms:Decrypt"]
+
+    assert decrypting() == []
+    (statement,) = decrypting(BackfillBucket="shelter")
+    # A key of another account, whose name nobody knows here: the conditions are what holds it.
+    assert statement["Condition"] == {
+        "StringLike": {
+            "kms:ViaService": "s3.*.amazonaws.com",
+            "kms:EncryptionContext:aws:s3:arn": ["arn:aws:s3:::shelter", "arn:aws:s3:::shelter/*"],
+        }
+    }
+
+
 def resources_of_the_function(deployment: Deployment) -> dict[str, Any]:
-    (policy,) = deployment.properties("ClassifyRole")["Policies"]
+    policy, *_ = deployment.properties("ClassifyRole")["Policies"]
     return {s["Sid"]: s["Resource"] for s in policy["PolicyDocument"]["Statement"]}
 
 
@@ -184,6 +201,7 @@ def test_function_may_do_what_it_calls_and_no_more() -> None:
         "dynamodb:BatchGetItem",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
+        "kms:Decrypt",
         "sagemaker:InvokeEndpoint",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
