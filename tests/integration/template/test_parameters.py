@@ -1,0 +1,75 @@
+"""What make hands to sam, read as sam reads it: an empty value clears a parameter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backfill import lane
+from rigs.photos import ROOT
+
+TOOLS = ROOT / ".venv" / "tools" / "bin"
+# sam's own reading of its option.
+_READ = (
+    "import json, sys; from samcli.cli.types import CfnParameterOverridesType;"
+    "print(json.dumps(CfnParameterOverridesType().convert(tuple(sys.argv[1:]), None, None)))"
+)
+# The first stack has no such outputs, as the AWS CLI prints it, and nothing watches it.
+_RECORD = """
+aws() { case "$*" in *-drift*) return 254;; esac; echo None; }
+sam() { test "$1" = build || printf '%s\\n' "$@" > "$WORDS"; }
+"""
+
+
+def overrides(folder: Path, *arguments: str) -> dict[str, str]:
+    """The parameters that sam takes from this make command, which runs without AWS."""
+    if not TOOLS.exists():
+        pytest.skip("the tools' environment is not there: `make setup`")
+    printed = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    words = folder / "words"
+    # Stamps of what would be built are left alone.
+    script = "touch() { :; }\n" + _RECORD + printed
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT, env={"WORDS": str(words), "PATH": "/usr/bin:/bin"}, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    given = words.read_text().splitlines()
+    given = given[given.index("--parameter-overrides") + 1 :]
+    read = subprocess.run(
+        [str(TOOLS / "python"), "-c", _READ, *given], capture_output=True, text=True, check=False
+    )
+    assert read.returncode == 0, read.stderr
+    found: dict[str, str] = json.loads(read.stdout)
+    return found
+
+
+def test_stack_of_back_fills_without_another_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(lane.subprocess, "run", run)
+    lane._make("dogs-backfill", {"Bucket": "photos", "SourceBucket": ""})
+    monkeypatch.undo()
+    ((_, _, *arguments),) = commands
+    found = overrides(tmp_path, *arguments)
+    assert (found["Bucket"], found["SourceBucket"]) == ("photos", "")
+
+
+def test_what_the_first_stack_has_no_more_is_cleared(tmp_path: Path) -> None:
+    found = overrides(tmp_path, "drift-watch", "STACK=dogs")
+    assert (found["Stack"], found["AlarmKeyId"]) == ("dogs", "")
+    found = overrides(tmp_path, "page-stack", "STACK=dogs", "EMAIL=rex@example.com")
+    assert (found["BackfillBucket"], found["DriftTable"]) == ("", "")
