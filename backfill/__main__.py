@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.stop:
         return commands.stop(context, options.job)
     if options.resume:
-        return commands.resume(context, options.job)
+        return commands.resume(context, options.job, options.pace, options.window)
     now = datetime.now(UTC)
     name = jobs.new_name(options.command)
     if options.command == "photos":

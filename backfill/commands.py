@@ -11,12 +11,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 from lister.job import PHOTOS, ROWS, Job
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from backfill import changes, changes_page, estimate, follow, jobs, lane, rejected
 from backfill.census import Census, count
 from backfill.jobs import Run
 from backfill.lane import Clients, Lane
+from backfill.wanted import at_pace, in_window
 from training.contest.page import MOST_PICTURES
 from training.jobs.errors import CommandError, UsageError
 from training.jobs.terminal import say
@@ -39,19 +41,19 @@ class Context:
 
 def run(context: Context, job: Job, rate: float | None, yes: bool) -> int:
     """Count, price, ask, deploy, start, follow, report."""
+    states = context.clients("stepfunctions")
+    # Before what takes long, and before the lister is deployed anew under a job that runs.
+    jobs.refuse_a_second(states, context.machine())
     census = count(context.clients, context.lane, job, context.console)
     _show_census(census, job, context.console)
     _show_bill(context, census, job, rate)
-    if job.kind == PHOTOS:
-        lane.check_may_read(context.lane, job.bucket, job.prefix)
+    _check(context, job)
     if census.whole and not census.photos:
         say(context.console, "There is nothing to answer.")
         return 0
     _ask(yes)
     machine = lane.deploy(context.clients, context.lane)
-    started = jobs.start(
-        context.clients("stepfunctions"), machine, replace(job, expected=census.seen)
-    )
+    started = jobs.start(states, machine, replace(job, expected=census.seen))
     say(context.console, f"started {job.job}; Ctrl-C leaves it running, STATUS=1 shows it again")
     return _follow(context, machine, started)
 
@@ -60,7 +62,7 @@ def status(context: Context, name: str) -> int:
     """The table of a job; once it is done, its report."""
     found = jobs.required(context.clients("stepfunctions"), context.machine(), name)
     waiting = _show(context, found)
-    if found.state == "finished" and not waiting:
+    if found.state == "finished" and waiting == 0 and follow.is_settled(context.clients, found):
         _report(context, found.job)
     return 1 if found.state == "failed" else 0
 
@@ -74,11 +76,21 @@ def stop(context: Context, name: str) -> int:
     return 0
 
 
-def resume(context: Context, name: str) -> int:
+def resume(context: Context, name: str, pace: float, window: str) -> int:
+    """`pace` 0 and `window` "": as the job had them."""
     states = context.clients("stepfunctions")
     found = jobs.required(states, context.machine(), name)
+    jobs.may_go_on(states, context.machine(), found)
+    job = at_pace(found.job, pace or found.job.pace)
+    job = in_window(job, window or job.window)
+    _check(context, job)
     machine = lane.deploy(context.clients, context.lane)
-    return _follow(context, machine, jobs.resume(states, machine, found))
+    return _follow(context, machine, jobs.resume(states, machine, replace(found, job=job)))
+
+
+def _check(context: Context, job: Job) -> None:
+    if job.kind == PHOTOS:
+        lane.check_may_read(context.lane, job.bucket, job.prefix)
 
 
 def _follow(context: Context, machine: str, started: Run) -> int:
@@ -100,7 +112,8 @@ def _show(context: Context, found: Run) -> int:
     sqs = context.clients("sqs")
     waiting = follow.queue(sqs, context.lane.queue_url)
     dead = follow.queue(sqs, context.lane.dead_letter_queue_url)
-    follow.show(found, waiting, dead, context.console)
+    settled = follow.is_settled(context.clients, found)
+    follow.show(found, waiting, dead, settled, context.console)
     return waiting.all
 
 
@@ -114,7 +127,9 @@ def _show_census(census: Census, job: Job, console: Console) -> None:
     table.add_row(known, f"{census.answered:,}")
     table.add_row("to answer", f"{least}{census.photos:,}, {census.size_bytes / 1e9:,.2f} GB")
     formats = ", ".join(f"{name} {n:,}" for name, n in census.formats.most_common(_FORMATS))
-    table.add_row("formats, by name", formats or "none")
+    table.add_row("formats, by name", escape(formats) or "none")
+    for bucket, rows in census.unreadable.most_common():
+        table.add_row("left out", f"{rows:,} of s3://{bucket}, which the stack may not read")
     console.print(table)
 
 
@@ -138,7 +153,9 @@ def _show_bill(context: Context, census: Census, job: Job, rate: float | None) -
     bill = list(estimate.steps(load))
     for step in bill:
         table.add_row(step.name, step.amount, f"{step.usd:,.4f}")
-    table.add_row("all of it", _hours(load, found), f"{sum(step.usd for step in bill):,.4f}")
+    least = "" if census.whole else "at least "
+    usd = f"{least}{sum(step.usd for step in bill):,.4f}"
+    table.add_row("all of it", f"{least}{_hours(load, found)}", usd)
     if window := job.hours:
         hours = load.seconds / 3600 if load.seconds is not None else None
         days = "days unknown" if hours is None else f"{hours / window.hours:,.1f} days"

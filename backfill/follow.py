@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -16,6 +18,9 @@ from backfill.jobs import Run
 from backfill.lane import Clients, Lane
 
 POLL_S = 2.0
+# SQS's counts "may not achieve consistency until at least 1 minute after the producers stop sending
+# messages" (Amazon SQS API Reference, GetQueueAttributes). The local cloud's are exact.
+SETTLED_AFTER = timedelta(seconds=75)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,15 @@ def queue(sqs: Any, url: str) -> Queue:
     return Queue(*(int(told[name]) for name in names))
 
 
-def words(run: Run, waiting: Queue, now: datetime) -> str:
+def is_settled(clients: Clients, run: Run) -> bool:
+    """Whether the queue's count is to be believed since the job has sent its last message."""
+    host = urlsplit(clients("sqs").meta.endpoint_url).hostname
+    if run.ended is None or not run.job.counts.sent or host in ("127.0.0.1", "localhost"):
+        return True
+    return datetime.now(UTC) - run.ended > SETTLED_AFTER
+
+
+def words(run: Run, waiting: Queue, now: datetime, settled: bool = True) -> str:
     """What the job does, in a sentence."""
     job = run.job
     if run.state == "failed":
@@ -48,7 +61,9 @@ def words(run: Run, waiting: Queue, now: datetime) -> str:
         left = f"; {waiting.all:,} that were sent are still answered" if waiting.all else ""
         return f"stopped{left}. RESUME=1 goes on."
     if run.state == "finished":
-        return f"all sent, {waiting.all:,} not answered yet" if waiting.all else "done"
+        if waiting.all:
+            return f"all sent, {waiting.all:,} not answered yet"
+        return "done" if settled else "all sent; in a minute the queue's count is certain"
     if job.waits_for == "window":
         opening = now + timedelta(seconds=job.hours.wait_s(now) if job.hours else 0)
         return f"waits for its window, {job.window}: in {_span(opening - now)}"
@@ -59,7 +74,7 @@ def words(run: Run, waiting: Queue, now: datetime) -> str:
     return "lists and sends"
 
 
-def show(run: Run, waiting: Queue, dead: Queue, console: Console) -> None:
+def show(run: Run, waiting: Queue, dead: Queue, settled: bool, console: Console) -> None:
     """The table of STATUS=1."""
     job, counts = run.job, run.job.counts
     table = Table(show_header=False)
@@ -68,8 +83,8 @@ def show(run: Run, waiting: Queue, dead: Queue, console: Console) -> None:
     things = "objects" if job.kind == "photos" else "rows"
     place = f"s3://{job.bucket}/{job.prefix}" if job.kind == "photos" else "rows of older models"
     table.add_row("job", f"{job.job}, part {job.part}")
-    table.add_row("of", place)
-    table.add_row("state", words(run, waiting, datetime.now(UTC)))
+    table.add_row("of", escape(place))
+    table.add_row("state", escape(words(run, waiting, datetime.now(UTC), settled)))
     expected = f" of {job.expected:,}" if job.expected else ""
     table.add_row(f"{things} seen", f"{counts.seen:,}{expected}")
     table.add_row("need no answer", f"{counts.known:,}")
@@ -87,7 +102,7 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
     """Until everything that was sent is answered, or the job has stopped or failed."""
     states, sqs = clients("stepfunctions"), clients("sqs")
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -97,7 +112,7 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
         while True:
             # A job of a moment ago may not be listed yet.
             run = jobs.find(states, machine, run.job.job) or run
-            waiting = queue(sqs, lane.queue_url)
+            waiting, settled = queue(sqs, lane.queue_url), is_settled(clients, run)
             counts = run.job.counts
             # SQS counts about; a bar does not go back.
             answered = counts.known + max(0, counts.sent - waiting.all)
@@ -105,9 +120,11 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
                 task,
                 completed=max(progress.tasks[task].completed, answered),
                 total=max(run.job.expected, counts.seen) or None,
-                description=words(run, waiting, datetime.now(UTC)),
+                description=words(run, waiting, datetime.now(UTC), settled),
             )
-            if run.state != "running" and (run.state != "finished" or not waiting.all):
+            if run.state in ("stopped", "failed"):
+                return run
+            if run.state == "finished" and settled and not waiting.all:
                 return run
             time.sleep(POLL_S)
 

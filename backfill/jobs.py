@@ -10,6 +10,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -25,25 +26,38 @@ _STATES: dict[str, State] = {"RUNNING": "running", "SUCCEEDED": "finished", "ABO
 
 @dataclass(frozen=True)
 class Run:
-    """A job as it stands. `words` say why it failed."""
+    """A job as it stands. `words` say why it failed, `ended` when its newest execution did."""
 
     job: Job
     state: State
     arn: str
     words: str = ""
+    ended: datetime | None = None
 
 
 def new_name(kind: str) -> str:
     return f"{kind}-{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:4]}"
 
 
+def refuse_a_second(states: Any, machine: str | None) -> None:
+    """Raises UsageError while a job runs: two would not know each other's messages."""
+    if machine is None:
+        return
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    for page in pages:
+        for execution in page["executions"]:
+            job, _ = _split(execution["name"])
+            raise UsageError(
+                f"The job {job} is running. STATUS=1 JOB_NAME={job} shows it, STOP=1 "
+                f"JOB_NAME={job} stops it."
+            )
+
+
 def start(states: Any, machine: str, job: Job) -> Run:
-    """Raises UsageError while another job runs: two would not know each other's messages."""
-    newest = find(states, machine)
-    if newest and newest.state == "running":
-        raise UsageError(
-            f"The job {newest.job.job} is running. STATUS=1 shows it, STOP=1 stops it."
-        )
+    """Raises UsageError while another job runs."""
+    refuse_a_second(states, machine)
     return _begin(states, machine, job)
 
 
@@ -92,7 +106,8 @@ def _look(states: Any, execution: dict[str, Any]) -> Run:
     job = Job.from_json(_last_state(states, arn) or json.loads(told["input"]))
     if state == "finished" and job.next == "renew":
         state = "running"  # its next part is about to be listed
-    return Run(job, state, arn, _words(told) if state == "failed" else "")
+    words = _words(told) if state == "failed" else ""
+    return Run(job, state, arn, words, told.get("stopDate"))
 
 
 def _last_state(states: Any, arn: str) -> dict[str, Any] | None:
@@ -128,18 +143,24 @@ def stop(states: Any, machine: str, run: Run) -> Run:
             states.stop_execution(executionArn=run.arn, cause="STOP=1")
         except ClientError as error:
             # It has just ended by itself, or goes on as its next part.
-            if "not running" not in str(error):
-                raise
+            if states.describe_execution(executionArn=run.arn)["status"] == "RUNNING":
+                raise CommandError(f"The job {run.job.job} was not stopped: {error}") from error
         time.sleep(POLL_S)
         run = required(states, machine, run.job.job)
     return run
 
 
-def resume(states: Any, machine: str, run: Run) -> Run:
-    """A new part, from the last whole turn on. Raises UsageError where there is nothing to do."""
+def may_go_on(states: Any, machine: str | None, run: Run) -> None:
+    """Raises UsageError where it has nothing to do, or while it or another job runs."""
+    refuse_a_second(states, machine)
     if run.state == "running":
         raise UsageError(f"The job {run.job.job} is running.")
     if run.state == "finished":
         raise UsageError(f"The job {run.job.job} has sent everything.")
+
+
+def resume(states: Any, machine: str, run: Run) -> Run:
+    """A new part, from the last whole turn on. Raises UsageError as may_go_on does."""
+    may_go_on(states, machine, run)
     part = _split(run.arn.rsplit(":", 1)[1])[1] + 1
     return _begin(states, machine, replace(run.job, part=part, turns=0, next="turn", wait_s=0))

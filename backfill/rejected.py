@@ -12,6 +12,7 @@ from typing import Any
 from lister.job import Job
 from lister.rows import MONTH_SHARDS, months
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from backfill.lane import Clients, Lane
@@ -38,7 +39,7 @@ def report(clients: Clients, lane: Lane, job: Job, folder: Path, console: Consol
         return 0
     table = Table("rejected", "why", "such as")
     for code, count in reasons.most_common():
-        table.add_row(f"{count:,}", code, "\n".join(examples[code]))
+        table.add_row(f"{count:,}", code, escape("\n".join(examples[code])))
     console.print(table)
     console.print(f"Each of them: {path}", highlight=False, markup=False)
     return reasons.total()

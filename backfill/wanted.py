@@ -67,6 +67,11 @@ def at_pace(job: Job, pace: float) -> Job:
     return replace(job, pace=pace)
 
 
+def in_window(job: Job, window: str) -> Job:
+    """Sent between these hours only; "" is always. Raises UsageError."""
+    return replace(job, window=_checked(window))
+
+
 def served_version(runtime: Any, endpoint: str) -> str:
     """The version of the model that answers now, by an answer of its. Raises CommandError."""
     photo = base64.b64encode(drawn().content).decode()

@@ -66,9 +66,10 @@ class _Listed:
     def __init__(self, states: FakeStates) -> None:
         self._states = states
 
-    def paginate(self, **_: Any) -> Iterator[Any]:
+    def paginate(self, statusFilter: str = "", **_: Any) -> Iterator[Any]:  # noqa: N803
         newest = sorted(self._states.executions.values(), key=lambda each: -each["at"])
-        yield from ({"executions": [each]} for each in newest)
+        wanted = [each for each in newest if statusFilter in ("", each["status"])]
+        yield from ({"executions": [each]} for each in wanted)
 
 
 class _History:
@@ -164,3 +165,21 @@ def test_only_what_has_stopped_is_resumed(status: str, words: str) -> None:
     states.end(run.arn, status)
     with pytest.raises(UsageError, match=words.replace("all", "everything")):
         jobs.resume(states, "m", jobs.required(states, "m", ""))
+
+
+def test_older_job_does_not_go_on_beside_one_that_runs() -> None:
+    states = FakeStates()
+    older = jobs.start(states, "m", Job("photos-1", PHOTOS, bucket="b"))
+    states.end(older.arn, "ABORTED")
+    jobs.start(states, "m", Job("photos-2", PHOTOS, bucket="b"))
+    with pytest.raises(UsageError, match="photos-2 is running"):
+        jobs.resume(states, "m", jobs.required(states, "m", "photos-1"))
+
+
+def test_stop_of_what_has_just_ended_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "POLL_S", 0)
+    states = FakeStates()
+    run = jobs.start(states, "m", Job("photos-1", PHOTOS, bucket="b"))
+    states.end(run.arn, "SUCCEEDED")
+    # The run is from a moment ago.
+    assert jobs.stop(states, "m", run).state == "finished"

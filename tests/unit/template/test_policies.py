@@ -159,7 +159,7 @@ def test_function_reads_another_bucket_where_it_is_named() -> None:
 
 
 def test_function_decrypts_objects_of_the_other_bucket_alone_and_by_s3() -> None:
-    def decrypting(**parameters: str) -> list[dict[str, Any]]:
+    def decrypting(**parameters: Any) -> list[dict[str, Any]]:
         policies = Deployment("us-east-1", **parameters).properties("ClassifyRole")["Policies"]
         found = [s for policy in policies for s in policy["PolicyDocument"]["Statement"]]
         return [s for s in found if s["Action"] == "kms:Decrypt"]
