@@ -19,6 +19,17 @@ class JobFailedError(Exception):
 
 _HEAD_CHARS = 100
 _MAX_WORDS_CHARS = 900  # leaves room for the exit code in a FailureReason of 1,024
+# A folder of gloo's source, which is in the message of every exchange that lost its other end. Exit
+# codes do not tell: torchrun and the toolkit make 1 of all. Nor does a missing failure file: the
+# toolkit writes one for every error.
+_LOST_ANOTHER = "gloo/transport"
+
+
+def lost_another(files: JobFiles) -> bool:
+    """Whether a host that has failed names no cause of its own: another host left it."""
+    if not files.failure_file.exists():
+        return False
+    return _LOST_ANOTHER in files.failure_file.read_text(errors="replace")
 
 
 def failure_reason(files: JobFiles, code: int) -> str:
