@@ -36,8 +36,8 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 # "SageMaker sends the algorithm the SIGTERM signal, which delays job termination for 120 seconds."
 # (API reference, StoppingCondition)
 STOP_GRACE_S = 120.0
-# From the end of a host that lost another one to that of the host with the cause. Scripts other than
-# ours end as soon as they have lost one, a few milliseconds too early.
+# From the end of a host that lost another one to that of the host with the cause. training/train.py
+# waits for it; a script that does not ends milliseconds too early.
 _CAUSE_GRACE_S = 5.0
 _POLL_S = 0.1
 _CLOSE_GRACE_S = 3.0
