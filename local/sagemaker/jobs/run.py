@@ -211,9 +211,9 @@ class JobRun:
         deadline = time.monotonic() + _CAUSE_GRACE_S
         while True:
             codes = [process.wait(0) for process in processes]
-            for other, code in enumerate(codes):
-                if code and not lost_another(self._hosts[other]):
-                    return other, code
+            for other, its_code in enumerate(codes):
+                if its_code and not lost_another(self._hosts[other]):
+                    return other, its_code
             if None not in codes or time.monotonic() > deadline or self._stopping.wait(_POLL_S):
                 return ended
 
