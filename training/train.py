@@ -33,6 +33,7 @@ seen. Exit codes: 0 done, 1 failed (the last line of stderr says why), 2 wrong h
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,13 @@ from training.package.wheels import travelling_wheels
 from training.profiler import JobFacts, Profiler
 from training.workers import Workers, lost_another, processes
 
+# SageMaker takes a job's FailureReason from the failure file of one of its hosts. So the host with
+# the cause must write its own and end before the others: its torchrun and the toolkit need a second
+# or two for that. A process that lost another one waits this long, and only then ends. It has left
+# the others by then, so all of them wait at the same time. On one host torchrun ends the wait with
+# SIGTERM.
+LOST_ANOTHER_WAIT_S = 10.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; returns the exit code."""
@@ -84,11 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         failure = "another process of this job has ended; its own log says why"
         print(f"Exception: {failure} ({error})", file=sys.stderr, flush=True)
-        return 1
     finally:
         profiler.close(folders.output, job_facts(options, failure))
         workers.leave()
-    return 0
+    if failure is None:
+        return 0
+    if not interruption.asked:  # a SIGTERM from now on ends the process, and with it the wait
+        time.sleep(LOST_ANOTHER_WAIT_S)
+    return 1
 
 
 def job_facts(options: Options, failure: str | None) -> JobFacts:

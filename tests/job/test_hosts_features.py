@@ -1,6 +1,7 @@
 """Two processes with folders of their own, as on two hosts."""
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -13,18 +14,23 @@ from tests.job.training_runs import Place
 ARGUMENTS = ("--epochs", "2", "--batch-size", "8", "--views", "2")
 
 
-def together(places: list[Place], *arguments: str) -> list[str]:
-    """What each host printed, after all have ended well."""
+def started(places: list[Place], *arguments: str) -> list[subprocess.Popen[str]]:
+    """A process a host."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
     meeting |= {"WORLD_SIZE": str(len(places)), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
-    running = [
+    return [
         subprocess.Popen(
             place.command(*arguments), env=place.environ | meeting | {"RANK": str(rank)},
             cwd=place.base, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for rank, place in enumerate(places)
     ]  # fmt: skip
+
+
+def together(places: list[Place], *arguments: str) -> list[str]:
+    """What each host printed, after all have ended well."""
+    running = started(places, *arguments)
     said = [process.communicate(timeout=300)[0] for process in running]
     assert [process.returncode for process in running] == [0] * len(places), said
     return said
@@ -73,3 +79,28 @@ def test_hosts_that_see_different_photos_are_told(shapes: Path, tmp_path: Path) 
         host.base.mkdir()
     with pytest.raises(AssertionError, match="the hosts of this job do not see the same photos"):
         together(hosts, *ARGUMENTS)
+
+
+def test_host_that_lost_another_outlives_it_until_it_is_told_to_end(
+    shapes: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(shapes, broken)
+    photo = broken / "train" / "001.Red_box" / "1.jpg"  # the second host's to read
+    photo.unlink()
+    photo.symlink_to("nothing")
+    hosts = [Place(tmp_path / "first", shapes), Place(tmp_path / "second", broken)]
+    for host in hosts:
+        host.base.mkdir()
+
+    first, second = started(hosts, *ARGUMENTS)
+    cause = second.communicate(timeout=300)[0]
+    assert second.returncode == 1
+    assert f"Exception: {photo} cannot be read: No such file or directory" in cause
+    assert first.stdout is not None
+    assert any("another process of this job has ended" in line for line in first.stdout)
+    with pytest.raises(subprocess.TimeoutExpired):
+        first.wait(2)
+
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(5) == 143

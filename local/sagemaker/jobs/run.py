@@ -2,6 +2,7 @@
 
 A job of several instances is as many containers on this machine, each with a folder of its own.
 They start together and end together: the first that fails fails the job, and the others are killed.
+A host that only lost another one is not the first: the other has a moment to end with its cause.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from local.clients import aws_client
 from local.sagemaker.container import ContainerProcess, ProcessFailedError
 from local.sagemaker.jobs import inputs, outputs, start, torchrun
 from local.sagemaker.jobs.environments import Environments
-from local.sagemaker.jobs.failure import JobFailedError, failure_reason
+from local.sagemaker.jobs.failure import JobFailedError, failure_reason, lost_another
 from local.sagemaker.jobs.files import HOST, JobFiles
 from local.sagemaker.jobs.inputs import ObjectCache
 from local.sagemaker.jobs.observed import MetricReader, definitions, read_statuses
@@ -35,6 +36,9 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 # "SageMaker sends the algorithm the SIGTERM signal, which delays job termination for 120 seconds."
 # (API reference, StoppingCondition)
 STOP_GRACE_S = 120.0
+# From the end of a host that lost another one to that of the host with the cause. training/train.py
+# waits for it; a script that does not ends milliseconds too early.
+_CAUSE_GRACE_S = 5.0
 _POLL_S = 0.1
 _CLOSE_GRACE_S = 3.0
 
@@ -188,14 +192,30 @@ class JobRun:
                         self._journal.enter("Stopping")
                     _end(processes, _CLOSE_GRACE_S if self._closed else STOP_GRACE_S)
                     return ending, None
+            last, code = self._with_cause(processes, ended)
         finally:
             for process in processes:
                 process.clear()
-        last, code = ended
         if not code:
             return "Completed", None
         reason = failure_reason(self._hosts[last], code)
         return "Failed", f"{HOST.format(last + 1)}: {reason}" if self._many else reason
+
+    def _with_cause(
+        self, processes: Sequence[ContainerProcess], ended: tuple[int, int]
+    ) -> tuple[int, int]:
+        """`ended`, or a host that fails by itself where that one only lost another."""
+        rank, code = ended
+        if not code or not lost_another(self._hosts[rank]):
+            return ended
+        deadline = time.monotonic() + _CAUSE_GRACE_S
+        while True:
+            codes = [process.wait(0) for process in processes]
+            for other, its_code in enumerate(codes):
+                if its_code and not lost_another(self._hosts[other]):
+                    return other, its_code
+            if None not in codes or time.monotonic() > deadline or self._stopping.wait(_POLL_S):
+                return ended
 
     def _start(self, files: JobFiles, python: Path) -> ContainerProcess:
         train = self._settings.job_python.parent / "train"

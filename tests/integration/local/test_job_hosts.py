@@ -95,6 +95,24 @@ def test_host_that_fails_fails_the_job_and_ends_the_others(training: Training) -
     assert gone(waiting)
 
 
+# The first host loses the second, and ends before it.
+ONE_IS_LOST = """
+import json, os, time
+if os.environ["SM_CURRENT_HOST"] == json.loads(os.environ["SM_HOSTS"])[0]:
+    raise RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] closed by peer")
+time.sleep(2)
+raise ValueError("the second host has no luck")
+"""
+
+
+def test_host_that_ends_because_it_lost_another_is_not_the_reason(training: Training) -> None:
+    job = training.run(ONE_IS_LOST, ResourceConfig=TWO)
+
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("algo-2: AlgorithmError: ")
+    assert "the second host has no luck" in job["FailureReason"]
+
+
 # A process of its own session, which outlives the script that started it.
 LEAVES_ONE = """
 import subprocess, sys

@@ -1,4 +1,4 @@
-"""The real training on two hosts of the local cloud: one is killed, and another job goes on."""
+"""The real training on two hosts of the local cloud: where one fails, and where one is killed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local.children import recorded_pid
 from rigs.photos import ROOT
-from tests.integration.local.training import ROLE, Training, unpacked
+from tests.integration.local.training import ROLE, Training, archive, unpacked
 from tests.unit.training.shapes import draw_data_set
 from training.jobs import source
 from training.jobs.config import load
@@ -26,6 +28,28 @@ FLAGS = {
     "batch-size": "2",
 }
 KILLED_AFTER = 3
+# Every second photo is the second host's to read. There this one is a link to nothing.
+ONE_CANNOT_READ = """
+import json, os, pathlib, runpy, sys
+if os.environ["SM_CURRENT_HOST"] != json.loads(os.environ["SM_HOSTS"])[0]:
+    photo = pathlib.Path(os.environ["SM_CHANNEL_DATA"], "train/001.Red_box/1.jpg")
+    photo.unlink()
+    photo.symlink_to("nothing")
+sys.argv[0] = "training/train.py"
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def code() -> bytes:
+    return source.build(ROOT).archive
+
+
+@pytest.fixture
+def photos(training: Training, tmp_path: Path) -> None:
+    shapes = draw_data_set(tmp_path / "shapes")
+    for path in shapes.rglob("*.jpg"):
+        training.put(f"shapes/{path.relative_to(shapes).as_posix()}", path.read_bytes())
 
 
 def two_hosts(training: Training, name: str, code: str) -> dict[str, Any]:
@@ -38,12 +62,24 @@ def two_hosts(training: Training, name: str, code: str) -> dict[str, Any]:
     return request | {"CheckpointConfig": {"S3Uri": f"s3://{training.bucket}/kept"}}
 
 
-def test_job_goes_on_where_one_of_two_hosts_was_killed(training: Training, tmp_path: Path) -> None:
-    shapes = draw_data_set(tmp_path / "shapes")
-    for path in shapes.rglob("*.jpg"):
-        training.put(f"shapes/{path.relative_to(shapes).as_posix()}", path.read_bytes())
-    code = training.put("code/sourcedir.tar.gz", source.build(ROOT).archive)
-    training.api.create_training_job(**two_hosts(training, "two-hosts-1", code))
+@pytest.mark.usefixtures("photos")
+def test_reason_is_that_of_the_host_that_could_not_go_on(training: Training, code: bytes) -> None:
+    files: dict[str, str | bytes] = {**unpacked(code), "cannot_read.py": ONE_CANNOT_READ}
+    where = training.put("code/cannot-read.tar.gz", archive(files))
+    request = two_hosts(training, "two-hosts-fail", where)
+    request["HyperParameters"]["sagemaker_program"] = "cannot_read.py"
+    training.api.create_training_job(**request)
+
+    reason = training.ended("two-hosts-fail")["FailureReason"]
+
+    assert reason.startswith("algo-2: AlgorithmError: ")
+    assert "train/001.Red_box/1.jpg cannot be read: No such file or directory" in reason
+
+
+@pytest.mark.usefixtures("photos")
+def test_job_goes_on_where_one_of_two_hosts_was_killed(training: Training, code: bytes) -> None:
+    where = training.put("code/sourcedir.tar.gz", code)
+    training.api.create_training_job(**two_hosts(training, "two-hosts-1", where))
     training.spoken("two-hosts-1", f"epoch={KILLED_AFTER} ")
     home = training.cloud.state_dir / "sagemaker" / "training" / "us-east-1" / "two-hosts-1"
     second = recorded_pid(home / "algo-2" / "pid")
@@ -51,7 +87,7 @@ def test_job_goes_on_where_one_of_two_hosts_was_killed(training: Training, tmp_p
 
     os.killpg(second, signal.SIGKILL)
     killed = training.ended("two-hosts-1")
-    training.api.create_training_job(**two_hosts(training, "two-hosts-2", code))
+    training.api.create_training_job(**two_hosts(training, "two-hosts-2", where))
     resumed = training.ended("two-hosts-2")
 
     assert killed["TrainingJobStatus"] == "Failed"

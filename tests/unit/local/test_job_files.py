@@ -205,6 +205,12 @@ def test_long_failure_keeps_its_end() -> None:
     assert words.endswith("ValueError: silly")
 
 
+def test_long_failure_text_is_kept_without_torchruns_report() -> None:
+    said = "E1126 12:00:00 7 torch/distributed/elastic/multiprocessing/api.py:1010] failed"
+
+    assert shortened(f"ValueError: silly\n {said}\n" + "x" * 900) == "ValueError: silly"
+
+
 def test_paths_below_opt_ml_are_the_jobs_own(tmp_path: Path) -> None:
     files = JobFiles(tmp_path)
 
