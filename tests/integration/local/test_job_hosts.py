@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.integration.local.test_training_jobs import gone
@@ -27,12 +28,16 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], me).write_text("model")
 pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"], me + ".json").write_text(json.dumps(facts))
 print("score=%s" % me[-1])
 """
-# The second host fails while the first waits for it.
+# The second host fails once the first waits for it, and has said so.
 ONE_FAILS = """
-import json, os, time
-print("pid=%d" % os.getpid(), flush=True)
+import json, os, pathlib, time
+first = pathlib.Path(SAID)
 if os.environ["SM_CURRENT_HOST"] != json.loads(os.environ["SM_HOSTS"])[0]:
+    while not first.exists():
+        time.sleep(0.05)
     raise ValueError("the second host has no luck")
+print("pid=%d" % os.getpid(), flush=True)
+first.touch()
 time.sleep(600)
 """
 
@@ -84,8 +89,11 @@ def test_streamed_channel_is_not_copied_and_can_be_dealt_out(training: Training)
     assert first["copied"] == second["copied"] == []
 
 
-def test_host_that_fails_fails_the_job_and_ends_the_others(training: Training) -> None:
-    name = training.start(ONE_FAILS, ResourceConfig=TWO)
+def test_host_that_fails_fails_the_job_and_ends_the_others(
+    training: Training, tmp_path: Path
+) -> None:
+    script = ONE_FAILS.replace("SAID", repr(str(tmp_path / "said")))
+    name = training.start(script, ResourceConfig=TWO)
     waiting = int(training.spoken(name, "pid=").partition("=")[2])
     job = training.ended(name)
 
