@@ -265,7 +265,7 @@ release: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Deploy this checkout, sm
 	@$(OPERATE) release --stack $(call quote,$(STACK)) $(KNOWN) --model-url $(call quote,$(MODEL_URL)) \
 	  --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
 
-# The figures are custom metrics: CloudWatch asks 0.30 USD a month for each of about a dozen.
+# The figures are custom metrics: CloudWatch asks 0.30 USD a month for each, up to fourteen.
 .PHONY: drift-watch
 drift-watch: .aws-sam/drift/.$(FUNCTION_RUNTIME) ## Compare every day's photos and answers with what they were, nightly (STACK=name)
 	@stack=$(call quote,$(STACK)); \

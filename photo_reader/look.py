@@ -25,7 +25,7 @@ class Look:
 
 
 def look_at(picture: Image.Image) -> Look:
-    """Of a small upright RGB picture. It takes a tenth of a millisecond."""
+    """Of a small upright RGB picture."""
     samples = picture.resize((_SAMPLES, _SAMPLES), Image.Resampling.NEAREST)
     side = min(_CENTRE_PX, *picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
