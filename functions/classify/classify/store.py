@@ -27,8 +27,8 @@ _THUMBNAIL_CACHE = "private, max-age=86400, immutable"
 
 
 def read_object(s3: Any, upload: Upload, max_bytes: int) -> bytes:
-    """Raises ObjectGoneError, ObjectReplacedError, PermanentError (TOO_LARGE, ARCHIVED, UNREADABLE),
-    RetryableError.
+    """Raises ObjectGoneError, ObjectReplacedError, RetryableError, and PermanentError with the
+    reasons TOO_LARGE, ARCHIVED and UNREADABLE.
     """
     version = {}
     if upload.version_id:
