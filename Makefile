@@ -337,7 +337,7 @@ test: ## Lint, types, and all tests
 	$(MAKE) --no-print-directory --keep-going --jobs=3 $(TESTS:%=test-%); status=$$?; \
 	$(PROJECT)/python -m tests.skipped $(SKIPPED); exit $$status
 
-# Three at a time, because much of a test against the cloud is waiting; the longest first.
+# Three at a time, because much of a test against the cloud is waiting; those that wait most first.
 TESTS := deployments faults job page unit serving cloud
 IN_PROJECT = $(PROJECT)/python -m pytest
 .PHONY: $(TESTS:%=test-%)
