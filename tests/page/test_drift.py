@@ -54,6 +54,19 @@ def test_each_figure_has_a_curve_with_a_gap_where_no_day_was_compared(
     assert line.count("L") == 0
 
 
+def test_a_curve_is_dashed_where_its_own_figure_begins_to_matter(
+    visitor: Visitor, api: FakeApi
+) -> None:
+    # GIVEN two figures at the same height, of which kinds of answer matter from half of it on
+    api.drift_days = [drift_day("2026-11-21", psi={"confidence": 0.1, "status": 0.1})]
+    page = visitor.signs_in("?view=drift")
+
+    # THEN one is dashed at the top of its curve, the other half-way
+    for name, dashes in (("Confidence", "M0 2.0H1"), ("Status", "M0 13.0H1")):
+        figure = page.locator(".curves figure").filter(has_text=name)
+        expect(figure.locator("path").nth(1)).to_have_attribute("d", dashes)
+
+
 def test_photos_of_a_finding_lead_to_themselves(visitor: Visitor, api: FakeApi) -> None:
     keys = _darkened(api)
     page = visitor.signs_in("?view=drift")

@@ -2,8 +2,8 @@
 import { drawing, h } from "./dom.js";
 import { breedWords, count, failureWords, fileName, percent, several } from "./words.js";
 
-/** LEAST_PSI of functions/drift. */
-const MATTERS = 0.1;
+/** LEAST_PSI of functions/drift; of the other figures 0.1. */
+const MATTERS = { status: 0.05 };
 const STATES = {
   "no photos": "No photos came.",
   learning: "Still learning what is usual here.",
@@ -52,8 +52,8 @@ export class DriftView {
       h("div", { class: "curves" },
         curve("Photos", days.map((day) => day.photos), count),
         curve("How sure", days.map((day) => day.expected), percent, 1),
-        ...names.map((name) => curve(breedWords(name), days.map((day) => day.psi[name]), index, MATTERS))),
-      h("p", { class: "quiet" }, `${several(days.length, "day")}. All but the first two are stability indexes: 0 where nothing has changed, dashed at ${MATTERS}.`),
+        ...names.map((name) => curve(breedWords(name), days.map((day) => day.psi[name]), index, MATTERS[name] ?? 0.1))),
+      h("p", { class: "quiet" }, `${several(days.length, "day")}. All but the first two are stability indexes: 0 is no change, dashed is what matters.`),
       h("ol", {}, ...items.map((day) => this.#day(day)))];
   }
 
