@@ -35,7 +35,7 @@ def _confidence() -> Iterator[str]:
     yield ""
     yield paragraph(_folds())
     yield ""
-    yield paragraph(_thresholds(*starter["thresholds"]))
+    yield from _thresholds(*starter["thresholds"])
     yield ""
     mixed = starter["mixed"]
     yield paragraph(
@@ -82,18 +82,21 @@ def _folds() -> str:
     )
 
 
-def _thresholds(few: Mapping[str, Any], many: Mapping[str, Any]) -> str:
-    told = [
-        f"{one['fitted']:,} photos: {percent(one[way]['right'], 1)} of the answers of "
-        f"{one['held_out']:,} others above it are right, and they are "
-        f"{percent(one[way]['share'], 1)} of all, with {way}"
-        for one in (few, many)
-        for way in ("one for all", "one for each breed")
-    ]
-    return (
-        "Thresholds of confidence from which 97 % of the starter model's answers are right, one "
-        "for all breeds or one for each, fitted to " + "; to ".join(told) + "."
+def _thresholds(few: Mapping[str, Any], many: Mapping[str, Any]) -> Iterator[str]:
+    yield paragraph(
+        "Thresholds of confidence from which 97 % of the starter model's answers are right, fitted "
+        "to some photos and tried on the others:"
     )
+    yield ""
+    yield from table(
+        ("threshold", "fitted to", "tried on", "right above it", "answers above it"),
+        (
+            (way, f"{one['fitted']:,}", f"{one['held_out']:,}", percent(one[way]["right"], 1),
+             percent(one[way]["share"], 1))
+            for one in (few, many)
+            for way in ("one for all", "one for each breed")
+        ),
+    )  # fmt: skip
 
 
 def _unknown() -> Iterator[str]:
