@@ -101,7 +101,7 @@ $(eval $(call built,operate/drift.yaml,.aws-sam/drift,functions/drift))
 $(eval $(call built,backfill/template.yaml,.aws-sam/backfill,functions/lister))
 
 .PHONY: build
-build: $(VENV)/tools/.stamp .aws-sam/build/.$(FUNCTION_RUNTIME) ## sam build, with the function's runtime set to this Python (or FUNCTION_PYTHON=python3.14)
+build: .aws-sam/build/.$(FUNCTION_RUNTIME) ## sam build, with the function's runtime set to this Python (or FUNCTION_PYTHON=python3.14)
 	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
 
 ## --- the page -----------------------------------------------------------------------------------------------------

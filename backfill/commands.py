@@ -61,8 +61,7 @@ def run(context: Context, job: Job, rate: float | None, yes: bool) -> int:
 def status(context: Context, name: str) -> int:
     """The table of a job; once it is done, its report."""
     found = jobs.required(context.clients("stepfunctions"), context.machine(), name)
-    waiting = _show(context, found)
-    if found.state == "finished" and waiting == 0 and follow.is_settled(context.clients, found):
+    if _show(context, found):
         _report(context, found.job)
     return 1 if found.state == "failed" else 0
 
@@ -78,9 +77,9 @@ def stop(context: Context, name: str) -> int:
 
 def resume(context: Context, name: str, pace: float, window: str) -> int:
     """`pace` 0 and `window` "": as the job had them."""
-    states = context.clients("stepfunctions")
-    found = jobs.required(states, context.machine(), name)
-    jobs.may_go_on(states, context.machine(), found)
+    states, machine = context.clients("stepfunctions"), context.machine()
+    found = jobs.required(states, machine, name)
+    jobs.may_go_on(states, machine, found)
     job = at_pace(found.job, pace or found.job.pace)
     job = in_window(job, window or job.window)
     _check(context, job)
@@ -107,14 +106,14 @@ def _follow(context: Context, machine: str, started: Run) -> int:
     return 0
 
 
-def _show(context: Context, found: Run) -> int:
-    """How many messages wait."""
+def _show(context: Context, found: Run) -> bool:
+    """Whether everything was sent, and is answered."""
     sqs = context.clients("sqs")
     waiting = follow.queue(sqs, context.lane.queue_url)
     dead = follow.queue(sqs, context.lane.dead_letter_queue_url)
     settled = follow.is_settled(context.clients, found)
     follow.show(found, waiting, dead, settled, context.console)
-    return waiting.all
+    return follow.is_done(found, waiting, settled)
 
 
 def _show_census(census: Census, job: Job, console: Console) -> None:

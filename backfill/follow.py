@@ -52,6 +52,11 @@ def is_settled(clients: Clients, run: Run) -> bool:
     return datetime.now(UTC) - run.ended > SETTLED_AFTER
 
 
+def is_done(run: Run, waiting: Queue, settled: bool) -> bool:
+    """Everything was sent, and is answered."""
+    return run.state == "finished" and settled and not waiting.all
+
+
 def words(run: Run, waiting: Queue, now: datetime, settled: bool = True) -> str:
     """What the job does, in a sentence."""
     job = run.job
@@ -122,9 +127,7 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
                 total=max(run.job.expected, counts.seen) or None,
                 description=words(run, waiting, datetime.now(UTC), settled),
             )
-            if run.state in ("stopped", "failed"):
-                return run
-            if run.state == "finished" and settled and not waiting.all:
+            if run.state in ("stopped", "failed") or is_done(run, waiting, settled):
                 return run
             time.sleep(POLL_S)
 

@@ -11,8 +11,8 @@ from local.errors import AwsError
 from local.settings import ACCOUNT_ID
 from local.store import Record, Store
 
-_TARGET_KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
-_POLICY_KEY = ("PolicyName", *_TARGET_KEY)
+TARGET_KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+_POLICY_KEY = ("PolicyName", *TARGET_KEY)
 
 
 class AutoScalingOperations:
@@ -22,7 +22,7 @@ class AutoScalingOperations:
         self._store = store
 
     def register_scalable_target(self, params: dict[str, Any]) -> dict[str, Any]:
-        key = _key(params, _TARGET_KEY)
+        key = _key(params, TARGET_KEY)
         with self._store.changing():
             old = self._store["targets"].get(key, {})
             if not old and not {"MinCapacity", "MaxCapacity"} <= params.keys():
@@ -53,16 +53,16 @@ class AutoScalingOperations:
     def deregister_scalable_target(self, params: dict[str, Any]) -> dict[str, Any]:
         """A target takes its policies with it, as on AWS."""
         with self._store.changing():
-            self._drop("targets", _key(params, _TARGET_KEY))
+            self._drop("targets", _key(params, TARGET_KEY))
             for key, policy in list(self._store["policies"].items()):
-                if _key(policy, _TARGET_KEY) == _key(params, _TARGET_KEY):
+                if _key(policy, TARGET_KEY) == _key(params, TARGET_KEY):
                     del self._store["policies"][key]
         return {}
 
     def put_scaling_policy(self, params: dict[str, Any]) -> dict[str, Any]:
         key = _key(params, _POLICY_KEY)
         with self._store.changing():
-            if _key(params, _TARGET_KEY) not in self._store["targets"]:
+            if _key(params, TARGET_KEY) not in self._store["targets"]:
                 raise AwsError(
                     "ObjectNotFoundException", f"No scalable target registered for {_words(params)}"
                 )
@@ -107,7 +107,7 @@ def _key(params: dict[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _words(params: dict[str, Any]) -> str:
-    return ", ".join(params[name] for name in _TARGET_KEY)
+    return ", ".join(params[name] for name in TARGET_KEY)
 
 
 def _arn(kind: str) -> str:

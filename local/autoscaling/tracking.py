@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from local.arns import region_of
+from local.autoscaling.operations import TARGET_KEY
 from local.store import Record, Store
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ METRIC = "SageMakerVariantInvocationsPerInstance"
 OUT_MINUTES, IN_MINUTES = 3, 15
 _IN_SHARE = 0.9
 _DEFAULT_COOLDOWN_S = 300
-_RESOURCE = ("ResourceId", "ServiceNamespace", "ScalableDimension")
 
 
 class Variants(Protocol):
@@ -135,7 +135,7 @@ class Tracking:
         return [
             policy
             for policy in self._store.rows("policies")
-            if all(policy[name] == target[name] for name in _RESOURCE)
+            if all(policy[name] == target[name] for name in TARGET_KEY)
             and region_of(policy["PolicyARN"]) == region_of(target["ScalableTargetARN"])
             and _metric(policy) == METRIC
         ]

@@ -35,6 +35,27 @@ _OUR_ERROR = "The local cloud failed, its log says how: {!r}"
 _START_ERRORS = (ModelDataError, ProcessFailedError, AwsError, OSError)
 
 
+def variants_of(store: Store, record: Record) -> list[dict[str, Any]]:
+    """The production variants of an endpoint's configuration; none where that is gone."""
+    config = store["endpoint_configs"].get(
+        sagemaker_arn(
+            "endpoint-config", record["EndpointConfigName"], region_of(record["EndpointArn"])
+        )
+    )
+    return config["ProductionVariants"] if config is not None else []
+
+
+def instances_of(record: Record, variant: dict[str, Any]) -> int | None:
+    """Those that auto scaling gave, else those that the configuration asks for; None: serverless.
+
+    One process stands for all of them.
+    """
+    count: int | None = record.get("_instances", {}).get(
+        variant["VariantName"], variant.get("InitialInstanceCount")
+    )
+    return count
+
+
 class Endpoints:
     """Runs what the store says should run."""
 
@@ -76,9 +97,8 @@ class Endpoints:
             EndpointStatus="Updating",
             FailureReason=None,
             LastDeploymentConfig=deployment,
-            _keep=keep,
         )
-        self._in_thread(self._bring_up, record, config_name)
+        self._in_thread(self._bring_up, record, config_name, keep)
 
     def delete(self, record: Record) -> None:
         self._set(record, EndpointStatus="Deleting")
@@ -98,12 +118,10 @@ class Endpoints:
         if record is None or record["EndpointStatus"] != "InService":
             return None
         fleet = self._fleets.get(record["EndpointArn"])
-        config = self._config(record["EndpointConfigName"], region) or {}
-        for variant in config.get("ProductionVariants", ()):
+        for variant in variants_of(self._store, record):
             if fleet is not None and variant["VariantName"] == name and "InstanceType" in variant:
-                initial = variant.get("InitialInstanceCount", 1)
-                instances = record.get("_instances", {}).get(name, initial)
-                return fleet.pick(name).requests, int(instances)
+                instances = instances_of(record, variant)
+                return fleet.pick(name).requests, 1 if instances is None else instances
         return None
 
     def scale(self, resource: str, region: str, instances: int) -> None:
@@ -143,9 +161,9 @@ class Endpoints:
         for stopper in stoppers:
             stopper.join()
 
-    def _bring_up(self, record: Record, config_name: str) -> None:
+    def _bring_up(self, record: Record, config_name: str, keep: bool = True) -> None:
         """Start a fleet for the configuration; switch to it once it is ready, and only then stop
-        the old one.
+        the old one. `keep`: as of `update`.
         """
         old = self._fleets.get(record["EndpointArn"])
         served = record["_generation"]
@@ -175,7 +193,7 @@ class Endpoints:
             EndpointConfigName=config_name,
             FailureReason=None,
             _generation=generation,
-            _instances=record.get("_instances", {}) if restoring or record.get("_keep") else {},
+            _instances=record.get("_instances", {}) if keep else {},
         )
         logger.info("endpoint %s is in service with %s", record["EndpointName"], config_name)
         if old is not None:
@@ -241,7 +259,9 @@ class Endpoints:
 
     def _plan(self, record: Record, config_name: str) -> Plan:
         region = region_of(record["EndpointArn"])
-        config = self._config(config_name, region)
+        config = self._store["endpoint_configs"].get(
+            sagemaker_arn("endpoint-config", config_name, region)
+        )
         if config is None:
             raise AwsError("ValidationException", f"Endpoint configuration {config_name} is gone.")
         models = {}
@@ -251,9 +271,6 @@ class Endpoints:
                 raise AwsError("ValidationException", f"Model {name} is gone.")
             models[name] = model
         return Plan(record["EndpointName"], region, config, models)
-
-    def _config(self, name: str, region: str) -> Record | None:
-        return self._store["endpoint_configs"].get(sagemaker_arn("endpoint-config", name, region))
 
     def _endpoint_dir(self, record: Record) -> Path:
         region = region_of(record["EndpointArn"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from local.arns import region_of, sagemaker_arn
+from local.arns import sagemaker_arn
 from local.errors import AwsError
 from local.sagemaker import package
-from local.sagemaker.endpoints import IN_PROGRESS, Endpoints
+from local.sagemaker.endpoints import IN_PROGRESS, Endpoints, instances_of, variants_of
 from local.sagemaker.listing import page
 from local.sagemaker.package import ModelDataError
 from local.settings import Settings
@@ -133,14 +133,10 @@ class HostingOperations:
         record = self._find(
             self._store["endpoints"], "endpoint", "endpoint", params["EndpointName"]
         )
-        config = self._store["endpoint_configs"].get(
-            sagemaker_arn(
-                "endpoint-config", record["EndpointConfigName"], region_of(record["EndpointArn"])
-            )
-        )
-        variants = config["ProductionVariants"] if config is not None else []
-        instances = record.get("_instances", {})
-        summaries = [_variant_summary(variant, instances) for variant in variants]
+        variants = variants_of(self._store, record)
+        summaries = [
+            _variant_summary(variant, instances_of(record, variant)) for variant in variants
+        ]
         return {**record, "ProductionVariants": summaries}
 
     def list_endpoints(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -196,11 +192,7 @@ class HostingOperations:
         return {}
 
 
-def _variant_summary(variant: dict[str, Any], instances: dict[str, int]) -> dict[str, Any]:
-    """One process stands for all of a variant's instances, so the count is the one asked for: in
-    `instances` by auto scaling, else by the configuration.
-    """
-    count = instances.get(variant["VariantName"], variant.get("InitialInstanceCount"))
+def _variant_summary(variant: dict[str, Any], count: int | None) -> dict[str, Any]:
     weight = variant.get("InitialVariantWeight", 1.0)
     return {
         "VariantName": variant["VariantName"],

@@ -13,7 +13,7 @@ import urllib3
 
 from local.arns import sagemaker_arn
 from local.errors import AwsError
-from local.sagemaker.endpoints import Endpoints
+from local.sagemaker.endpoints import Endpoints, variants_of
 from local.sagemaker.fleet import Fleet
 from local.sagemaker.variant import NotReadyError, Variant
 from local.settings import ACCOUNT_ID
@@ -47,13 +47,8 @@ class Runtime:
     def max_body_bytes(self, endpoint_name: str) -> int:
         """The limit of the endpoint's kind; of a real-time one where there is no such endpoint."""
         record = self._store["endpoints"].get(sagemaker_arn("endpoint", endpoint_name))
-        config_name = record["EndpointConfigName"] if record else ""
-        config = (
-            self._store["endpoint_configs"].get(sagemaker_arn("endpoint-config", config_name)) or {}
-        )
-        serverless = any(
-            "ServerlessConfig" in variant for variant in config.get("ProductionVariants", [])
-        )
+        variants = variants_of(self._store, record) if record else []
+        serverless = any("ServerlessConfig" in variant for variant in variants)
         return MAX_SERVERLESS_BODY_BYTES if serverless else MAX_BODY_BYTES
 
     def invoke(self, endpoint_name: str, headers: dict[str, str], body: bytes) -> Response:

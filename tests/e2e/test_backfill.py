@@ -16,6 +16,7 @@ from local.launch import Cloud
 from rigs import lane as lanes
 from rigs.lane import UPLOADS, Lane, photo
 from rigs.photos import ROOT
+from tests import scaling
 from tests.e2e import commands
 from tests.schemas import check
 from tests.waiting import wait_until
@@ -56,6 +57,19 @@ def make(lane: Lane, target: str, *arguments: str, expect: int = 0) -> str:
     command = ["make", target, f"STACK={STACK}", *arguments]
     done = commands.run(command, expect, lane.cloud.environment())
     return done.stdout + done.stderr
+
+
+def started(lane: Lane, *arguments: str) -> subprocess.Popen[str]:
+    """`make backfill`, at work."""
+    return subprocess.Popen(
+        ["make", "backfill", f"STACK={STACK}", *arguments],
+        cwd=ROOT,
+        env=lane.cloud.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def rows_of(lane: Lane, start: str) -> list[dict[str, Any]]:
@@ -115,16 +129,7 @@ def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lan
         least = min(OWN, len(rows_of(lane, old)) + count)
         wait_until(lambda: len(rows_of(lane, old)) >= least)
 
-    command = ["make", "backfill", f"FROM=s3://{lane.bucket}/{UPLOADS}", f"STACK={STACK}", "YES=1"]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=lane.cloud.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with started(lane, f"FROM=s3://{lane.bucket}/{UPLOADS}", "YES=1") as process:
         wait_for_more(10)
         # WHEN it is stopped
         said = make(lane, "backfill", "STOP=1")
@@ -135,15 +140,7 @@ def test_stopped_resumed_and_killed_it_leaves_one_row_for_every_object(lane: Lan
     assert len(rows_of(lane, old)) < OWN
     lane.configure(lane.lister, {"WAIT_S": "1"})
     # AND goes on, while its function and the one that answers are killed
-    with subprocess.Popen(
-        ["make", "backfill", f"STACK={STACK}", "RESUME=1"],
-        cwd=ROOT,
-        env=lane.cloud.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with started(lane, "RESUME=1") as process:
         killed = 0
         for part in (1, 2):
             killed += lane.kill(lane.lister) + lane.kill(lane.outputs["FunctionName"])
@@ -232,16 +229,12 @@ def test_rows_are_answered_again_and_every_review_stands(lane: Lane, tmp_path: P
 def test_instances_follow_a_back_fill_and_go_once_it_is_over(lane: Lane) -> None:
     # GIVEN an endpoint that may have one to three instances, tracked as the template's is
     lanes.serve(lane.cloud, "3", takes_s=0.25)
-    scaling, sagemaker = (
+    autoscaling, sagemaker = (
         lane.cloud.client(service) for service in ("application-autoscaling", "sagemaker")
     )
-    target = {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": f"endpoint/{lanes.ENDPOINT}/variant/AllTraffic",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-    }
-    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
-    scaling.put_scaling_policy(
+    target = scaling.target(lanes.ENDPOINT)
+    autoscaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
+    autoscaling.put_scaling_policy(
         **target,
         PolicyName="requests-per-instance",
         PolicyType="TargetTrackingScaling",
@@ -254,23 +247,14 @@ def test_instances_follow_a_back_fill_and_go_once_it_is_over(lane: Lane) -> None
     )
 
     def instances() -> int:
-        described = sagemaker.describe_endpoint(EndpointName=lanes.ENDPOINT)
-        return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
+        return scaling.instances(sagemaker, lanes.ENDPOINT)
 
     s3 = lane.cloud.client("s3")
     for number in range(MANY):
         s3.put_object(Bucket=ARCHIVE, Key=f"many/{number:03}.jpg", Body=photo(3000 + number))
     assert instances() == 1
     # WHEN only the lane has something to answer
-    with subprocess.Popen(
-        ["make", "backfill", f"FROM=s3://{ARCHIVE}/many/", f"STACK={STACK}", "YES=1"],
-        cwd=ROOT,
-        env=lane.cloud.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with started(lane, f"FROM=s3://{ARCHIVE}/many/", "YES=1") as process:
         # THEN instances come with it
         wait_until(lambda: instances() > 1)
         output, _ = process.communicate(timeout=120)

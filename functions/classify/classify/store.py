@@ -1,6 +1,6 @@
 """The bucket: uploads, read up to as many bytes as are allowed, and their thumbnails."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -64,15 +64,15 @@ def current_version(s3: Any, removal: Upload) -> Upload:
     with _retryable("S3 did not list the versions"):
         # Of a key's versions and markers the newest comes first, and the key before longer ones.
         listed = s3.list_object_versions(Bucket=removal.bucket, Prefix=removal.key, MaxKeys=1)
-    for version in listed.get("Versions", ()):
-        if version["Key"] == removal.key:
-            return replace(
-                removal,
-                version_id=version["VersionId"],
-                etag=version["ETag"].strip('"'),
-                size_bytes=version["Size"],
-            )
-    raise PhotoDeletedError(f"no photo stands under {removal.key}")
+    version = _of_key(listed.get("Versions", ()), removal.key)
+    if version is None:
+        raise PhotoDeletedError(f"no photo stands under {removal.key}")
+    return replace(
+        removal,
+        version_id=version["VersionId"],
+        etag=version["ETag"].strip('"'),
+        size_bytes=version["Size"],
+    )
 
 
 def listed_now(s3: Any, upload: Upload) -> Upload:
@@ -82,12 +82,17 @@ def listed_now(s3: Any, upload: Upload) -> Upload:
     """
     with _retryable("S3 did not list the object"):
         listed = s3.list_objects_v2(Bucket=upload.bucket, Prefix=upload.key, MaxKeys=1)
-    for each in listed.get("Contents", ()):
-        if each["Key"] == upload.key:
-            etag = each["ETag"].strip('"')
-            sequencer = listed_sequencer(each["LastModified"], etag)
-            return replace(upload, etag=etag, sequencer=sequencer, size_bytes=each["Size"])
-    raise ObjectGoneError(f"no photo stands under s3://{upload.bucket}/{upload.key}")
+    found = _of_key(listed.get("Contents", ()), upload.key)
+    if found is None:
+        raise ObjectGoneError(f"no photo stands under s3://{upload.bucket}/{upload.key}")
+    etag = found["ETag"].strip('"')
+    sequencer = listed_sequencer(found["LastModified"], etag)
+    return replace(upload, etag=etag, sequencer=sequencer, size_bytes=found["Size"])
+
+
+def _of_key(listed: Iterable[Mapping[str, Any]], key: str) -> Mapping[str, Any] | None:
+    """The entry of this very key: a prefix lists longer ones as well."""
+    return next((entry for entry in listed if entry["Key"] == key), None)
 
 
 def put_thumbnail(s3: Any, bucket: str, upload: Upload, jpeg: bytes) -> None:

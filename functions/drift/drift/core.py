@@ -84,9 +84,9 @@ def look_at(day: date, ports: Ports, over: bool = True) -> Day:
 
 
 def _compared(seen: _Seen, ports: Ports, over: bool) -> Day:
-    baseline = ports.baseline(seen.model) if seen.model else None
     if not seen.model:
         return seen.said("learning")
+    baseline = ports.baseline(seen.model)
     if baseline is None or not baseline["complete"] or seen.day.isoformat() in baseline["days"]:
         if over and seen.counts.answered:
             _learn(seen, baseline, ports)

@@ -47,10 +47,14 @@ def read_page(dynamodb: Any, table: str, own_bucket: str, source: str, size: int
         place = {"partition": number, "start": last}
     elif number + 1 < len(parts):
         place = {"partition": number + 1}
-    photos = [_photo(item, own_bucket) for item in answer["Items"]]
-    wanted_photos = [photo for photo in photos if photo.bucket in (own_bucket, source)]
-    unreadable = Counter(p.bucket for p in photos if p.bucket not in (own_bucket, source))
-    return Page(answer["ScannedCount"], wanted_photos, place, unreadable)
+    photos, unreadable = [], Counter[str]()
+    for item in answer["Items"]:
+        photo = _photo(item, own_bucket)
+        if photo.bucket in (own_bucket, source):
+            photos.append(photo)
+        else:
+            unreadable[photo.bucket] += 1
+    return Page(answer["ScannedCount"], photos, place, unreadable)
 
 
 def _partitions(wanted: Filter) -> Sequence[dict[str, Any]]:

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.launch import ROOT, Cloud
+from tests import scaling
 from tests.integration.local.conftest import ROLE, SageMaker, archive
 from tests.waiting import wait_until
 
@@ -238,27 +239,17 @@ def test_instances_of_auto_scaling_outlive_an_update_that_keeps_them(
     cloud: Cloud, sagemaker: SageMaker, keep: bool, then: int
 ) -> None:
     name = sagemaker.endpoint(archive("old"))
-    scaling = cloud.client("application-autoscaling")
-    target = {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": f"endpoint/{name}/variant/AllTraffic",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-    }
-    scaling.register_scalable_target(**target, MinCapacity=4, MaxCapacity=4)
-
-    def instances() -> int:
-        described = sagemaker.api.describe_endpoint(EndpointName=name)
-        return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
-
-    wait_until(lambda: instances() == 4)
-    scaling.deregister_scalable_target(**target)
+    autoscaling, target = cloud.client("application-autoscaling"), scaling.target(name)
+    autoscaling.register_scalable_target(**target, MinCapacity=4, MaxCapacity=4)
+    wait_until(lambda: scaling.instances(sagemaker.api, name) == 4)
+    autoscaling.deregister_scalable_target(**target)
     sagemaker.api.update_endpoint(
         EndpointName=name,
         EndpointConfigName=sagemaker.config(archive("new")),
         RetainAllVariantProperties=keep,
     )
     sagemaker.settled(name)
-    assert instances() == then
+    assert scaling.instances(sagemaker.api, name) == then
     sagemaker.api.delete_endpoint(EndpointName=name)
 
 

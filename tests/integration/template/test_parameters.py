@@ -18,8 +18,10 @@ _READ = (
     "import json, sys; from samcli.cli.types import CfnParameterOverridesType;"
     "print(json.dumps(CfnParameterOverridesType().convert(tuple(sys.argv[1:]), None, None)))"
 )
-# The first stack has no such outputs, as the AWS CLI prints it, and nothing watches it.
+# The first stack has no such outputs, as the AWS CLI prints it, and nothing watches it. Stamps of
+# what would be built are left alone.
 _RECORD = """
+touch() { :; }
 aws() { case "$*" in *-drift*) return 254;; esac; echo None; }
 sam() { test "$1" = build || printf '%s\\n' "$@" > "$WORDS"; }
 """
@@ -34,10 +36,8 @@ def overrides(folder: Path, *arguments: str) -> dict[str, str]:
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     words = folder / "words"
-    # Stamps of what would be built are left alone.
-    script = "touch() { :; }\n" + _RECORD + printed
     subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-euo", "pipefail", "-c", _RECORD + printed],
         cwd=ROOT, env={"WORDS": str(words), "PATH": "/usr/bin:/bin"}, check=True,
         capture_output=True,
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """What a back-fill sends: photos that were there before, and rows to be answered again."""
 
-import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ import pytest
 from classify import handler
 from classify.events import listed_sequencer
 from classify.rows import thumbnail_key
-from lister import messages
+from lister.messages import sequencer_of
 
 from tests.unit.classify.world import (
     BUCKET,
@@ -39,11 +38,6 @@ def listed(world: World, bucket: str = BUCKET, key: str = KEY, data: bytes | Non
     etag = world.s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
     at = world.s3.head_object(Bucket=bucket, Key=key)["LastModified"]
     return asked(record(key, sequencer_of(at, etag), None, len(body)), bucket, etag)
-
-
-def sequencer_of(at: datetime, etag: str) -> str:
-    digest = hashlib.sha256(etag.encode()).hexdigest()[:12].upper()
-    return f"{0:08X}{round(at.timestamp() * 1000):012X}{digest}"
 
 
 def asked(sent: Json, bucket: str, etag: str) -> Json:
@@ -160,7 +154,7 @@ def test_photo_of_another_bucket_that_is_replaced_all_the_time_is_tried_again(
 
 def test_sequencer_of_what_is_listed_is_the_lister_s() -> None:
     at = datetime(2026, 11, 26, 12, 0, 0, 123456, UTC)
-    assert listed_sequencer(at, "etag") == messages.sequencer_of(at, "etag")
+    assert listed_sequencer(at, "etag") == sequencer_of(at, "etag")
 
 
 def test_archived_photo_of_a_back_fill_is_answered_once_it_is_restored(world: World) -> None:

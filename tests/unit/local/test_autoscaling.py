@@ -10,12 +10,9 @@ import pytest
 from local.autoscaling.operations import AutoScalingOperations
 from local.errors import AwsError
 from local.store import Store
+from tests import scaling
 
-TARGET = {
-    "ServiceNamespace": "sagemaker",
-    "ResourceId": "endpoint/dogs/variant/AllTraffic",
-    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-}
+TARGET = scaling.target("dogs")
 POLICY = TARGET | {"PolicyName": "load", "PolicyType": "TargetTrackingScaling"}
 
 

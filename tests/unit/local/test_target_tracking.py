@@ -10,13 +10,9 @@ import pytest
 from local.autoscaling.operations import AutoScalingOperations
 from local.autoscaling.tracking import METRIC, MINUTE_S, Tracking
 from local.store import Store
+from tests import scaling
 
-RESOURCE = "endpoint/dogs/variant/AllTraffic"
-TARGET = {
-    "ServiceNamespace": "sagemaker",
-    "ResourceId": RESOURCE,
-    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-}
+TARGET = scaling.target("dogs")
 FOLLOWED = 200
 
 
@@ -29,7 +25,7 @@ class Variant:
         self.in_service = True
 
     def load(self, resource: str, region: str) -> tuple[int, int] | None:
-        assert (resource, region) == (RESOURCE, "us-east-1")
+        assert (resource, region) == (TARGET["ResourceId"], "us-east-1")
         return (round(self.requests), self.instances) if self.in_service else None
 
     def scale(self, resource: str, region: str, instances: int) -> None:
