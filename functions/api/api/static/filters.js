@@ -9,15 +9,16 @@ const ORDER = [["", "Newest first"], ["least_sure", "Least sure first"]];
 
 /**
  * @param {{
- *   filters: import("./address.js").Filters, change: (filters: import("./address.js").Filters) => void,
+ *   filters: import("./address.js").Filters, change: (changes: import("./address.js").Filters) => void,
  *   breeds: () => Promise<import("./api.js").Breed[]>, versions: () => string[], shown: boolean,
  *   toggled: (shown: boolean) => void, beside: Node,
- * }} options shown: whether the filters beside the status are unfolded on a small screen
+ * }} options shown: whether the filters beside the status are unfolded on a small screen; change sets those it names
  */
 export function filterBar({ filters, change, breeds, versions, shown, toggled, beside }) {
-  const set = (name, value) => change({ ...filters, [name]: value || undefined });
+  const set = (name, value) => change({ [name]: value });
+  const clear = (names) => change(Object.fromEntries(names.map((name) => [name])));
   const folded = newId("filters");
-  const active = chips(filters, change);
+  const active = chips(filters, clear);
   const more = h("button", {
     type: "button", class: "plain more-filters", "aria-expanded": String(shown), "aria-controls": folded,
     click: () => {
@@ -49,7 +50,7 @@ export function filterBar({ filters, change, breeds, versions, shown, toggled, b
       }), h("datalist", { id: known }, versions().map((version) => h("option", { value: version })))),
       select("Order", ORDER, filters.order, (value) => set("order", value))),
     active.length ? h("ul", { class: "chips", "aria-label": "Active filters" }, ...active,
-      h("li", {}, h("button", { type: "button", class: "plain", click: () => change(filters.order ? { order: filters.order } : {}) }, "Clear all"))) : null);
+      h("li", {}, h("button", { type: "button", class: "plain", click: () => clear(Object.keys(filters).filter((name) => name !== "order")) }, "Clear all"))) : null);
   return bar;
 }
 
@@ -88,8 +89,7 @@ function dayField(which, value, choose) {
 }
 
 /** One for each filter that is set; a press takes it away. */
-function chips(filters, change) {
-  const without = (...names) => change(Object.fromEntries(Object.entries(filters).filter(([name]) => !names.includes(name))));
+function chips(filters, clear) {
   const span = (from, to, words) => {
     if (from && to) return `${words(from)} – ${words(to)}`;
     return from ? `from ${words(from)}` : `up to ${words(to)}`;
@@ -104,5 +104,5 @@ function chips(filters, change) {
     [["model_version"], filters.model_version && `Model ${filters.model_version}`],
   ];
   return said.filter(([, words]) => words).map(([names, words]) =>
-    h("li", {}, h("button", { type: "button", class: "chip", "aria-label": `Remove filter: ${words}`, click: () => without(...names) }, words, icon("close"))));
+    h("li", {}, h("button", { type: "button", class: "chip", "aria-label": `Remove filter: ${words}`, click: () => clear(names) }, words, icon("close"))));
 }

@@ -116,24 +116,23 @@ export class PhotosView {
   }
 
   #load() {
-    const { api, rows, where, uploads, breeds } = this.#parts;
-    const { filters } = where.place;
+    const { api, rows, where, uploads } = this.#parts;
     this.#list?.close();
     this.#selection.clear();
-    this.#list = new List(api, rows, filters);
+    this.#list = new List(api, rows, where.place.filters);
     const list = this.#list;
     list.addEventListener("change", () => list === this.#list && this.#draw());
     list.addEventListener("head", (event) => uploads.answered(event.detail));
-    this.#drawFilters(filters, breeds);
+    this.#drawFilters(this.#parts);
     list.open();
   }
 
-  #drawFilters(filters, breeds) {
+  #drawFilters({ where, rows, breeds }) {
     const inside = this.#filters.contains(document.activeElement) ? labelOf(document.activeElement) : null;
     this.#filters.replaceChildren(filterBar({
-      filters, breeds,
-      change: (changed) => this.#parts.where.go({ filters: clean(changed) }),
-      versions: () => this.#parts.rows.modelVersions(),
+      breeds, filters: where.place.filters,
+      change: (changes) => where.go({ filters: clean({ ...where.place.filters, ...changes }) }),
+      versions: () => rows.modelVersions(),
       beside: this.#counts,
       shown: this.#unfolded,
       toggled: (shown) => {
