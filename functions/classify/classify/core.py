@@ -152,7 +152,8 @@ class _Batch:
     def _is_pending(self, upload: Upload, known: Known) -> bool:
         if upload.again:
             same = upload.sequencer == known.sequencer and not known.deleted
-            return same and upload.replaces == known.answer.model_version
+            done = known.answer.reclassified_by == upload.job
+            return same and upload.replaces == known.answer.model_version and not done
         if not upload.restored:
             return upload.sequencer > max(known.sequencer, known.seen_sequencer)
         # A restored version is answered where its own row says ARCHIVED, and never in the place of

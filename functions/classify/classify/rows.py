@@ -39,8 +39,9 @@ class Earlier:
     # The newest entry of the reviews' history, and whether a review stands.
     last_review: str = ""
     reviewed: bool = False
-    # How often the version was answered.
+    # How often the version was answered, and the job that had it answered last.
     answered: int = 1
+    reclassified_by: str = ""
 
 
 @dataclass(frozen=True)

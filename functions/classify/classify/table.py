@@ -20,7 +20,8 @@ FIRST_PAUSE_S = 0.05
 _REASON = {"#reason": "reason", "#code": "code"}
 _KNOWN = (
     "image_key, sequencer, version_id, etag, thumbnail, seen_sequencer, #status, #reason.#code,"
-    " model_version, breed, confidence, classified_at, last_review, #review.verdict, answered"
+    " model_version, breed, confidence, classified_at, last_review, #review.verdict, answered,"
+    " reclassified_by"
 )
 # What an answer says; where the next one says nothing of it, it goes.
 ANSWER = (
@@ -105,6 +106,7 @@ def _known(item: Mapping[str, Any]) -> Known:
             last_review=text("last_review"),
             reviewed="review" in item,
             answered=int(number("answered") or 1),
+            reclassified_by=text("reclassified_by"),
         ),
     )
 
@@ -174,6 +176,9 @@ def replace_answer(dynamodb: Any, table: str, row: Row, known: Known) -> Written
         conditions.append(f"{name} = :{name}" if value else f"attribute_not_exists({name})")
         if value:
             values[f":{name}"] = _serialized(value)
+    # The model may be the one before: where the endpoint was rolled back meanwhile.
+    conditions.append("(attribute_not_exists(reclassified_by) OR reclassified_by <> :job)")
+    values[":job"] = _serialized(row["reclassified_by"])
     item, failure = _written(
         dynamodb.update_item,
         TableName=table,

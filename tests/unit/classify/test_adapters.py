@@ -221,11 +221,12 @@ def test_what_is_known_of_a_row_is_all_that_its_successor_needs() -> None:
         "last_review": {"S": "l"},
         "review": {"M": {"verdict": {"S": "RIGHT"}}},
         "answered": {"N": "2"},
+        "reclassified_by": {"S": "r"},
     }
     dynamodb = Spy({"Responses": {"rows": [found]}})
     (known,) = table.known_rows(dynamodb, "rows", ["a"]).values()
     answer = Earlier(
-        "DELETED", "one", "Pug", Decimal("0.5"), "2026-11-20T09:15:01.123000Z", "l", True, 2
+        "DELETED", "one", "Pug", Decimal("0.5"), "2026-11-20T09:15:01.123000Z", "l", True, 2, "r"
     )
     assert known == Known("A", "v", "e", "thumbnails/a", "B", True, True, answer)
     (asked,) = dynamodb.asked

@@ -235,7 +235,7 @@ def test_what_the_new_answer_does_not_say_goes(world: World) -> None:
     assert row["status_month"].startswith("NO_DOG#")
     assert "breed" not in row
     other_model(world, prediction())
-    world.deliver(message(again(row, "sha256:def")))
+    world.deliver(message(again(row, "sha256:def", "r2")))
     assert "status_month" not in world.row()
     assert world.row()["answered"] == 3
 
@@ -246,13 +246,29 @@ def test_what_people_said_stays_and_says_of_which_answer(world: World) -> None:
     before = world.row()
     for replaces, breed in (("sha256:abc", "Boxer"), ("sha256:def", "Beagle")):
         other_model(world, prediction(breed))
-        assert world.deliver(message(again(world.row(), replaces))) == []
+        assert world.deliver(message(again(world.row(), replaces, breed))) == []
     row = world.row()
     assert row["breed"] == "Beagle"
     first: Json = {"status": "CLASSIFIED", "model_version": "sha256:abc"}
     first |= {"breed": "Pug", "confidence": Decimal("0.875")}
     assert row["review"] == before["review"] | {"answer": first}
     assert row["confidence_key"] == before["confidence_key"]
+
+
+def test_row_is_answered_once_a_job_also_by_the_model_that_it_replaces(world: World) -> None:
+    # GIVEN an endpoint that was rolled back since the job began
+    world.deliver(message(world.upload()))
+    sent = again(world.row())
+    world.deliver(message(sent))
+    row, calls = world.row(), list(world.endpoint.calls)
+    assert row["answered"] == 2
+    # WHEN the message comes again
+    world.deliver(message(sent, receive_count=2))
+    # THEN nobody is asked again, and what a person may have seen stands
+    assert (world.row(), world.endpoint.calls) == (row, calls)
+    # AND another job may have it answered
+    world.deliver(message(sent | {"backfill": sent["backfill"] | {"job": "later"}}))
+    assert world.row()["answered"] == 3
 
 
 def test_row_is_answered_again_once_a_job(world: World) -> None:
