@@ -19,11 +19,14 @@ from lister.job import Job
 Row = Mapping[str, Any]
 # As a label, of rows that name no breed.
 WORDS = {"NO_DOG": "no dog", "UNKNOWN_BREED": "unknown breed", "REJECTED": "rejected"}
+UNKNOWN = WORDS["UNKNOWN_BREED"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A row whose label is another now. `said` is what a person calls it, "" without a review."""
+    """A row whose label is another now. `said` is what a person calls it, "" where nobody says;
+    `right`: whether the answer is that.
+    """
 
     image_key: str
     before: str
@@ -31,6 +34,7 @@ class Change:
     confidence_before: float
     confidence: float
     said: str = ""
+    right: bool = False
     thumbnail: str = ""
 
 
@@ -46,7 +50,7 @@ class Changes:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     confidence_before: float = 0.0
     confidence: float = 0.0
-    # Of reviewed rows: whether the person's word is the label, before and after.
+    # Of reviewed rows: whether the person's word holds for the answer before, and for this one.
     reviews: Counter[tuple[bool, bool]] = field(default_factory=Counter)
     _shown: list[tuple[tuple[bool, float], int, Change]] = field(default_factory=list)
     _number: Iterator[int] = field(default_factory=itertools.count)
@@ -63,17 +67,19 @@ class Changes:
         """Counts one row; its change, if its label is another."""
         previous = row["previous"]
         before, after, said = label(previous), label(row), _said(row)
+        rights = _is_right(previous, said, row), _is_right(row, said, row)
         was, now = float(previous.get("confidence", 0)), float(row.get("confidence", 0))
         self.answered += 1
         self.models[(previous.get("model_version", ""), row.get("model_version", ""))] += 1
         self.confidence_before += was
         self.confidence += now
         if said:
-            self.reviews[(before == said, after == said)] += 1
+            self.reviews[rights] += 1
         if before == after:
             return None
         self.pairs[(before, after)] += 1
-        change = Change(row["image_key"], before, after, was, now, said, row.get("thumbnail", ""))
+        picture = row.get("thumbnail", "")
+        change = Change(row["image_key"], before, after, was, now, said, rights[1], picture)
         entry = ((bool(said), now), next(self._number), change)
         push = heapq.heappush if len(self._shown) < self.most else heapq.heappushpop
         push(self._shown, entry)
@@ -87,7 +93,9 @@ def label(answer: Row) -> str:
 
 
 def _said(row: Row) -> str:
-    """What a person says it is. RIGHT may speak of an earlier answer, which the review has then."""
+    """What a person says it is. RIGHT may speak of an earlier answer, which the review has then:
+    that it was none of the breeds of then says nothing about a model that names one.
+    """
     review = row.get("review", {})
     match review.get("verdict"):
         case "WRONG_BREED" | "NEW_BREED":
@@ -95,8 +103,15 @@ def _said(row: Row) -> str:
         case "NO_DOG":
             return WORDS["NO_DOG"]
         case "RIGHT":
-            return label(review.get("answer", row))
+            judged = label(review.get("answer", row))
+            return judged if judged != UNKNOWN or label(row) == UNKNOWN else ""
     return ""
+
+
+def _is_right(answer: Row, said: str, row: Row) -> bool:
+    """As the API counts it: of a breed that is new to the model "unknown breed" is right, too."""
+    is_new = row.get("review", {}).get("verdict") == "NEW_BREED"
+    return label(answer) in ((said, UNKNOWN) if is_new else (said,))
 
 
 def rows(dynamodb: Any, table: str, job: Job) -> Iterator[Row]:

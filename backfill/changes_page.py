@@ -110,6 +110,5 @@ def _cards(shown: Iterable[Change], picture: Callable[[str], bytes | None]) -> I
 def _verdict(one: Change) -> Markup:
     if not one.said:
         return Markup("")
-    right = one.said == one.after
-    mark = "✓ " if right else "✗ "
-    return element("p", f"{mark}a person says {one.said}", cls="good" if right else "bad")
+    mark = "✓ " if one.right else "✗ "
+    return element("p", f"{mark}a person says {one.said}", cls="good" if one.right else "bad")

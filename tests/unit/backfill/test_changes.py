@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from backfill import changes, changes_page
@@ -71,6 +72,38 @@ def test_people_s_words_are_held_against_both_answers() -> None:
     assert told.reviews == {
         (True, False): 1, (False, True): 2, (False, False): 1, (True, True): 1
     }  # fmt: skip
+
+
+def unknown(before: str, after: str, verdict: str, breed: str = "") -> dict[str, Any]:
+    """A row reviewed at its first answer; "" is an unknown breed."""
+    found = row("u", before, after, review=review(verdict, breed))
+    for answer, named in ((found["previous"], before), (found, after)):
+        answer["status"] = "CLASSIFIED" if named else "UNKNOWN_BREED"
+    found["review"]["answer"] = found["previous"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "counted"),
+    [
+        # That it was none of the breeds of then says nothing about a model that names one.
+        (unknown("", "Lundehund", "RIGHT"), {}),
+        (unknown("", "", "RIGHT"), {(True, True): 1}),
+        (unknown("Pug", "", "RIGHT"), {(True, False): 1}),
+        (unknown("", "Lundehund", "NEW_BREED", "Lundehund"), {(True, True): 1}),
+        (unknown("", "Pug", "NEW_BREED", "Lundehund"), {(True, False): 1}),
+        (unknown("", "", "NEW_BREED", "Lundehund"), {(True, True): 1}),
+        (unknown("Pug", "", "NEW_BREED", "Lundehund"), {(False, True): 1}),
+        (unknown("Pug", "", "WRONG_BREED", "Beagle"), {(False, False): 1}),
+    ],
+)
+def test_unknown_breeds_count_as_the_page_counts_them(
+    found: dict[str, Any], counted: dict[tuple[bool, bool], int]
+) -> None:
+    told = Changes(10)
+    told.add(found)
+    assert told.reviews == counted
+    assert all(change.right for change in told.shown if change.said == change.after)
 
 
 def test_as_many_are_kept_as_are_shown_reviewed_ones_first() -> None:
