@@ -146,8 +146,9 @@ def _show_bill(context: Context, census: Census, job: Job, rate: float | None) -
     if job.pace and (rate is None or job.pace < rate):
         rate, source = job.pace, "PACE says so"
     load = estimate.Load(
-        census.seen, census.photos, job.kind == ROWS, rate, found.concurrency, found.instance_type
-    )
+        census.seen, census.photos, job.kind == ROWS, rate, found.concurrency, found.instance_type,
+        job.pace,
+    )  # fmt: skip
     table = Table("step", "how much", "USD", title="What it costs", title_justify="left")
     bill = list(estimate.steps(load))
     for step in bill:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lister.core import READS_A_TURN
 from lister.rows import MONTH_SHARDS
 
 MILLION = 1e6
@@ -58,7 +59,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Load:
-    """What a job puts on the stack. `rate`: photos answered a second, None: unknown."""
+    """What a job puts on the stack. `rate`: photos answered a second, None: unknown. `pace`: at
+    most so many are sent a second, 0: as many as are answered.
+    """
 
     seen: int
     photos: int
@@ -66,6 +69,12 @@ class Load:
     rate: float | None
     concurrency: int
     instance_type: str = ""
+    pace: float = 0
+
+    @property
+    def page(self) -> int:
+        """Objects or rows that the lister reads at a time: no more than may be sent by then."""
+        return min(PAGE, max(1, round(self.pace * WAIT_S))) if self.pace else PAGE
 
     @property
     def seconds(self) -> float | None:
@@ -74,8 +83,8 @@ class Load:
     @property
     def turns(self) -> float:
         """Of the lister: a page of messages or ten pages without, and looks at a full queue."""
-        pages = max(1.0, self.photos / PAGE, self.seen / PAGE / 10)
-        looks = self.photos / PAGE if self.seconds is None else self.seconds / WAIT_S
+        pages = max(1.0, self.photos / self.page, self.seen / self.page / READS_A_TURN)
+        looks = self.photos / self.page if self.seconds is None else self.seconds / WAIT_S
         return pages + looks
 
 
@@ -87,7 +96,7 @@ def steps(load: Load) -> Iterator[Step]:
         reads = load.seen / 8
         yield Step("DynamoDB, rows listed", f"{reads:,.0f} reads", reads * READ_USD)
     else:
-        pages = max(1, load.seen / PAGE)
+        pages = max(1, load.seen / load.page)
         yield Step("S3, listing", f"{pages:,.0f} LIST", pages * LIST_USD)
         reads = load.seen / 2
         yield Step("DynamoDB, what is answered", f"{reads:,.0f} reads", reads * READ_USD)
@@ -134,7 +143,8 @@ def assumptions(load: Load, rate_from: str) -> Iterator[str]:
     yield (
         f"Ten photos a message batch; a row and its thumbnail are 1 KB and {THUMBNAIL_GB * 1e6:.0f}"
         f" KB; a row is written {AGAIN_WRITES if load.again else NEW_ROW_WRITES} times, with its "
-        f"indexes; the lister takes {PAGE_S:g} s a page of {PAGE}, and looks every {WAIT_S} s."
+        f"indexes; the lister reads {load.page:,} at a time, takes {PAGE_S:g} s for {PAGE:,}, "
+        f"and looks every {WAIT_S} s."
     )
     if load.instance_type and load.instance_type not in INSTANCE_USD:
         yield f"The endpoint's {load.instance_type} comes on top; its price is not known here."

@@ -93,6 +93,9 @@ def show(run: Run, waiting: Queue, dead: Queue, settled: bool, console: Console)
     expected = f" of {job.expected:,}" if job.expected else ""
     table.add_row(f"{things} seen", f"{counts.seen:,}{expected}")
     table.add_row("need no answer", f"{counts.known:,}")
+    if counts.unreadable:
+        left_out = f"{counts.unreadable:,}, in buckets that the stack may not read"
+        table.add_row("left out", left_out)
     table.add_row("sent", f"{counts.sent:,}")
     table.add_row("in the queue", f"{waiting.waiting:,}, and {waiting.in_flight:,} worked on")
     if dead.all:
@@ -120,7 +123,8 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
             waiting, settled = queue(sqs, lane.queue_url), is_settled(clients, run)
             counts = run.job.counts
             # SQS counts about; a bar does not go back.
-            answered = counts.known + max(0, counts.sent - waiting.all)
+            settled_rows = counts.known + counts.unreadable
+            answered = settled_rows + max(0, counts.sent - waiting.all)
             progress.update(
                 task,
                 completed=max(progress.tasks[task].completed, answered),

@@ -78,7 +78,8 @@ def _work(
     for _ in range(READS_A_TURN):
         page = ports.read(job, size)
         ports.send(page.photos, job)
-        count = Counts(page.seen, page.seen - len(page.photos), len(page.photos), 1)
+        sent, unreadable = len(page.photos), sum(page.unreadable.values())
+        count = Counts(page.seen, page.seen - sent - unreadable, sent, 1, unreadable)
         job = replace(job, counts=job.counts + count, place=page.place)
         if page.place is None:
             return replace(job, next="done")

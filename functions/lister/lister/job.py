@@ -38,13 +38,15 @@ class Filter:
 class Counts:
     """`seen` objects or rows; of those `known` need no answer, and `sent` are messages.
 
-    `reads` are pages of the listing. A turn that was repeated is counted once.
+    `unreadable` ones want an answer, and are in a bucket that the stack may not read. `reads` are
+    pages of the listing. A turn that was repeated is counted once.
     """
 
     seen: int = 0
     known: int = 0
     sent: int = 0
     reads: int = 0
+    unreadable: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -52,6 +54,7 @@ class Counts:
             self.known + other.known,
             self.sent + other.sent,
             self.reads + other.reads,
+            self.unreadable + other.unreadable,
         )
 
 

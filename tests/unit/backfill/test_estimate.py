@@ -37,6 +37,16 @@ def test_ten_times_the_photos_cost_ten_times_as_much() -> None:
     assert sum(dollars(ten).values()) == pytest.approx(10 * sum(dollars(LOAD).values()), rel=1e-6)
 
 
+def test_bill_knows_that_a_pace_reads_in_small_steps() -> None:
+    # Of 10 photos a second the lister reads 60 at a time, as many as may be sent until it waits.
+    slow = replace(LOAD, rate=10.0, pace=10)
+    assert slow.page == 60
+    assert dollars(slow)["S3, listing"] == pytest.approx(1e6 / 60 * 0.005 / 1000)
+    assert any("reads 60 at a time" in line for line in estimate.assumptions(slow, "PACE"))
+    assert replace(LOAD, pace=1000).page == 1000
+    assert replace(LOAD, pace=0.01).page == 1
+
+
 def test_what_is_answered_already_costs_next_to_nothing() -> None:
     again = sum(dollars(replace(LOAD, photos=0)).values())
     assert again < 0.02 * sum(dollars(LOAD).values())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lister import core
-from lister.core import TURNS_AN_EXECUTION
+from lister.core import TURNS_AN_EXECUTION, Page, Ports
 from lister.errors import RefusedError
 from lister.job import Job
 
@@ -86,6 +86,17 @@ def test_no_more_is_sent_than_the_pace_allows() -> None:
     states = list(run(lane, photos_job(pace=2)))
     assert [state["counts"]["sent"] for state in states] == [30, 60, 90, 100]
     assert [(state["wait_s"], state["waits_for"]) for state in states[:-1]] == [(15, "pace")] * 3
+
+
+def test_rows_that_cannot_be_read_are_counted_apart() -> None:
+    ports = Ports(
+        waiting=lambda: 0,
+        read=lambda _job, _size: Page(9, [], None, {"theirs": 2, "gone": 1}),
+        send=lambda _photos, _job: None,
+    )
+    job, lane = Job.from_json(photos_job()), FakeLane([])
+    counts = core.turn(job, ports, lane.limits(), lane.now, lambda: True).counts
+    assert (counts.seen, counts.known, counts.sent, counts.unreadable) == (9, 6, 0, 3)
 
 
 def test_what_is_answered_costs_the_pace_nothing() -> None:
