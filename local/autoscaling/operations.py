@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import Any
 
-from local.arns import request_region
+from local.arns import region_of, request_region
 from local.errors import AwsError
 from local.settings import ACCOUNT_ID
 from local.store import Record, Store
@@ -55,7 +55,7 @@ class AutoScalingOperations:
         with self._store.changing():
             self._drop("targets", _key(params, TARGET_KEY))
             for key, policy in list(self._store["policies"].items()):
-                if _key(policy, TARGET_KEY) == _key(params, TARGET_KEY):
+                if _is_here(policy) and _key(policy, TARGET_KEY) == _key(params, TARGET_KEY):
                     del self._store["policies"][key]
         return {}
 
@@ -94,7 +94,7 @@ class AutoScalingOperations:
         return [
             row
             for row in self._store.rows(table)
-            if row["ServiceNamespace"] == params["ServiceNamespace"]
+            if _is_here(row) and row["ServiceNamespace"] == params["ServiceNamespace"]
         ]
 
     def _drop(self, table: str, key: str) -> None:
@@ -104,6 +104,12 @@ class AutoScalingOperations:
 
 def _key(params: dict[str, Any], names: tuple[str, ...]) -> str:
     return "|".join([request_region.get(), *(params[name] for name in names)])
+
+
+def _is_here(record: Record) -> bool:
+    """Whether it is of the request's region."""
+    arn = record.get("ScalableTargetARN") or record["PolicyARN"]
+    return region_of(arn) == request_region.get()
 
 
 def _words(params: dict[str, Any]) -> str:

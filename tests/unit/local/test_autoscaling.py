@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.arns import request_region
 from local.autoscaling.operations import AutoScalingOperations
 from local.errors import AwsError
 from local.store import Store
@@ -47,6 +48,23 @@ def test_target_is_registered_changed_and_taken_away_with_its_policies(
     assert api.describe_scaling_policies({"ServiceNamespace": "sagemaker"}) == {
         "ScalingPolicies": []
     }
+
+
+def test_regions_are_kept_apart(api: AutoScalingOperations) -> None:
+    # GIVEN the same target in two regions
+    for region in ("eu-west-1", "us-east-1"):
+        request_region.set(region)
+        api.register_scalable_target(TARGET | {"MinCapacity": 1, "MaxCapacity": 4})
+        api.put_scaling_policy(POLICY)
+    # WHEN it is taken away in one
+    request_region.set("eu-west-1")
+    api.deregister_scalable_target(TARGET)
+    # THEN the other keeps its own, and its policy
+    assert _targets(api) == []
+    request_region.set("us-east-1")
+    assert len(_targets(api)) == 1
+    policies = api.describe_scaling_policies({"ServiceNamespace": "sagemaker"})
+    assert len(policies["ScalingPolicies"]) == 1
 
 
 @pytest.mark.parametrize(
