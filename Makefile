@@ -100,6 +100,11 @@ $(eval $(call built,page/template.yaml,.aws-sam/page,functions/api))
 $(eval $(call built,operate/drift.yaml,.aws-sam/drift,functions/drift))
 $(eval $(call built,backfill/template.yaml,.aws-sam/backfill,functions/lister))
 
+# One after the other: sam keeps one file on all that it builds below .aws-sam.
+.PHONY: built
+built: $(VENV)/tools/.stamp
+	@$(MAKE) --no-print-directory --jobs=1 $(BUILT)
+
 .PHONY: build
 build: .aws-sam/build/.$(FUNCTION_RUNTIME) ## sam build, with the function's runtime set to this Python (or FUNCTION_PYTHON=python3.14)
 	@echo "Built for FunctionRuntime=$(FUNCTION_RUNTIME): deploy with that."
@@ -330,8 +335,7 @@ $(WEIGHTS): | $(VENV)/weights/.stamp
 TESTED_IN := project job emulator tools sdk browser checkov export schemathesis hooks
 .PHONY: test
 test: ## Lint, types, and all tests
-	@$(MAKE) --no-print-directory --jobs=2 $(TESTED_IN:%=$(VENV)/%/.stamp)
-	@$(MAKE) --no-print-directory $(STARTER) $(BUILT) lint
+	@$(MAKE) --no-print-directory --jobs=2 $(TESTED_IN:%=$(VENV)/%/.stamp) $(STARTER) built lint
 	@rm -f $(SKIPPED)
 	@export SKIPPED_TESTS=$(SKIPPED); \
 	$(MAKE) --no-print-directory --keep-going --jobs=3 $(TESTS:%=test-%); status=$$?; \
