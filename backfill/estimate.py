@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lister.core import READS_A_TURN
-from lister.rows import MONTH_SHARDS
+from lister.rows import MONTH_SHARDS, months
 
 MILLION = 1e6
 LIST_USD = 0.005 / 1000  # "Amazon S3 pricing": PUT, COPY, POST, LIST
@@ -161,7 +161,8 @@ def busiest_rate(dynamodb: Any, table: str, now: datetime) -> float | None:
     None where there are not a hundred. A stack that was never busy can do more than this.
     """
     times: list[datetime] = []
-    for month in _months(now):
+    last_month = now.replace(day=1) - timedelta(days=1)
+    for month in months(f"{last_month:%Y-%m}", f"{now:%Y-%m}"):
         for shard in range(MONTH_SHARDS):
             answer = dynamodb.query(
                 TableName=table,
@@ -181,8 +182,3 @@ def _busiest(times: Sequence[datetime], count: int = 100) -> float | None:
         (last - first).total_seconds() for first, last in zip(times, times[count:], strict=False)
     ]
     return count / max(min(spans), 0.1) if spans else None
-
-
-def _months(now: datetime) -> tuple[str, str]:
-    before = (now.year, now.month - 1) if now.month > 1 else (now.year - 1, 12)
-    return f"{now:%Y-%m}", f"{before[0]:04}-{before[1]:02}"
