@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -142,27 +141,6 @@ def test_what_cannot_get_better_is_not_tried_again() -> None:
     first, *others = definition()["States"]["Page"]["Retry"]
     assert first == {"ErrorEquals": [RefusedError.__name__], "MaxAttempts": 0}
     assert others[-1]["ErrorEquals"] == ["States.ALL"]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"kind": "photos", "bucket": "b"}, "job"),
-        ({"job": "j", "kind": "songs"}, "songs"),
-        ({"job": "j", "kind": "photos"}, "neither which bucket"),
-        ({"job": "j", "kind": "photos", "bucket": "b", "pace": -1}, "its pace"),
-        ({"job": "j", "kind": "rows"}, "neither which bucket"),
-        ({"job": "j", "kind": "rows", "filter": {"colour": "red"}}, "colour"),
-    ],
-)
-def test_what_is_no_job_is_refused(content: dict[str, object], words: str) -> None:
-    with pytest.raises(RefusedError, match=words):
-        Job.from_json(content)
-
-
-def test_job_travels_as_it_is() -> None:
-    job = replace(Job.from_json(photos_job()), place={"after": "ü/ \n"}, window="02:00-06:00 UTC")
-    assert Job.from_json(job.to_json() | {"started_by": "somebody"}) == job
 
 
 def sizes() -> Iterator[int]:

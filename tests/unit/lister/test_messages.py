@@ -38,6 +38,18 @@ def test_photo_has_the_shape_of_s3_s_event() -> None:
     }
 
 
+def test_sequencer_is_older_than_any_of_s3_and_in_the_order_of_versions() -> None:
+    first = sequencer_of(NOW, "a")
+    assert int(first[8:20], 16) == round(NOW.timestamp() * 1000)
+    assert first < sequencer_of(NOW + timedelta(milliseconds=1), "a") < "00000001"
+
+
+def test_photo_in_folders_is_found_again_in_its_bucket() -> None:
+    assert image_key("other", "2019/may/rex.jpg", "own") == "s3://other/2019/may/rex.jpg"
+    assert photo_of("s3://other/2019/may/rex.jpg", "own") == ("other", "2019/may/rex.jpg")
+    assert photo_of("uploads/rex.jpg", "own") == ("own", "uploads/rex.jpg")
+
+
 def test_row_says_what_it_replaces() -> None:
     found = record(Photo("own", "uploads/a.jpg", 7, "abc", "00AB", "v1", "m1"))
     assert found["eventName"] == "Reclassify:Photo"
