@@ -63,8 +63,8 @@ class Day:
 def look_at(day: date, ports: Ports, over: bool = True) -> Day:
     """Counts a day and compares it; the same again when it is asked for twice.
 
-    A day that is not `over` is compared, and nothing is learned from it. Of photos that are deleted
-    later a day that was kept loses nothing: one with more photos stands.
+    A day that is not `over` is compared, and nothing is learned from it. One that was over when it
+    was kept loses nothing by photos that are deleted later: the one with more photos stands.
     """
     by_model = counted(ports.rows(day))
     # All were rejected: they count against the model that would have answered them.
@@ -72,11 +72,13 @@ def look_at(day: date, ports: Ports, over: bool = True) -> Day:
         by_model.items(), key=lambda pair: (pair[1].photos, pair[0]), default=("", Counts())
     )
     known = ports.day(day)
-    if known and int(known["photos"]) > counts.photos:
+    # A day that was kept without the field counts as over.
+    if known and known.get("over", True) and int(known["photos"]) > counts.photos:
         findings = [Finding.from_item(one) for one in known["findings"]]
         return Day(day, known["state"], known, findings, {})
     seen = _Seen(day, counts, model or _model_before(day, ports), _audits(ports.reviewed(day)))
     found = _compared(seen, ports, over) if counts.photos else seen.said("no photos")
+    found.item["over"] = over
     if known and known.get("published"):
         found.item["published"] = True
     ports.put_day(day, found.item)

@@ -177,6 +177,32 @@ def test_day_that_was_kept_loses_nothing_by_photos_that_went(
     assert look(tables, rows + some(chance, 10)).item["photos"] == 160
 
 
+def test_day_that_was_looked_at_before_it_was_over_is_counted_anew(chance: random.Random) -> None:
+    # GIVEN a day that somebody looked at while it lasted
+    tables = Tables(rows={FIRST: some(chance, 600)})
+    look_at(FIRST, tables.ports(), over=False)
+    # WHEN a photo of it is deleted and people review others before the night
+    tables.rows[FIRST].pop()
+    tables.reviews[FIRST] = audited(chance, 9, 1)
+    look_at(FIRST, tables.ports())
+    # THEN the night keeps what is there, with the reviews, and learns from it
+    assert tables.days[FIRST]["photos"] == 599
+    assert tables.days[FIRST]["audit"]["n"] == 10
+    assert tables.baselines["one"]["counts"]["photos"] == 599
+
+
+def test_day_that_was_kept_before_days_said_whether_they_were_over_stands(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN a day as it was kept then
+    look(tables, some(chance, 150))
+    del tables.days[NEXT]["over"]
+    # WHEN photos of it are deleted and it is looked at again
+    look(tables, some(chance, 20))
+    # THEN it has lost nothing
+    assert tables.days[NEXT]["photos"] == 150
+
+
 def test_photos_of_a_back_fill_are_of_no_day(tables: Tables, chance: random.Random) -> None:
     rows = some(chance, 300) + darker(some(chance, 300, backfill="b1"))
     assert look(tables, rows).state == "quiet"
