@@ -52,7 +52,7 @@ def _ports() -> Ports:
     drift = _DYNAMODB.Table(SETTINGS.drift_table)
     return Ports(
         rows=partial(table.rows_of, predictions),
-        reviewed=partial(table.reviewed_on, predictions),
+        reviewed=partial(table.reviewed_between, predictions),
         day=lambda day: table.get(drift, table.DAY, day.isoformat()),
         put_day=lambda day, item: table.put(drift, table.DAY, day.isoformat(), item),
         baseline=lambda model: table.get(drift, table.BASELINE, model),

@@ -233,6 +233,21 @@ def test_model_that_says_more_than_it_holds_is_found(tables: Tables, chance: ran
     assert AUDIT_DAYS > 3
 
 
+def test_review_that_changes_on_a_later_day_counts_once_as_it_stands(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN sixty sampled photos that people called right
+    tables.reviews[NEXT] = audited(chance, 60, 0)
+    assert look(tables, some(chance, 300)).figures["AuditedAccuracy"] == 1
+    # WHEN they say otherwise of twelve of them on the day after
+    later = NEXT + timedelta(days=1)
+    tables.reviews = {NEXT: audited(chance, 48, 0), later: audited(chance, 0, 12)}
+    day = look(tables, some(chance, 300), later)
+    # THEN sixty were reviewed, and the day keeps its own twelve
+    assert day.figures["AuditedAccuracy"] == 0.8
+    assert day.item["audit"]["n"] == 12
+
+
 def test_new_model_does_not_answer_for_the_one_before(chance: random.Random) -> None:
     tables, at = Tables(), FIRST
     for model, right in (("one", 5), ("two", 9)):

@@ -117,14 +117,25 @@ def test_every_page_of_every_shard_is_read_once(rows: Any) -> None:
     assert len(keys) == len(set(keys)) == 60
 
 
-def test_reviews_count_on_the_day_of_the_review(rows: Any) -> None:
-    for number, day in enumerate([DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]):
+def test_reviews_are_read_by_the_days_of_the_reviews_in_every_month_of_them(rows: Any) -> None:
+    # GIVEN a photo that was reviewed on each of a hundred days
+    for number in range(100):
+        day = DAY + timedelta(days=number - 50)
         reviewed = {"reviewed_in": f"{day:%Y-%m}", "reviewed_at": f"{day}T00:00:00.000000Z"}
-        item = placed(DAY - timedelta(days=9), number) | reviewed | {"confidence": number}
+        item = placed(DAY - timedelta(days=99), number) | reviewed | {"confidence": number}
         rows.put_item(Item=item)
-    # The confidence tells which of the three it is.
-    (row,) = table.reviewed_on(rows, DAY)
-    assert row["confidence"] == 1
+
+    def found(back: int, ahead: int) -> list[int]:
+        span = DAY - timedelta(days=back), DAY + timedelta(days=ahead)
+        return [int(row["confidence"]) - 50 for row in table.reviewed_between(rows, *span)]
+
+    # WHEN the reviews of a day are asked for, or those of a span, the confidence tells which
+    # THEN it is that day's, or the span's with its first and its last, each once
+    assert found(0, 0) == [0]
+    assert found(29, 0) == list(range(-29, 1))
+    assert found(40, 35) == list(range(-40, 36))
+    # AND where the first day comes after the last no table is asked: DynamoDB refuses such a span
+    assert list(table.reviewed_between(None, DAY + timedelta(days=1), DAY)) == []
 
 
 def test_night_makes_up_for_nights_that_were_missed_and_publishes(
