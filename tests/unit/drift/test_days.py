@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from api import reviewing
-from drift.core import AUDIT_DAYS, Day, look_at
+from drift.core import Day, look_at
 from drift.histograms import Counts, counted
 
 from tests.unit.drift.days import BREEDS, FIRST, Row, Tables, darker, rejected, row, some
@@ -83,6 +83,18 @@ def test_day_of_few_photos_is_looked_at_with_those_before(
     assert [day.state for day in days] == ["too few", "too few", "drift"]
     assert days[0].figures == {}
     assert days[2].item["compared"] == 120
+
+
+def test_small_day_is_joined_with_those_of_two_weeks_and_none_before(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN a small day
+    look(tables, some(chance, 60))
+    # WHEN another comes 14 days later, or 13
+    far, near = (look(tables, some(chance, 50), NEXT + timedelta(days=ahead)) for ahead in (14, 13))
+    # THEN the former is by itself, and the latter has the first with it
+    assert far.state == "too few"
+    assert near.item["compared"] == 110
 
 
 def test_day_that_is_looked_at_again_is_counted_once(tables: Tables, chance: random.Random) -> None:
@@ -227,10 +239,21 @@ def test_model_that_says_more_than_it_holds_is_found(tables: Tables, chance: ran
     day = look(tables, some(chance, 300))
     (finding,) = day.findings
     assert finding.figure == "audited accuracy"
-    assert "right 50% of 90 sampled" in finding.words.replace("call ", "right ", 1) or (
-        "50% of 90 sampled" in finding.words
-    )
-    assert AUDIT_DAYS > 3
+    assert "people call 50% of 90 sampled photos right" in finding.words
+
+
+def test_reviews_of_thirty_days_count_and_those_before_do_not(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN sampled photos that people called right 29 days ago, and others wrong before
+    day = NEXT + timedelta(days=60)
+    tables.reviews[day - timedelta(days=29)] = audited(chance, 60, 0)
+    for back in (30, 31):
+        tables.reviews[day - timedelta(days=back)] = audited(chance, 0, 60)
+    # WHEN a day is compared
+    found = look(tables, some(chance, 300), day)
+    # THEN only those of thirty days, its own with them, are in the accuracy
+    assert found.figures["AuditedAccuracy"] == 1
 
 
 def test_review_that_changes_on_a_later_day_counts_once_as_it_stands(
