@@ -1,4 +1,4 @@
-"""The tables: a day's rows, page by page; days and baselines, an item each."""
+"""The tables: a day's rows, page by page; days, baselines and tries, an item each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 Item = dict[str, Any]
 
 MONTH_SHARDS = 4  # as classify.rows writes them
-DAY, BASELINE = "day", "baseline"
+DAY, BASELINE, TRY = "day", "baseline", "try"
 # All that is counted of a row: the rest is not sent, which is most of it.
 COUNTED = (
     "image_key", "classified_at", "status", "reason", "breed", "confidence", "top",

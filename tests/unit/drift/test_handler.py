@@ -182,6 +182,42 @@ def test_night_that_fails_has_published_the_days_before_and_takes_up_the_others(
     assert [answer["day"] for answer in handler.handle({}, None)] == [str(one)]
 
 
+def test_day_that_fails_two_nights_long_no_longer_keeps_the_later_ones_waiting(
+    handler: ModuleType, rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    # GIVEN a day that can never be read
+    today = datetime.now(UTC).date()
+    bad, later = (today - timedelta(days=back) for back in (2, 1))
+    look_at = handler.look_at
+
+    def failing(day: date, *arguments: Any, **options: Any) -> Any:
+        if day == bad:
+            raise TimeoutError("too many rows")
+        return look_at(day, *arguments, **options)
+
+    monkeypatch.setattr(handler, "look_at", failing)
+    # WHEN two nights have tried it three times each
+    for _ in range(6):
+        with pytest.raises(TimeoutError):
+            handler.handle({}, None)
+    assert table.get(days, table.DAY, str(later)) is None
+    # THEN the next leaves it out, says so, and goes on with the day after it
+    assert [answer["day"] for answer in handler.handle({}, None)] == [str(later)]
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert f"{bad} is left out after 6 tries" in error.getMessage()
+    assert "`make drift` with this DAY" in error.getMessage()
+
+
+def test_look_at_one_day_counts_as_no_try(handler: ModuleType, rows: Any, days: Any) -> None:
+    # GIVEN a day that somebody looked at more often than a night may try it
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    for _ in range(handler.MOST_TRIES + 1):
+        handler.handle({"day": str(day)}, None)
+    # WHEN the night comes, THEN it takes the day up
+    assert handler.handle({}, None)[-1]["day"] == str(day)
+
+
 def test_topic_that_is_gone_does_not_stop_the_watch(
     handler: ModuleType, rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
