@@ -258,7 +258,7 @@ loop: setup $(VENV)/job/.stamp $(VENV)/sdk/.stamp ## The whole loop on this mach
 
 ## --- a stack that is deployed -------------------------------------------------------------------------------------
 
-OPERATE = PATH="$(CURDIR)/$(TOOLS):$$PATH" SAM_CLI_TELEMETRY=0 $(PROJECT)/python -m operate
+OPERATE = PATH="$(CURDIR)/$(TOOLS):$$PATH" SAM_CLI_TELEMETRY=0 PYTHONPATH=functions/drift $(PROJECT)/python -m operate
 KNOWN = $(if $(PHOTO),--photo $(call path,$(PHOTO))) $(if $(BREED),--breed $(call quote,$(BREED)))
 
 .PHONY: smoke

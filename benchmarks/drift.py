@@ -186,7 +186,7 @@ class _Tables:
             day,
             Ports(
                 rows=lambda asked: self.rows.get(asked, []),
-                reviewed=lambda _asked: [],
+                reviewed=lambda _first, _last: [],
                 day=self._days.get,
                 put_day=self._days.__setitem__,
                 baseline=self._baselines.get,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from drift.statistics import LEAST_PSI, USUAL_LEAST_PSI, least_psi
+
 from training.contest.page import Markup, document, element, join, section, thumbnail
 
 if TYPE_CHECKING:
     from operate.drift import Day
 
 _WIDTH, _HEIGHT, _PAD = 320, 90, 6
-# Below the lower one a population is called unchanged, above the upper one another (Siddiqi, 2006).
-_LEAST, _LARGE = 0.1, 0.25
+# Above it Siddiqi (2006) calls a population another one: curves of an index reach up to it.
+_LARGE = 0.25
 _NEWEST = 10
 
 Picture = Callable[[str], bytes | None]
@@ -21,7 +23,12 @@ Picture = Callable[[str], bytes | None]
 def page(stack: str, days: Sequence[Day], picture: Picture) -> str:
     figures = sorted({figure for day in days for figure in day.psi})
     curves = [
-        _curve(figure.replace("_", " "), [day.psi.get(figure) for day in days], _LARGE)
+        _curve(
+            figure.replace("_", " "),
+            [day.psi.get(figure) for day in days],
+            _LARGE,
+            least_psi(figure),
+        )
         for figure in figures
     ]
     return document(
@@ -44,8 +51,9 @@ def page(stack: str, days: Sequence[Day], picture: Picture) -> str:
             else element("p", "Nothing was compared yet: the baseline is still being made."),
             element(
                 "p",
-                "Population stability index, a day a point. The dashed line is 0.1: below it "
-                "nothing is said. What is above it is a finding only where it is more than chance.",
+                f"Population stability index, a day a point. The dashed line is {USUAL_LEAST_PSI}, "
+                f"for status (kinds of answer) {LEAST_PSI['status']}: below it nothing is said. "
+                "What is above it is a finding only where it is more than chance.",
                 cls="soft",
             ),
         ),
@@ -69,14 +77,15 @@ def _headline(days: Sequence[Day]) -> str:
 def _accuracy(days: Sequence[Day]) -> list[Markup]:
     audited = [right / n if n else None for right, n in (day.audited for day in days)]
     return [
-        _curve("how sure the model is", [day.sure for day in days], 1.0, shares=True),
-        _curve("right, of reviewed", audited, 1.0, shares=True),
+        _curve("how sure the model is", [day.sure for day in days], 1.0),
+        _curve("right, of reviewed", audited, 1.0),
     ]
 
 
 def _curve(
-    title: str, values: Sequence[float | None], least_top: float, shares: bool = False
+    title: str, values: Sequence[float | None], least_top: float, level: float | None = None
 ) -> Markup:
+    """An index with a dashed line at `level`; without one the values are shares."""
     known = [value for value in values if value is not None]
     top = max([least_top, *known])
     step = (_WIDTH - 2 * _PAD) / max(1, len(values) - 1)
@@ -98,8 +107,8 @@ def _curve(
         element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="2.5", fill="currentColor")
         for x, y in points
     ]
-    if not shares:
-        at = f"{height(_LEAST):.1f}"
+    if level is not None:
+        at = f"{height(level):.1f}"
         parts.append(
             element(
                 "line", x1="0", x2=str(_WIDTH), y1=at, y2=at, stroke="currentColor",
@@ -107,7 +116,7 @@ def _curve(
             )
         )  # fmt: skip
     newest = known[-1] if known else None
-    told = "none yet" if newest is None else f"{newest:.0%}" if shares else f"{newest:.2f}"
+    told = "none yet" if newest is None else f"{newest:.0%}" if level is None else f"{newest:.2f}"
     drawing = element(
         "svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", width="100%", role="img",
         aria_label=f"{title}: {told}",

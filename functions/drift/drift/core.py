@@ -41,8 +41,8 @@ class Ports:
     """The tables; a day or a baseline that is not there is None."""
 
     rows: Callable[[date], Iterable[Row]]
-    # Rows that somebody reviewed on that day.
-    reviewed: Callable[[date], Iterable[Row]]
+    # Rows whose standing review is of the days from the first to the last, both included.
+    reviewed: Callable[[date, date], Iterable[Row]]
     day: Callable[[date], Item | None]
     put_day: Callable[[date, Item], None]
     baseline: Callable[[str], Item | None]
@@ -63,8 +63,8 @@ class Day:
 def look_at(day: date, ports: Ports, over: bool = True) -> Day:
     """Counts a day and compares it; the same again when it is asked for twice.
 
-    A day that is not `over` is compared, and nothing is learned from it. Of photos that are deleted
-    later a day that was kept loses nothing: one with more photos stands.
+    A day that is not `over` is compared, and nothing is learned from it. One that was over when it
+    was kept loses nothing by photos that are deleted later: the one with more photos stands.
     """
     by_model = counted(ports.rows(day))
     # All were rejected: they count against the model that would have answered them.
@@ -72,11 +72,14 @@ def look_at(day: date, ports: Ports, over: bool = True) -> Day:
         by_model.items(), key=lambda pair: (pair[1].photos, pair[0]), default=("", Counts())
     )
     known = ports.day(day)
-    if known and int(known["photos"]) > counts.photos:
+    # A day that was kept without the field counts as over.
+    if known and known.get("over", True) and int(known["photos"]) > counts.photos:
         findings = [Finding.from_item(one) for one in known["findings"]]
         return Day(day, known["state"], known, findings, {})
-    seen = _Seen(day, counts, model or _model_before(day, ports), _audits(ports.reviewed(day)))
+    audit = sum(_audits(ports.reviewed(day, day)).values(), _Audit())
+    seen = _Seen(day, counts, model or _model_before(day, ports), audit)
     found = _compared(seen, ports, over) if counts.photos else seen.said("no photos")
+    found.item["over"] = over
     if known and known.get("published"):
         found.item["published"] = True
     ports.put_day(day, found.item)
@@ -198,10 +201,6 @@ class _Audit:
     def to_item(self) -> Item:
         return {"n": self.n, "right": self.right, "sure": f"{self.sure:.6f}"}
 
-    @classmethod
-    def from_item(cls, item: Item) -> _Audit:
-        return cls(int(item["n"]), int(item["right"]), float(item["sure"]))
-
 
 def _audits(rows: Iterable[Row]) -> dict[str, _Audit]:
     """By the model whose answer was judged."""
@@ -218,16 +217,13 @@ def _audits(rows: Iterable[Row]) -> dict[str, _Audit]:
 
 
 def _audit(seen: _Seen, baseline: Item, ports: Ports) -> _Audit:
-    """Of the day's model, over AUDIT_DAYS: few photos are reviewed on one."""
-    audit, first = seen.audits.get(seen.model, _Audit()), min(baseline["days"])
-    for back in range(1, AUDIT_DAYS):
-        day = seen.day - timedelta(days=back)
-        if day.isoformat() < first:
-            break
-        told = (ports.day(day) or {}).get("audits", {}).get(seen.model)
-        if told:
-            audit += _Audit.from_item(told)
-    return audit
+    """Of the day's model, over AUDIT_DAYS: few photos are reviewed on one.
+
+    From the reviews as they stand: a sum of kept days would count a changed one twice.
+    """
+    begun = date.fromisoformat(min(baseline["days"]))
+    first = max(begun, seen.day - timedelta(days=AUDIT_DAYS - 1))
+    return _audits(ports.reviewed(first, seen.day)).get(seen.model, _Audit())
 
 
 def _overconfident(audit: _Audit) -> list[Finding]:
@@ -249,15 +245,14 @@ class _Seen:
     day: date
     counts: Counts
     model: str
-    audits: Mapping[str, _Audit]
+    audit: _Audit  # the reviews of this day, whichever model they judge
 
     def said(self, state: State, findings: Sequence[Finding] = ()) -> Day:
         item: Item = {
             "state": state,
             "photos": self.counts.photos,
             "counts": self.counts.to_item(),
-            "audit": sum(self.audits.values(), _Audit()).to_item(),
-            "audits": {model: one.to_item() for model, one in self.audits.items()},
+            "audit": self.audit.to_item(),
             "findings": [finding.to_item() for finding in findings],
             "psi": {},
         }

@@ -24,7 +24,8 @@ from typing import TypeVar
 QUIET_DAYS = 90
 # Below 0.1 Siddiqi calls a population unchanged, however many photos show the difference. Answers
 # of another kind count from half of it: 5 % of rejections where there was 1 % is 0.07.
-LEAST_PSI = {"status": 0.05}
+USUAL_LEAST_PSI = 0.1
+LEAST_PSI = {"status": USUAL_LEAST_PSI / 2}
 # A bin has at least this share of the photos before: the tenth of the usual ten bins, nearly.
 LEAST_SHARE = 0.08
 
@@ -48,7 +49,11 @@ class Shift:
 
     @property
     def found(self) -> bool:
-        return self.psi >= LEAST_PSI.get(self.figure, 0.1) and self.chi_square > self.limit
+        return self.psi >= least_psi(self.figure) and self.chi_square > self.limit
+
+
+def least_psi(figure: str) -> float:
+    return LEAST_PSI.get(figure, USUAL_LEAST_PSI)
 
 
 def shift(

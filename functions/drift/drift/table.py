@@ -1,4 +1,4 @@
-"""The tables: a day's rows, page by page; days and baselines, an item each."""
+"""The tables: a day's rows, page by page; days, baselines and tries, an item each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 Item = dict[str, Any]
 
 MONTH_SHARDS = 4  # as classify.rows writes them
-DAY, BASELINE = "day", "baseline"
+DAY, BASELINE, TRY = "day", "baseline", "try"
 # All that is counted of a row: the rest is not sent, which is most of it.
 COUNTED = (
     "image_key", "classified_at", "status", "reason", "breed", "confidence", "top",
@@ -26,19 +26,21 @@ def rows_of(predictions: Any, day: date) -> Iterator[Row]:
     """Those that were answered first on this day, in UTC."""
     for shard in range(MONTH_SHARDS):
         key = Key("month_shard").eq(f"{day:%Y-%m}#{shard}")
-        within = key & Key("classified_at").between(*_span(day))
+        within = key & Key("classified_at").between(*_span(day, day))
         yield from _pages(predictions, "by-month", within, COUNTED)
 
 
-def reviewed_on(predictions: Any, day: date) -> Iterator[Row]:
-    """Those whose standing review is of this day."""
-    key = Key("reviewed_in").eq(f"{day:%Y-%m}") & Key("reviewed_at").between(*_span(day))
-    yield from _pages(predictions, "reviewed", key, AUDITED)
+def reviewed_between(predictions: Any, first: date, last: date) -> Iterator[Row]:
+    """Those whose standing review is of these days, month by month."""
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    for month in sorted({f"{day:%Y-%m}" for day in days}):
+        key = Key("reviewed_in").eq(month) & Key("reviewed_at").between(*_span(first, last))
+        yield from _pages(predictions, "reviewed", key, AUDITED)
 
 
-def _span(day: date) -> tuple[str, str]:
+def _span(first: date, last: date) -> tuple[str, str]:
     """Rows' times are text with microseconds and a Z: the day after begins behind all of these."""
-    return f"{day.isoformat()}T", f"{(day + timedelta(days=1)).isoformat()}"
+    return f"{first.isoformat()}T", f"{(last + timedelta(days=1)).isoformat()}"
 
 
 def _pages(table: Any, index: str, key: Any, attributes: Sequence[str]) -> Iterator[Row]:

@@ -27,7 +27,7 @@ def watch(day: date, **changes: Any) -> None:
     ]
     ports = Ports(
         rows=lambda _day: rows,
-        reviewed=lambda _day: [],
+        reviewed=lambda _first, _last: [],
         day=lambda asked: table.get(kept, table.DAY, asked.isoformat()),
         put_day=lambda asked, item: table.put(kept, table.DAY, asked.isoformat(), item),
         baseline=lambda model: table.get(kept, table.BASELINE, model),

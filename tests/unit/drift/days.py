@@ -63,7 +63,9 @@ class Tables:
     def ports(self) -> Ports:
         return Ports(
             rows=lambda day: self.rows.get(day, []),
-            reviewed=lambda day: self.reviews.get(day, []),
+            reviewed=lambda first, last: [
+                row for day, rows in self.reviews.items() if first <= day <= last for row in rows
+            ],
             day=self.days.get,
             put_day=self.days.__setitem__,
             baseline=self.baselines.get,

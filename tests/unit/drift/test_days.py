@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from api import reviewing
-from drift.core import AUDIT_DAYS, Day, look_at
+from drift.core import Day, look_at
 from drift.histograms import Counts, counted
 
 from tests.unit.drift.days import BREEDS, FIRST, Row, Tables, darker, rejected, row, some
@@ -83,6 +83,18 @@ def test_day_of_few_photos_is_looked_at_with_those_before(
     assert [day.state for day in days] == ["too few", "too few", "drift"]
     assert days[0].figures == {}
     assert days[2].item["compared"] == 120
+
+
+def test_small_day_is_joined_with_those_of_two_weeks_and_none_before(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN a small day
+    look(tables, some(chance, 60))
+    # WHEN another comes 14 days later, or 13
+    far, near = (look(tables, some(chance, 50), NEXT + timedelta(days=ahead)) for ahead in (14, 13))
+    # THEN the former is by itself, and the latter has the first with it
+    assert far.state == "too few"
+    assert near.item["compared"] == 110
 
 
 def test_day_that_is_looked_at_again_is_counted_once(tables: Tables, chance: random.Random) -> None:
@@ -177,6 +189,32 @@ def test_day_that_was_kept_loses_nothing_by_photos_that_went(
     assert look(tables, rows + some(chance, 10)).item["photos"] == 160
 
 
+def test_day_that_was_looked_at_before_it_was_over_is_counted_anew(chance: random.Random) -> None:
+    # GIVEN a day that somebody looked at while it lasted
+    tables = Tables(rows={FIRST: some(chance, 600)})
+    look_at(FIRST, tables.ports(), over=False)
+    # WHEN a photo of it is deleted and people review others before the night
+    tables.rows[FIRST].pop()
+    tables.reviews[FIRST] = audited(chance, 9, 1)
+    look_at(FIRST, tables.ports())
+    # THEN the night keeps what is there, with the reviews, and learns from it
+    assert tables.days[FIRST]["photos"] == 599
+    assert tables.days[FIRST]["audit"]["n"] == 10
+    assert tables.baselines["one"]["counts"]["photos"] == 599
+
+
+def test_day_that_was_kept_before_days_said_whether_they_were_over_stands(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN a day as it was kept then
+    look(tables, some(chance, 150))
+    del tables.days[NEXT]["over"]
+    # WHEN photos of it are deleted and it is looked at again
+    look(tables, some(chance, 20))
+    # THEN it has lost nothing
+    assert tables.days[NEXT]["photos"] == 150
+
+
 def test_photos_of_a_back_fill_are_of_no_day(tables: Tables, chance: random.Random) -> None:
     rows = some(chance, 300) + darker(some(chance, 300, backfill="b1"))
     assert look(tables, rows).state == "quiet"
@@ -201,10 +239,36 @@ def test_model_that_says_more_than_it_holds_is_found(tables: Tables, chance: ran
     day = look(tables, some(chance, 300))
     (finding,) = day.findings
     assert finding.figure == "audited accuracy"
-    assert "right 50% of 90 sampled" in finding.words.replace("call ", "right ", 1) or (
-        "50% of 90 sampled" in finding.words
-    )
-    assert AUDIT_DAYS > 3
+    assert "people call 50% of 90 sampled photos right" in finding.words
+
+
+def test_reviews_of_thirty_days_count_and_those_before_do_not(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN sampled photos that people called right 29 days ago, and others wrong before
+    day = NEXT + timedelta(days=60)
+    tables.reviews[day - timedelta(days=29)] = audited(chance, 60, 0)
+    for back in (30, 31):
+        tables.reviews[day - timedelta(days=back)] = audited(chance, 0, 60)
+    # WHEN a day is compared
+    found = look(tables, some(chance, 300), day)
+    # THEN only those of thirty days, its own with them, are in the accuracy
+    assert found.figures["AuditedAccuracy"] == 1
+
+
+def test_review_that_changes_on_a_later_day_counts_once_as_it_stands(
+    tables: Tables, chance: random.Random
+) -> None:
+    # GIVEN sixty sampled photos that people called right
+    tables.reviews[NEXT] = audited(chance, 60, 0)
+    assert look(tables, some(chance, 300)).figures["AuditedAccuracy"] == 1
+    # WHEN they say otherwise of twelve of them on the day after
+    later = NEXT + timedelta(days=1)
+    tables.reviews = {NEXT: audited(chance, 48, 0), later: audited(chance, 0, 12)}
+    day = look(tables, some(chance, 300), later)
+    # THEN sixty were reviewed, and the day keeps its own twelve
+    assert day.figures["AuditedAccuracy"] == 0.8
+    assert day.item["audit"]["n"] == 12
 
 
 def test_new_model_does_not_answer_for_the_one_before(chance: random.Random) -> None:

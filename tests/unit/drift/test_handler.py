@@ -117,14 +117,25 @@ def test_every_page_of_every_shard_is_read_once(rows: Any) -> None:
     assert len(keys) == len(set(keys)) == 60
 
 
-def test_reviews_count_on_the_day_of_the_review(rows: Any) -> None:
-    for number, day in enumerate([DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]):
+def test_reviews_are_read_by_the_days_of_the_reviews_in_every_month_of_them(rows: Any) -> None:
+    # GIVEN a photo that was reviewed on each of a hundred days
+    for number in range(100):
+        day = DAY + timedelta(days=number - 50)
         reviewed = {"reviewed_in": f"{day:%Y-%m}", "reviewed_at": f"{day}T00:00:00.000000Z"}
-        item = placed(DAY - timedelta(days=9), number) | reviewed | {"confidence": number}
+        item = placed(DAY - timedelta(days=99), number) | reviewed | {"confidence": number}
         rows.put_item(Item=item)
-    # The confidence tells which of the three it is.
-    (row,) = table.reviewed_on(rows, DAY)
-    assert row["confidence"] == 1
+
+    def found(back: int, ahead: int) -> list[int]:
+        span = DAY - timedelta(days=back), DAY + timedelta(days=ahead)
+        return [int(row["confidence"]) - 50 for row in table.reviewed_between(rows, *span)]
+
+    # WHEN the reviews of a day are asked for, or those of a span, the confidence tells which
+    # THEN it is that day's, or the span's with its first and its last, each once
+    assert found(0, 0) == [0]
+    assert found(29, 0) == list(range(-29, 1))
+    assert found(40, 35) == list(range(-40, 36))
+    # AND where the first day comes after the last no table is asked: DynamoDB refuses such a span
+    assert list(table.reviewed_between(None, DAY + timedelta(days=1), DAY)) == []
 
 
 def test_night_makes_up_for_nights_that_were_missed_and_publishes(
@@ -169,6 +180,42 @@ def test_night_that_fails_has_published_the_days_before_and_takes_up_the_others(
     # Somebody who looks at a published day does not have it published again.
     handler.handle({"day": str(two)}, None)
     assert [answer["day"] for answer in handler.handle({}, None)] == [str(one)]
+
+
+def test_day_that_fails_two_nights_long_no_longer_keeps_the_later_ones_waiting(
+    handler: ModuleType, rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    # GIVEN a day that can never be read
+    today = datetime.now(UTC).date()
+    bad, later = (today - timedelta(days=back) for back in (2, 1))
+    look_at = handler.look_at
+
+    def failing(day: date, *arguments: Any, **options: Any) -> Any:
+        if day == bad:
+            raise TimeoutError("too many rows")
+        return look_at(day, *arguments, **options)
+
+    monkeypatch.setattr(handler, "look_at", failing)
+    # WHEN two nights have tried it three times each
+    for _ in range(6):
+        with pytest.raises(TimeoutError):
+            handler.handle({}, None)
+    assert table.get(days, table.DAY, str(later)) is None
+    # THEN the next leaves it out, says so, and goes on with the day after it
+    assert [answer["day"] for answer in handler.handle({}, None)] == [str(later)]
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert f"{bad} is left out after 6 tries" in error.getMessage()
+    assert "`make drift` with this DAY" in error.getMessage()
+
+
+def test_look_at_one_day_counts_as_no_try(handler: ModuleType, rows: Any, days: Any) -> None:
+    # GIVEN a day that somebody looked at more often than a night may try it
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    for _ in range(handler.MOST_TRIES + 1):
+        handler.handle({"day": str(day)}, None)
+    # WHEN the night comes, THEN it takes the day up
+    assert handler.handle({}, None)[-1]["day"] == str(day)
 
 
 def test_topic_that_is_gone_does_not_stop_the_watch(

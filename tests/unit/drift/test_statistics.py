@@ -1,12 +1,23 @@
 """What is more than chance, and more than nothing."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
-from drift.statistics import by_name, chi_square_above, neighbours, shift, wilson
+from drift.statistics import (
+    LEAST_PSI,
+    USUAL_LEAST_PSI,
+    by_name,
+    chi_square_above,
+    neighbours,
+    shift,
+    wilson,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.template.cloudformation import ROOT
 
 counts = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1)
 names = st.dictionaries(st.text(max_size=5), st.integers(1, 500), min_size=1)
@@ -66,6 +77,18 @@ def test_difference_that_is_sure_but_small_is_none() -> None:
     found = shift("x", before, now, neighbours(before, 2), 11)
     assert found.chi_square > found.limit
     assert not found.found
+
+
+def test_page_of_the_api_draws_its_lines_where_a_figure_counts() -> None:
+    # GIVEN the page's script, which has the levels as numbers
+    script = (ROOT / "functions" / "api" / "api" / "static" / "drift.js").read_text()
+    # WHEN they are read from it
+    (named,) = re.findall(r"const MATTERS = \{(.*)\};", script)
+    (usual,) = re.findall(r"MATTERS\[name\] \?\? ([\d.]+)", script)
+    levels = dict(re.findall(r"(\w+): ([\d.]+)", named))
+    # THEN they are those that findings begin at
+    assert {figure: float(level) for figure, level in levels.items()} == LEAST_PSI
+    assert float(usual) == USUAL_LEAST_PSI
 
 
 def test_few_photos_show_nothing() -> None:
