@@ -79,8 +79,18 @@ MAY_SAY_ANY_RESOURCE = {
     "EventSource": "a mapping's ARN is a number; a condition names the function",
     "ReadEventSources": "reading and tags of mappings; listing has no resource",
     "ReadScaling": "these take no resource",
+    "ScalingIsTried": "Application Auto Scaling tries them with requests that name nothing",
     "MakeKey": "a key that is not made has no ARN",
 }
+
+
+# What Application Auto Scaling tries as who registers an endpoint. "Auto scaling prerequisites" in
+# SageMaker's guide says so, with Resource "*". Not all of it is in the handlers.
+TRIED_BY_SCALING = {
+    "sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig",
+    "sagemaker:UpdateEndpointWeightsAndCapacities", "cloudwatch:PutMetricAlarm",
+    "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms",
+}  # fmt: skip
 
 
 def deployment(**parameters: str) -> Deployment:
@@ -137,12 +147,20 @@ def test_cloudformation_may_call_nothing_else() -> None:
     called = {action.lower() for found in handlers().values() for action in found}
     # SageMaker and Lambda read as who makes the resource.
     called |= {"s3:listbucket", "s3:getobject", "s3:getobjectversion", "kms:tagresource"}
+    called |= {action.lower() for action in TRIED_BY_SCALING}
     extra = {
         pattern
         for pattern in actions(works())
         if not any(fnmatchcase(action, pattern.lower()) for action in called)
     }
     assert not extra
+
+
+def test_cloudformation_may_register_an_endpoint_for_scaling() -> None:
+    # GIVEN what is allowed on everything, whatever it is called
+    everywhere = [s for s in works() if listed(s["Resource"]) == ["*"] and "Condition" not in s]
+    # THEN what Application Auto Scaling tries before it registers anything is among it
+    assert actions(everywhere) >= TRIED_BY_SCALING
 
 
 @pytest.mark.parametrize(
