@@ -116,29 +116,48 @@ def actions(found: list[dict[str, Any]]) -> set[str]:
 
 
 @cache
-def handlers() -> dict[str, set[str]]:
-    """Resource type of the template -> the actions that its handlers call."""
+def schemas() -> dict[str, dict[str, Any]]:
+    """AWS's schema of each resource type of the template."""
     types = {resource["Type"] for resource in translated()["Resources"].values()}
-    found = {}
-    for path in ROOT.glob(SCHEMAS):
-        schema = json.loads(path.read_text(encoding="utf-8"))
-        if schema.get("typeName") in types:
-            called = schema.get("handlers", {}).values()
-            found[schema["typeName"]] = {a for one in called for a in one.get("permissions", [])}
-    if not found:
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in ROOT.glob(SCHEMAS)]
+    if not read:
         pytest.skip("needs cfn-lint's schemas: run `make setup`")
+    found = {schema["typeName"]: schema for schema in read if schema.get("typeName") in types}
     assert found.keys() == types
     return found
+
+
+def handlers() -> dict[str, set[str]]:
+    """Resource type of the template -> the actions that its handlers call."""
+    return {
+        kind: {a for one in schema["handlers"].values() for a in one.get("permissions", [])}
+        for kind, schema in schemas().items()
+    }
+
+
+def needed(kind: str) -> set[str]:
+    """Of these, what the template's features need."""
+    unused = UNUSED.get(kind, ())
+    return {a for a in handlers()[kind] if not any(fnmatchcase(a, one) for one in unused)}
+
+
+def tags_asked_for(statement: dict[str, Any]) -> set[str]:
+    """The tags that a statement's conditions are about."""
+    keys = {key for condition in statement.get("Condition", {}).values() for key in condition}
+    return {
+        key.partition("/")[2]
+        for key in keys
+        if key.startswith(("aws:RequestTag/", "aws:ResourceTag/"))
+    }
 
 
 def test_cloudformation_may_call_what_the_handlers_of_the_templates_types_call() -> None:
     granted = {action.lower() for action in actions(works())}
     missing = {
         (kind, action)
-        for kind, called in handlers().items()
-        for action in called
+        for kind in handlers()
+        for action in needed(kind)
         if not any(fnmatchcase(action.lower(), pattern) for pattern in granted)
-        and not any(fnmatchcase(action, pattern) for pattern in UNUSED.get(kind, ()))
     }
     assert not missing
 
@@ -154,6 +173,35 @@ def test_cloudformation_may_call_nothing_else() -> None:
         if not any(fnmatchcase(action, pattern.lower()) for action in called)
     }
     assert not extra
+
+
+def test_tags_that_decide_are_on_the_resources() -> None:
+    # GIVEN each statement that a tag decides, and the resources whose handlers call its actions
+    decided = [(s, tags) for s in works() if (tags := tags_asked_for(s))]
+    assert {s["Sid"] for s, _ in decided} == {"MakeKey", "TagKey", "Key"}
+    for statement, tags in decided:
+        for name, resource in translated()["Resources"].items():
+            if needed(resource["Type"]).isdisjoint(listed(statement["Action"])):
+                continue
+            # THEN the template gives the tag, or CloudFormation does, which not every type lets it
+            given = {tag["Key"] for tag in resource["Properties"].get("Tags", [])}
+            if schemas()[resource["Type"]]["tagging"].get("cloudFormationSystemTags", True):
+                given |= {"aws:cloudformation:stack-name", "aws:cloudformation:stack-id"}
+            assert tags <= given, name
+
+
+def test_tag_of_a_key_is_the_name_of_its_stack() -> None:
+    # GIVEN the template's key, which AlarmEmail makes
+    (tag,) = Deployment(AlarmEmail="rex@example.com").properties("AlarmKey")["Tags"]
+    assert tag == {"Key": "stack", "Value": "stack"}
+    # THEN the role makes and changes keys of its stack alone, and takes none of another
+    asked = {s["Sid"]: s["Condition"] for s in works() if tags_asked_for(s)}
+    requested, there = {"aws:RequestTag/stack": "dogs"}, {"aws:ResourceTag/stack": "dogs"}
+    assert asked == {
+        "MakeKey": {"StringEquals": requested},
+        "TagKey": {"StringEquals": requested, "StringEqualsIfExists": there},
+        "Key": {"StringEquals": there},
+    }
 
 
 def test_cloudformation_may_register_an_endpoint_for_scaling() -> None:
