@@ -282,3 +282,38 @@ def test_jobs_run_what_runs_anywhere(path: Path) -> None:
         for step in job.get("steps", []):
             words = step.get("run", "").split()
             assert not words or words == [".ci/run"] or (words[0] == "make" and words[1] in targets)
+
+
+def workflow(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")
+    )
+    return found
+
+
+def test_job_ends_before_its_session_does() -> None:
+    job = workflow("release.yml")["jobs"]["release"]
+    (session,) = [
+        step["with"]["role-duration-seconds"]
+        for step in job["steps"]
+        if "role-duration-seconds" in step.get("with", {})
+    ]
+    assert job["timeout-minutes"] * 60 < session
+    assert session == deployment().properties("DeployRole")["MaxSessionDuration"]
+
+
+def test_release_that_waits_for_agreement_keeps_no_other_environment_waiting() -> None:
+    # GIVEN no line for the whole workflow, in which a job may wait for days
+    assert "concurrency" not in workflow("deploy.yml")
+    # THEN each environment has a line of its own, and none is broken off
+    assert workflow("release.yml")["jobs"]["release"]["concurrency"] == {
+        "group": "release-${{ inputs.environment }}",
+        "cancel-in-progress": False,
+    }
+
+
+def test_job_writes_only_its_own_folder_of_the_bucket_of_zips() -> None:
+    allowed = {s["Sid"]: s for s in statements("DeployRole")}
+    assert listed(allowed["FindBucketOfZips"]["Action"]) == ["cloudformation:DescribeStacks"]
+    zips = [s for s in allowed.values() if "aws-sam-cli-managed-default-" in str(s["Resource"])]
+    assert [s["Resource"] for s in zips] == ["arn:aws:s3:::aws-sam-cli-managed-default-*/dogs/*"]
