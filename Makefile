@@ -265,7 +265,7 @@ smoke: $(VENV)/project/.stamp ## One photo through a deployed stack, from upload
 .PHONY: release
 release: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Deploy this checkout, smoke, watch its alarms; go back if one rings (STACK=name MODEL_URL=s3://... WATCH=minutes)
 	@$(OPERATE) release --stack $(call quote,$(STACK)) $(KNOWN) --model-url $(call quote,$(MODEL_URL)) \
-	  --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
+	  --first-model-url $(call quote,$(FIRST_MODEL_URL)) --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
 
 # The figures are custom metrics: CloudWatch asks 0.30 USD a month for each, up to fourteen.
 .PHONY: drift-watch

@@ -317,3 +317,9 @@ def test_job_writes_only_its_own_folder_of_the_bucket_of_zips() -> None:
     assert listed(allowed["FindBucketOfZips"]["Action"]) == ["cloudformation:DescribeStacks"]
     zips = [s for s in allowed.values() if "aws-sam-cli-managed-default-" in str(s["Resource"])]
     assert [s["Resource"] for s in zips] == ["arn:aws:s3:::aws-sam-cli-managed-default-*/dogs/*"]
+
+
+def test_push_names_a_model_for_a_first_deployment_alone() -> None:
+    (step,) = [s for s in workflow("release.yml")["jobs"]["release"]["steps"] if "run" in s]
+    assert "MODEL_URL" not in step["env"]
+    assert step["env"]["FIRST_MODEL_URL"] == "${{ vars.FIRST_MODEL_URL }}"
