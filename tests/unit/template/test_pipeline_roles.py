@@ -251,6 +251,26 @@ def test_one_environment_of_one_repository_takes_the_role() -> None:
     }
 
 
+def test_cloudformation_takes_its_role_on_no_condition_that_it_may_not_meet() -> None:
+    trust = deployment().properties("CloudFormationRole")["AssumeRolePolicyDocument"]
+    assert trust["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudformation.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ]
+
+
+def test_job_may_look_at_what_a_release_goes_back_to_and_watches() -> None:
+    assert actions(statements("DeployRole")) >= {
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:DescribeStackResources",
+        "cloudwatch:DescribeAlarms",
+    }
+
+
 def test_neither_role_can_change_itself() -> None:
     """The pipeline's own stack is named so that its roles are not the stack's."""
     (roles,) = [s for s in works() if s["Sid"] == "Roles"]
