@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,7 +99,7 @@ class Calls(list[tuple[str, str]]):
 
 
 @pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch) -> Calls:
+def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
     calls = Calls()
 
     def deploy(_name: str, model_url: str, _parameters: str) -> None:
@@ -115,6 +116,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Calls:
     def put(_name: str, _parameters: str, template: Any) -> None:
         calls.append(("back", template.read_text()))
 
+    monkeypatch.setattr(released, "ROOT", tmp_path)
     monkeypatch.setattr(released.stacks, "deploy", deploy)
     monkeypatch.setattr(released.stacks, "put", put)
     monkeypatch.setattr(released, "smoke", smoke)
