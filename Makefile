@@ -233,9 +233,11 @@ why: $(VENV)/sdk/.stamp ## From a row to its model, training, approval and deplo
 # named keep the value that the stack has. TEMPLATE is one that sam has packaged (`make release` goes back to such a one),
 # CLOUDFORMATION_ROLE the role that CloudFormation works as (pipeline/oidc.yaml). The zip goes into the stack's own
 # folder: `sam delete` of another stack deletes what its own template names, and would take a shared one along.
+# sam reads samconfig.toml from beside the template, so all that it would say is said here.
 .PHONY: stack
 stack: $(VENV)/tools/.stamp ## sam deploy of what `make build` built (MODEL_URL=s3://.../model.tar.gz STACK=name)
-	@$(SAM) deploy --stack-name $(call quote,$(STACK)) --resolve-s3 --s3-prefix $(call quote,$(STACK)) --no-confirm-changeset \
+	@$(SAM) deploy --stack-name $(call quote,$(STACK)) --resolve-s3 --s3-prefix $(call quote,$(STACK)) \
+	  --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
 	  $(if $(TEMPLATE),--template-file $(call path,$(TEMPLATE))) $(if $(CLOUDFORMATION_ROLE),--role-arn $(call quote,$(CLOUDFORMATION_ROLE))) \
 	  --parameter-overrides $(if $(MODEL_URL),ModelDataUrl=$(call quote,$(MODEL_URL))) FunctionRuntime=$(FUNCTION_RUNTIME) $(PARAMETERS)
 
@@ -268,7 +270,7 @@ smoke: $(VENV)/project/.stamp ## One photo through a deployed stack, from upload
 .PHONY: release
 release: $(VENV)/project/.stamp $(VENV)/tools/.stamp ## Deploy this checkout, smoke, watch its alarms; go back if one rings (STACK=name MODEL_URL=s3://... WATCH=minutes)
 	@$(OPERATE) release --stack $(call quote,$(STACK)) $(KNOWN) --model-url $(call quote,$(MODEL_URL)) \
-	  --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
+	  --first-model-url $(call quote,$(FIRST_MODEL_URL)) --parameters $(call quote,$(PARAMETERS)) $(if $(WATCH),--watch $(call quote,$(WATCH)))
 
 # The figures are custom metrics: CloudWatch asks 0.30 USD a month for each, up to fourteen.
 .PHONY: drift-watch

@@ -39,8 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     return exit_code(lambda: _run(options, clients, console))
 
 
-# A function may run for a quarter of an hour; asked again meanwhile, it would run twice.
-_PATIENCE = {"lambda": Config(read_timeout=910, retries={"total_max_attempts": 1})}
+# A function may run for a quarter of an hour; asked again meanwhile, it would run twice. CloudWatch
+# refuses who asks too often, and a release is not taken back for that.
+_PATIENCE = {
+    "lambda": Config(read_timeout=910, retries={"total_max_attempts": 1}),
+    "cloudwatch": Config(retries={"mode": "standard", "total_max_attempts": 10}),
+}
 
 
 def _client(service: str) -> Any:
@@ -65,7 +69,14 @@ def _run(options: argparse.Namespace, clients: Callable[[str], Any], console: Co
         deployed = stacks.look(clients("cloudformation"), options.stack)
         smoking.smoke(clients, deployed, photo, printed)
         return 0
-    plan = Plan(options.stack, options.model_url, options.parameters, photo, 60 * options.watch)
+    plan = Plan(
+        options.stack,
+        options.model_url,
+        options.first_model_url,
+        options.parameters,
+        photo,
+        60 * options.watch,
+    )
     release(clients, plan, printed)
     return 0
 
@@ -113,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--photo", type=Path, help="default: a drawn picture, no dog")
         command.add_argument("--breed", help="what the row of --photo must say")
     released.add_argument("--model-url", default="", help="s3://...; default: the stack's own")
+    released.add_argument(
+        "--first-model-url", default="", help="of a stack that is not there yet; else not used"
+    )
     released.add_argument("--parameters", default="", help="of the template, NAME=VALUE ...")
     released.add_argument(
         "--watch", type=float, default=10, metavar="MINUTES", help="default %(default)s"

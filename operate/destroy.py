@@ -5,6 +5,7 @@ Photos, rows and reviews are somebody's work. They stay unless the caller says `
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Clients = Callable[[str], Any]
 # By the hour, by what is stored, or nothing but in the way of a new stack of the name.
 Cost = Literal["by the hour", "by what it holds", "nothing"]
 _KEYS_A_DELETE = 1000  # DeleteObjects' limit
+# DeleteObjects sends keys as XML. XML has none of these, and one of them has the whole batch
+# refused; a carriage return arrives as a line feed.
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -136,12 +140,14 @@ def _endpoints(sagemaker: Any, stack: str) -> Iterator[Thing]:
 
 
 def _bucket(clients: Clients, stack: str) -> Iterator[Thing]:
-    s3, prefix = clients("s3"), f"{stack}-uploads-"
+    """By the template's names: -an where the region has namespaces of accounts.
+
+    The list is of all regions, and another one may have a stack of this name.
+    """
+    s3 = clients("s3")
     account = clients("sts").get_caller_identity()["Account"]
-    for bucket in s3.list_buckets()["Buckets"]:
-        name = bucket["Name"]
-        if not name.startswith(f"{prefix}{account}-"):
-            continue
+    own = f"{stack}-uploads-{account}-{s3.meta.region_name}"
+    for name in sorted({b["Name"] for b in s3.list_buckets()["Buckets"]} & {own, f"{own}-an"}):
         count, size = 0, 0
         for version in _versions(s3, name):
             count, size = count + 1, size + version.get("Size", 0)
@@ -176,7 +182,12 @@ def _empty(s3: Any, bucket: str, count: int, progress: Progress) -> None:
             batch.clear()
 
     for version in _versions(s3, bucket):
-        batch.append({"Key": version["Key"], "VersionId": version["VersionId"]})
+        named = {"Key": version["Key"], "VersionId": version["VersionId"]}
+        if _NOT_IN_XML.search(named["Key"]):
+            s3.delete_object(Bucket=bucket, **named)
+            progress.advance(task)
+            continue
+        batch.append(named)
         if len(batch) == _KEYS_A_DELETE:
             send()
     send()

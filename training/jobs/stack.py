@@ -85,8 +85,11 @@ def deploy(name: str, model_url: str, parameters: str) -> None:
 
     The tools print to our own output. Raises CommandError.
     """
-    _make("build")
-    put(name, f"ModelDataUrl={model_url} {parameters}" if model_url else parameters)
+    try:
+        _make("build")
+        put(name, f"ModelDataUrl={model_url} {parameters}" if model_url else parameters)
+    except CommandError as error:
+        raise CommandError(f"{error} An endpoint that is there keeps the model it had.") from error
 
 
 def put(name: str, parameters: str, template: Path | None = None) -> None:
@@ -101,7 +104,7 @@ def _make(*arguments: str) -> None:
     if ended.returncode != 0:
         raise CommandError(
             f"`{' '.join(command)}` ended with exit code {ended.returncode}; its last lines "
-            "above say why. The endpoint keeps the model that it had."
+            "above say why."
         )
 
 

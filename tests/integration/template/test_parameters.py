@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,12 @@ sam() { test "$1" = build || printf '%s\\n' "$@" > "$WORDS"; }
 """
 
 
-def overrides(folder: Path, *arguments: str) -> dict[str, str]:
-    """The parameters that sam takes from this make command, which runs without AWS."""
-    if not TOOLS.exists():
-        pytest.skip("the tools' environment is not there: `make setup`")
+def handed(folder: Path, *arguments: str) -> list[str]:
+    """What sam is called with by this make command, which runs without AWS."""
+    # The tools are taken as they are: what would install them would be run below.
+    asked = ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/tools/.stamp"]
     printed = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", *arguments],
+        [*asked, *arguments],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     words = folder / "words"
@@ -41,7 +42,14 @@ def overrides(folder: Path, *arguments: str) -> dict[str, str]:
         cwd=ROOT, env={"WORDS": str(words), "PATH": "/usr/bin:/bin"}, check=True,
         capture_output=True,
     )  # fmt: skip
-    given = words.read_text().splitlines()
+    return words.read_text().splitlines()
+
+
+def overrides(folder: Path, *arguments: str) -> dict[str, str]:
+    """The parameters that sam takes from this make command."""
+    if not TOOLS.exists():
+        pytest.skip("the tools' environment is not there: `make setup`")
+    given = handed(folder, *arguments)
     given = given[given.index("--parameter-overrides") + 1 :]
     read = subprocess.run(
         [str(TOOLS / "python"), "-c", _READ, *given], capture_output=True, text=True, check=False
@@ -49,6 +57,22 @@ def overrides(folder: Path, *arguments: str) -> dict[str, str]:
     assert read.returncode == 0, read.stderr
     found: dict[str, str] = json.loads(read.stdout)
     return found
+
+
+def test_template_from_elsewhere_is_deployed_as_samconfig_would_have_it(tmp_path: Path) -> None:
+    # GIVEN what samconfig.toml says of deployments, which sam reads from beside the template alone
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+    # WHEN a template from elsewhere is deployed, where nobody is asked
+    given = handed(tmp_path, "stack", "STACK=dogs", "TEMPLATE=.local/before.yaml")
+    # THEN the command itself says all of it
+    asked = config | {"confirm_changeset": False, "s3_prefix": "dogs", "stack_name": "dogs"}
+    for name, value in asked.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is False:
+            assert option.replace("--", "--no-") in given
+        else:
+            assert option in given
+            assert value is True or given[given.index(option) + 1] == value
 
 
 def test_stack_of_back_fills_without_another_bucket(

@@ -79,8 +79,18 @@ MAY_SAY_ANY_RESOURCE = {
     "EventSource": "a mapping's ARN is a number; a condition names the function",
     "ReadEventSources": "reading and tags of mappings; listing has no resource",
     "ReadScaling": "these take no resource",
+    "ScalingIsTried": "Application Auto Scaling tries them with requests that name nothing",
     "MakeKey": "a key that is not made has no ARN",
 }
+
+
+# What Application Auto Scaling tries as who registers an endpoint. "Auto scaling prerequisites" in
+# SageMaker's guide says so, with Resource "*". Not all of it is in the handlers.
+TRIED_BY_SCALING = {
+    "sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig",
+    "sagemaker:UpdateEndpointWeightsAndCapacities", "cloudwatch:PutMetricAlarm",
+    "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms",
+}  # fmt: skip
 
 
 def deployment(**parameters: str) -> Deployment:
@@ -106,29 +116,48 @@ def actions(found: list[dict[str, Any]]) -> set[str]:
 
 
 @cache
-def handlers() -> dict[str, set[str]]:
-    """Resource type of the template -> the actions that its handlers call."""
+def schemas() -> dict[str, dict[str, Any]]:
+    """AWS's schema of each resource type of the template."""
     types = {resource["Type"] for resource in translated()["Resources"].values()}
-    found = {}
-    for path in ROOT.glob(SCHEMAS):
-        schema = json.loads(path.read_text(encoding="utf-8"))
-        if schema.get("typeName") in types:
-            called = schema.get("handlers", {}).values()
-            found[schema["typeName"]] = {a for one in called for a in one.get("permissions", [])}
-    if not found:
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in ROOT.glob(SCHEMAS)]
+    if not read:
         pytest.skip("needs cfn-lint's schemas: run `make setup`")
+    found = {schema["typeName"]: schema for schema in read if schema.get("typeName") in types}
     assert found.keys() == types
     return found
+
+
+def handlers() -> dict[str, set[str]]:
+    """Resource type of the template -> the actions that its handlers call."""
+    return {
+        kind: {a for one in schema["handlers"].values() for a in one.get("permissions", [])}
+        for kind, schema in schemas().items()
+    }
+
+
+def needed(kind: str) -> set[str]:
+    """Of these, what the template's features need."""
+    unused = UNUSED.get(kind, ())
+    return {a for a in handlers()[kind] if not any(fnmatchcase(a, one) for one in unused)}
+
+
+def tags_asked_for(statement: dict[str, Any]) -> set[str]:
+    """The tags that a statement's conditions are about."""
+    keys = {key for condition in statement.get("Condition", {}).values() for key in condition}
+    return {
+        key.partition("/")[2]
+        for key in keys
+        if key.startswith(("aws:RequestTag/", "aws:ResourceTag/"))
+    }
 
 
 def test_cloudformation_may_call_what_the_handlers_of_the_templates_types_call() -> None:
     granted = {action.lower() for action in actions(works())}
     missing = {
         (kind, action)
-        for kind, called in handlers().items()
-        for action in called
+        for kind in handlers()
+        for action in needed(kind)
         if not any(fnmatchcase(action.lower(), pattern) for pattern in granted)
-        and not any(fnmatchcase(action, pattern) for pattern in UNUSED.get(kind, ()))
     }
     assert not missing
 
@@ -137,12 +166,49 @@ def test_cloudformation_may_call_nothing_else() -> None:
     called = {action.lower() for found in handlers().values() for action in found}
     # SageMaker and Lambda read as who makes the resource.
     called |= {"s3:listbucket", "s3:getobject", "s3:getobjectversion", "kms:tagresource"}
+    called |= {action.lower() for action in TRIED_BY_SCALING}
     extra = {
         pattern
         for pattern in actions(works())
         if not any(fnmatchcase(action, pattern.lower()) for action in called)
     }
     assert not extra
+
+
+def test_tags_that_decide_are_on_the_resources() -> None:
+    # GIVEN each statement that a tag decides, and the resources whose handlers call its actions
+    decided = [(s, tags) for s in works() if (tags := tags_asked_for(s))]
+    assert {s["Sid"] for s, _ in decided} == {"MakeKey", "TagKey", "Key"}
+    for statement, tags in decided:
+        for name, resource in translated()["Resources"].items():
+            if needed(resource["Type"]).isdisjoint(listed(statement["Action"])):
+                continue
+            # THEN the template gives the tag, or CloudFormation does, which not every type lets it
+            given = {tag["Key"] for tag in resource["Properties"].get("Tags", [])}
+            if schemas()[resource["Type"]]["tagging"].get("cloudFormationSystemTags", True):
+                given |= {"aws:cloudformation:stack-name", "aws:cloudformation:stack-id"}
+            assert tags <= given, name
+
+
+def test_tag_of_a_key_is_the_name_of_its_stack() -> None:
+    # GIVEN the template's key, which AlarmEmail makes
+    (tag,) = Deployment(AlarmEmail="rex@example.com").properties("AlarmKey")["Tags"]
+    assert tag == {"Key": "stack", "Value": "stack"}
+    # THEN the role makes and changes keys of its stack alone, and takes none of another
+    asked = {s["Sid"]: s["Condition"] for s in works() if tags_asked_for(s)}
+    requested, there = {"aws:RequestTag/stack": "dogs"}, {"aws:ResourceTag/stack": "dogs"}
+    assert asked == {
+        "MakeKey": {"StringEquals": requested},
+        "TagKey": {"StringEquals": requested, "StringEqualsIfExists": there},
+        "Key": {"StringEquals": there},
+    }
+
+
+def test_cloudformation_may_register_an_endpoint_for_scaling() -> None:
+    # GIVEN what is allowed on everything, whatever it is called
+    everywhere = [s for s in works() if listed(s["Resource"]) == ["*"] and "Condition" not in s]
+    # THEN what Application Auto Scaling tries before it registers anything is among it
+    assert actions(everywhere) >= TRIED_BY_SCALING
 
 
 @pytest.mark.parametrize(
@@ -185,6 +251,26 @@ def test_one_environment_of_one_repository_takes_the_role() -> None:
     }
 
 
+def test_cloudformation_takes_its_role_on_no_condition_that_it_may_not_meet() -> None:
+    trust = deployment().properties("CloudFormationRole")["AssumeRolePolicyDocument"]
+    assert trust["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudformation.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ]
+
+
+def test_job_may_look_at_what_a_release_goes_back_to_and_watches() -> None:
+    assert actions(statements("DeployRole")) >= {
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:DescribeStackResources",
+        "cloudwatch:DescribeAlarms",
+    }
+
+
 def test_neither_role_can_change_itself() -> None:
     """The pipeline's own stack is named so that its roles are not the stack's."""
     (roles,) = [s for s in works() if s["Sid"] == "Roles"]
@@ -216,3 +302,44 @@ def test_jobs_run_what_runs_anywhere(path: Path) -> None:
         for step in job.get("steps", []):
             words = step.get("run", "").split()
             assert not words or words == [".ci/run"] or (words[0] == "make" and words[1] in targets)
+
+
+def workflow(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")
+    )
+    return found
+
+
+def test_job_ends_before_its_session_does() -> None:
+    job = workflow("release.yml")["jobs"]["release"]
+    (session,) = [
+        step["with"]["role-duration-seconds"]
+        for step in job["steps"]
+        if "role-duration-seconds" in step.get("with", {})
+    ]
+    assert job["timeout-minutes"] * 60 < session
+    assert session == deployment().properties("DeployRole")["MaxSessionDuration"]
+
+
+def test_release_that_waits_for_agreement_keeps_no_other_environment_waiting() -> None:
+    # GIVEN no line for the whole workflow, in which a job may wait for days
+    assert "concurrency" not in workflow("deploy.yml")
+    # THEN each environment has a line of its own, and none is broken off
+    assert workflow("release.yml")["jobs"]["release"]["concurrency"] == {
+        "group": "release-${{ inputs.environment }}",
+        "cancel-in-progress": False,
+    }
+
+
+def test_job_writes_only_its_own_folder_of_the_bucket_of_zips() -> None:
+    allowed = {s["Sid"]: s for s in statements("DeployRole")}
+    assert listed(allowed["FindBucketOfZips"]["Action"]) == ["cloudformation:DescribeStacks"]
+    zips = [s for s in allowed.values() if "aws-sam-cli-managed-default-" in str(s["Resource"])]
+    assert [s["Resource"] for s in zips] == ["arn:aws:s3:::aws-sam-cli-managed-default-*/dogs/*"]
+
+
+def test_push_names_a_model_for_a_first_deployment_alone() -> None:
+    (step,) = [s for s in workflow("release.yml")["jobs"]["release"]["steps"] if "run" in s]
+    assert "MODEL_URL" not in step["env"]
+    assert step["env"]["FIRST_MODEL_URL"] == "${{ vars.FIRST_MODEL_URL }}"
