@@ -85,7 +85,8 @@ def make_answered_again(row: Json, breed: str | None, model: str) -> Json:
 def _answered_again(known: Known, key: str, breed: str | None, model: str) -> Json:
     unknown = breed == "unknown"
     label = "Pug" if unknown else breed
-    upload = Upload("photos", key, known.sequencer, again=True, job="r1")
+    # Each model by a job of its own, which has a row answered once.
+    upload = Upload("photos", key, known.sequencer, again=True, job=f"for {model}")
     top = ((label or "Pug", 0.6), *TOP[1:])
     prediction = Prediction(label, 0.6, top, 0.9, 0.99 if unknown else None, unknown)
     answer = Answer((prediction,), model, "AllTraffic")

@@ -321,6 +321,27 @@ def test_review_that_comes_meanwhile_is_not_overwritten(
     assert (world.row()["breed"], world.row()["review"]["verdict"]) == ("Boxer", "RIGHT")
 
 
+def test_message_that_two_functions_have_leaves_one_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deliver(message(world.upload()))
+    predict = handler.PORTS.predict
+
+    def meanwhile(*arguments: Any) -> Any:
+        # The other one has written the job's answer, by the model that it replaces.
+        world.dynamodb.update_item(
+            TableName=TABLE,
+            Key={"image_key": {"S": KEY}},
+            UpdateExpression="SET reclassified_by = :job, answered = :two",
+            ExpressionAttributeValues={":job": {"S": "r1"}, ":two": {"N": "2"}},
+        )
+        return predict(*arguments)
+
+    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, predict=meanwhile))
+    assert world.deliver(message(again(world.row()))) == []
+    assert "previous" not in world.row()
+
+
 def test_answer_stands_when_the_photo_cannot_be_read_any_more(world: World) -> None:
     world.deliver(message(world.upload()))
     before = world.row()
