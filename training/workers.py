@@ -17,8 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 T = TypeVar("T")
 Items = TypeVar("Items", Sequence[int], torch.Tensor)
 
-# While one process writes a package or evaluates it, the others wait at their next exchange.
-_PATIENCE = timedelta(hours=2)
+# While one process writes a package or evaluates it, the others wait at their next exchange. With a
+# trained backbone that is a pass over all photos, which takes as long as it takes. So they wait as
+# long as SageMaker lets any job run; max_runtime_s ends this one sooner. An end of another process
+# does not wait for this: its connections close.
+_PATIENCE = timedelta(days=28)
 # What a process sends at a time: an exchange of gigabytes needs little more memory than its result.
 _PORTION_BYTES = 16 * 1024**2
 

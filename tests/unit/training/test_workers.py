@@ -1,6 +1,8 @@
 """What processes exchange: between two of them, really."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +19,9 @@ WIDTH = 3
 def exchange(rank: int, folder: Path) -> None:
     """One of two processes: it has every second row, and the first has one more."""
     module._PORTION_BYTES = 2 * WIDTH * 4  # two rows at a time
-    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
+    dist.init_process_group(
+        "gloo", f"file://{folder}/store", rank=rank, world_size=2, timeout=module._PATIENCE
+    )
     workers = Workers(rank, 2)
     places = workers.share(torch.arange(ROWS))
     out = torch.zeros(ROWS, WIDTH)
@@ -61,3 +65,17 @@ def test_process_that_is_alone_fills_and_compares_by_itself() -> None:
     Workers().fill(out, torch.tensor([1]), torch.tensor([[4.0]]))
     assert out.tolist() == [[0.0], [4.0]]
     assert Workers().least(numbers).tolist() == [3]
+
+
+def test_processes_wait_for_each_other_as_long_as_a_job_may_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # GIVEN a process that torchrun started as one of two
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **options: asked.update(options))
+    monkeypatch.setattr(dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    # WHEN it meets the other
+    Workers.join({"WORLD_SIZE": "2", "RANK": "1"})
+    # THEN no evaluation by the first, however long, ends its wait before SageMaker ends the job
+    assert asked["timeout"] >= timedelta(days=28)
