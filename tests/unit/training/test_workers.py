@@ -25,10 +25,12 @@ def exchange(rank: int, folder: Path) -> None:
     workers = Workers(rank, 2)
     places = workers.share(torch.arange(ROWS))
     out = torch.zeros(ROWS, WIDTH)
-    workers.fill(out, places, places.unsqueeze(1).expand(-1, WIDTH).float())
+    out[places] = places.unsqueeze(1).expand(-1, WIDTH).float()
+    workers.fill(out, places)
     nothing = torch.zeros(2, WIDTH)
     mine = torch.tensor([1]) if rank else torch.empty(0, dtype=torch.int64)
-    workers.fill(nothing, mine, torch.full((len(mine), WIDTH), 5.0))
+    nothing[mine] = 5.0
+    workers.fill(nothing, mine)
     least = workers.least(torch.tensor([rank, 2 - rank]))
     torch.save((out, nothing, least), folder / f"{rank}.pt")
     workers.leave()
@@ -60,9 +62,9 @@ def test_least_number_of_all_is_known_to_all(exchanged: list[tuple[torch.Tensor,
         assert least.tolist() == [0, 1]
 
 
-def test_process_that_is_alone_fills_and_compares_by_itself() -> None:
-    out, numbers = torch.zeros(2, 1), torch.tensor([3])
-    Workers().fill(out, torch.tensor([1]), torch.tensor([[4.0]]))
+def test_process_that_is_alone_has_all_rows_and_compares_by_itself() -> None:
+    out, numbers = torch.tensor([[0.0], [4.0]]), torch.tensor([3])
+    Workers().fill(out, torch.tensor([1]))
     assert out.tolist() == [[0.0], [4.0]]
     assert Workers().least(numbers).tolist() == [3]
 
