@@ -29,7 +29,8 @@ Hyperparameters:
 
 On the 120 dog breeds the figures flatter: the photos descend from ImageNet, which the backbone has
 seen. Exit codes: 0 done, 1 failed (the last line of stderr says why), 2 wrong hyperparameters,
-143 interrupted by SIGTERM, after writing a checkpoint from which the same command goes on.
+143 interrupted by SIGTERM, after writing a checkpoint from which the same command goes on. On AWS
+SIGTERM reaches the toolkit alone: there the job goes on from the last checkpoint before.
 """
 
 import sys

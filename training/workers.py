@@ -17,8 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 T = TypeVar("T")
 Items = TypeVar("Items", Sequence[int], torch.Tensor)
 
-# While one process writes a package or evaluates it, the others wait at their next exchange.
-_PATIENCE = timedelta(hours=2)
+# While one process writes a package or evaluates it, the others wait at their next exchange. With a
+# trained backbone that is a pass over all photos, which takes as long as it takes. So they wait as
+# long as SageMaker lets any job run; max_runtime_s ends this one sooner. An end of another process
+# does not wait for this: its connections close.
+_PATIENCE = timedelta(days=28)
 # What a process sends at a time: an exchange of gigabytes needs little more memory than its result.
 _PORTION_BYTES = 16 * 1024**2
 
@@ -81,14 +84,12 @@ class Workers:
             dist.all_reduce(numbers, dist.ReduceOp.MIN)
         return numbers
 
-    def fill(self, out: torch.Tensor, places: torch.Tensor, rows: torch.Tensor) -> None:
-        """Put all processes' rows into the `out` of each: rows[i] to out[places[i]].
+    def fill(self, out: torch.Tensor, places: torch.Tensor) -> None:
+        """Give the others this process's rows of `out` (n, width), and take theirs into it.
 
-        `out` (n, width), the int64 `places` (m,) and `rows` (m, width) of this process, m >= 0; no
-        two rows of any process have one place.
+        Its own are those at the int64 `places` (m,), m >= 0; no two processes have one place.
         """
         if self.count == 1:
-            out[places] = rows
             return
         size = max(1, _PORTION_BYTES // (out.shape[1] * out.element_size()))
         sent = torch.tensor([-(-len(places) // size)])
@@ -97,7 +98,7 @@ class Workers:
             here = places[start : start + size]
             # Every process sends as much as any: what is left over has no place.
             part = torch.full((size,), -1), out.new_zeros((size, out.shape[1]))
-            part[0][: len(here)], part[1][: len(here)] = here, rows[start : start + size]
+            part[0][: len(here)], part[1][: len(here)] = here, out[here]
             gathered = [[torch.empty_like(one) for _ in range(self.count)] for one in part]
             for into, one in zip(gathered, part, strict=True):
                 dist.all_gather(into, one)

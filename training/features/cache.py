@@ -41,9 +41,9 @@ from training.features.file import (
     Features,
     Key,
     SplitFeatures,
-    as_stored,
     read,
     read_key,
+    stored_type,
     write,
 )
 from training.features.reuse import Kept, is_alike
@@ -144,7 +144,6 @@ def from_photos(
     have = known.views if known else 0
     kept = Kept([]) if known else _kept(cache, earlier, key)
     features = _compute(pretrained, data, key, range(have, views), known, kept, workers)
-    features = as_stored(features)
     if workers.first_here:
         write(path, features)
     if workers.first:
@@ -234,6 +233,8 @@ def _compute(
 
     for view in views:
         made = one_pass("train", key.precision, view)
+        # As the file will hold them: a run that reads the file trains on what this one trains on.
+        made.views.copy_(made.views.to(stored_type(key, "train")))
         if "train" in splits:
             both = torch.cat([splits["train"].views, made.views])
             made = replace(made, views=both)

@@ -45,6 +45,33 @@ class Part:
     errors: Mapping[int, str]
 
 
+class Found:
+    """What this process has of a split.
+
+    One tensor has room for all photos from the start. All the parts, and then a tensor of them,
+    would be twice the memory.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.rows = torch.empty((0, 0))  # (total, features) from the first good photo on
+        self.positions: list[int] = []
+        self.errors: dict[int, str] = {}
+
+    def add(self, part: Part) -> None:
+        """Put the photos of a part in their places."""
+        self.errors |= part.errors
+        if part.positions:
+            self.make_room(part.rows.shape[1])
+            self.rows[list(part.positions)] = part.rows
+            self.positions += part.positions
+
+    def make_room(self, width: int) -> None:
+        """For features of this width, where there is none yet."""
+        if not len(self.rows):
+            self.rows = torch.empty((self.total, width))
+
+
 def run_pass(
     frozen: Frozen,
     data: DataSet,
@@ -63,16 +90,18 @@ def run_pass(
     mine = workers.share((owner == workers.count).nonzero().flatten().tolist())
     chunks = [mine[part] for part in portions(len(mine))]
     given = (owner == workers.rank).nonzero().flatten().tolist()
-    parts = [Part(given, torch.stack([kept[at] for at in given]), {})] if given else []
+    found = Found(len(owner))
+    for part in portions(len(given)):
+        found.add(Part(given[part], torch.stack([kept[at] for at in given[part]]), {}))
     with (
         threads("features") as pool,
         _progress(f"features of {split}, view {view}", len(mine), shown=workers.first) as advance,
     ):
         work = partial(_part, frozen, data, split, view)
-        for part, chunk in zip(pool.map(work, chunks), chunks, strict=True):
-            parts.append(part)
+        for made, chunk in zip(pool.map(work, chunks), chunks, strict=True):
+            found.add(made)
             advance(len(chunk))
-    return _merge(data, split, parts, workers)
+    return _merge(data, split, found, workers)
 
 
 def owners(total: int, kept: Collection[int], workers: Workers) -> torch.Tensor:
@@ -96,24 +125,16 @@ def _part(frozen: Frozen, data: DataSet, split: Split, view: int, chunk: Sequenc
     return Part(list(good), torch.from_numpy(features), errors)
 
 
-def _merge(data: DataSet, split: Split, parts: Sequence[Part], workers: Workers) -> SplitFeatures:
-    """All processes' parts in the order of the data set."""
+def _merge(data: DataSet, split: Split, found: Found, workers: Workers) -> SplitFeatures:
+    """What all processes found, in the order of the data set."""
     samples = data.splits[split]
     names = [data.names[sample.path] for sample in samples]
-    mine = {position: reason for part in parts for position, reason in part.errors.items()}
-    errors = {position: reason for one in workers.gather(mine) for position, reason in one.items()}
+    errors = {at: reason for one in workers.gather(found.errors) for at, reason in one.items()}
     check_skipped(split, len(names), {names[at]: errors[at] for at in sorted(errors)})
     kept = [at for at in range(len(samples)) if at not in errors]
-    good = [part for part in parts if part.positions]
-    width = max(workers.gather(good[0].rows.shape[1] if good else 0))
-    row_of = torch.full((len(samples),), -1)
-    row_of[kept] = torch.arange(len(kept))
-    rows = torch.empty((len(kept), width))
-    places = torch.tensor(
-        [position for part in good for position in part.positions], dtype=torch.int64
-    )
-    found = torch.cat([part.rows for part in good]) if good else rows[:0]
-    workers.fill(rows, row_of[places], found)
+    found.make_room(max(workers.gather(found.rows.shape[1])))
+    workers.fill(found.rows, torch.tensor(found.positions, dtype=torch.int64))
+    rows = found.rows[kept] if errors else found.rows
     return SplitFeatures(
         rows.unsqueeze(0),
         torch.tensor([samples[position].class_index for position in kept]),

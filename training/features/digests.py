@@ -33,6 +33,7 @@ def shared_digests(data: DataSet, workers: Workers) -> DataSet:
     found = file_digests([paths[at] for at in mine.tolist()]).values()
     rows = torch.tensor([[*bytes.fromhex(digest)] for digest in found], dtype=torch.uint8)
     digests = torch.empty((len(names), _BYTES), dtype=torch.uint8)
-    workers.fill(digests, mine, rows.reshape(-1, _BYTES))
+    digests[mine] = rows.reshape(-1, _BYTES)
+    workers.fill(digests, mine)
     known = {name: row.tobytes().hex() for name, row in zip(names, digests.numpy(), strict=True)}
     return replace(data, known_digests=known)

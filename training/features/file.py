@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 
 from serving.settings import FloatPrecision
 from training.data.folders import Split
@@ -74,18 +74,6 @@ def stored_type(key: Key, split: Split) -> torch.dtype:
     return torch.float16 if key.precision == "bf16" and split == "train" else torch.float32
 
 
-def as_stored(features: Features) -> Features:
-    """The features rounded as the file will hold them.
-
-    A run that computes them trains on these, so that one that reads the file trains on the same.
-    """
-    splits = {
-        name: replace(split, views=split.views.to(stored_type(features.key, name)).float())
-        for name, split in features.splits.items()
-    }
-    return replace(features, splits=splits)
-
-
 def write(path: Path, features: Features) -> None:
     """Write the file, beside its final place first, so that a half-written one has no name."""
     tensors = {}
@@ -97,8 +85,11 @@ def write(path: Path, features: Features) -> None:
     metadata = {"features": header, "sha256": _digest(header, tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    # Not save_file, whose files only their owner may read.
-    partial.write_bytes(save(tensors, metadata=metadata))
+    partial.unlink(missing_ok=True)
+    partial.touch()
+    mode = partial.stat().st_mode
+    save_file(tensors, partial, metadata=metadata)  # which lets only the owner read its file
+    partial.chmod(mode)
     partial.replace(path)
 
 

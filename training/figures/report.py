@@ -28,6 +28,9 @@ from training.package.export import CAVEAT
 PLOTS = "plots"
 DOUBTFUL = "doubtful.json"
 MOST_DOUBTFUL = 100
+# Photos that the package answers at a time. The dog head alone gives 1000 probabilities of each:
+# those of all training photos would need nearly as much memory as their features.
+PORTION = 4096
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,12 @@ def evaluate(
     model = calibrated(model, kept["valid"], features.splits["valid"].labels.numpy())
     figures: dict[Split, Figures] = {}
     for split, rows in kept.items():
-        found, predictions = features.splits[split], model.answers(rows)
+        portions = [rows[at : at + PORTION] for at in range(0, len(rows), PORTION)]
+        found = features.splits[split]
+        predictions = [answer for part in portions for answer in model.answers(part)]
         if frozen and data and split != "train":  # whose features may be of another precision
             check_features(model, data, found, predictions)
-        logits = model.heads(rows)[0]
+        logits = np.concatenate([model.heads(part)[0] for part in portions])
         figures[split] = Figures(
             predictions,
             to_answers(predictions, found, model.manifest.labels),

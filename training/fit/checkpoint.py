@@ -20,6 +20,10 @@ from torch import nn
 from training.errors import JobError
 
 FILE = "checkpoint.pt"
+# SageMaker uploads what lies in the folder at any moment, but no file whose name ends in this: see
+# TEMP_FILE_SUFFIX of aws/sagemaker-xgboost-container (checkpointing.py), and smdebug's
+# profiler_trial.py: "will not be picked by service code for uploading".
+NOT_UPLOADED = ".sagemaker-ignore"
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def save(
         "optimizer": optimizer.state_dict(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / (FILE + ".partial")
+    partial = folder / (FILE + NOT_UPLOADED)
     with partial.open("wb") as file:
         torch.save(content, file)
         file.flush()

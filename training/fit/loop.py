@@ -126,13 +126,17 @@ def note_late(job: Job, run: Run, statuses: Mapping[str, str]) -> None:
 def train(job: Job, loop: Loop) -> None:
     """Epochs until the last one, until it no longer gets better, or until a rule stops it."""
     options, run = job.options, loop.run
-    while run.epoch <= options.epochs and run.epochs_without_gain < options.patience:
+    while (
+        run.stopped_by is None
+        and run.epoch <= options.epochs
+        and run.epochs_without_gain < options.patience
+    ):
         train_epoch(job, loop)
+        # Before the checkpoint: a run that goes on from it has stopped as well.
+        run.stopped_by = job.workers.agree(loop.debugger.should_stop())
         save(job, loop)
-        if rule := job.workers.agree(loop.debugger.should_stop()):
-            run.stopped_by = rule
-            job.say(f"stopped by the rule {rule} after epoch {run.epoch - 1}")
-            return
+    if run.stopped_by:
+        job.say(f"stopped by the rule {run.stopped_by} after epoch {run.epoch - 1}")
 
 
 def earlier(job: Job, run: Run, source: Source) -> Earlier:

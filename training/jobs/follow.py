@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -13,6 +15,9 @@ from training.jobs.errors import CommandError
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_S = 2.0
+# CloudWatch may have a job's last lines only after SageMaker has called the job ended. The SDK's
+# own follower pauses once more for them (session_helper.py, its state JOB_COMPLETE).
+LAST_LINES_S = 5.0
 ENDED = ("Completed", "Failed", "Stopped")
 Say = Callable[[str], None]
 # The toolkit prints its environment as JSON and as variables between these two lines.
@@ -31,10 +36,11 @@ class Log:
         self._job_name = job_name
         self._tokens: dict[str, str] = {}
 
-    def new_lines(self) -> Iterator[str]:
-        """One stream an instance, each in its own order."""
+    def new_lines(self) -> Iterator[tuple[str, str]]:
+        """(stream, line); one stream an instance, each in its own order."""
         for stream in self._streams():
-            yield from self._new_of(stream)
+            for line in self._new_of(stream):
+                yield stream, line
 
     def _streams(self) -> list[str]:
         try:
@@ -66,14 +72,14 @@ class Log:
 class ScriptLines:
     """Tells a script's lines from the hundreds that AWS's toolkit writes around them.
 
-    Only what is shown is filtered; CloudWatch Logs keeps everything.
+    Each log stream needs its own. Only what is shown is filtered; CloudWatch Logs keeps everything.
     """
 
     def __init__(self) -> None:
         self._in_dump = False
 
     def wants(self, line: str) -> bool:
-        """Whether to show `line`, the next one of the log."""
+        """Whether to show `line`, the next one of the stream."""
         if line.startswith(_DUMP_BEGINS):
             self._in_dump = True
         elif line.startswith(_DUMP_ENDS):
@@ -88,7 +94,13 @@ def to_the_end(sagemaker: Any, logs: Any, job_name: str, say: Say) -> dict[str, 
     `say` hears of changes of state and of each line that the script wrote. Raises CommandError with
     SageMaker's reason when the job ends otherwise.
     """
-    log, script, told = Log(logs, job_name), ScriptLines(), 0
+    log, scripts, told = Log(logs, job_name), defaultdict[str, ScriptLines](ScriptLines), 0
+
+    def say_lines() -> None:
+        for stream, line in log.new_lines():
+            if scripts[stream].wants(line):
+                say(line)
+
     while True:
         job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=job_name)
         changes = job.get("SecondaryStatusTransitions", [])
@@ -96,16 +108,21 @@ def to_the_end(sagemaker: Any, logs: Any, job_name: str, say: Say) -> dict[str, 
             message = change.get("StatusMessage", "")
             say(f"{change['Status']}{': ' + message if message else ''}")
         told = len(changes)
-        # After the description: nothing that the job wrote before its end is missed.
-        for line in log.new_lines():
-            if script.wants(line):
-                say(line)
+        say_lines()
         if job["TrainingJobStatus"] in ENDED:
             break
         time.sleep(POLL_S)
+    time.sleep(_last_lines_s(logs))
+    say_lines()
     if job["TrainingJobStatus"] != "Completed":
         raise CommandError(f"Training job {job_name} {_ending(job)}")
     return job
+
+
+def _last_lines_s(logs: Any) -> float:
+    """How long to wait for the last lines: the local cloud has them when the job ends."""
+    host = urlsplit(logs.meta.endpoint_url).hostname
+    return 0.0 if host in ("127.0.0.1", "localhost") else LAST_LINES_S
 
 
 def _ending(job: dict[str, Any]) -> str:

@@ -124,6 +124,16 @@ class Sdk:
         )
 
 
+class _Tuner(HyperparameterTuner):
+    """The SDK's tuner, which itself never asks for encryption between a trial's instances."""
+
+    def _build_training_job_definition(self, inputs: list[shapes.Channel]) -> Any:
+        definition = super()._build_training_job_definition(inputs)
+        if definition.resource_config.instance_count > 1:
+            definition.enable_inter_container_traffic_encryption = True
+        return definition
+
+
 def tuner(session: Session, config: Config, place: Place) -> HyperparameterTuner:
     """The tuner of a configuration. Without `source_code` the trainer adds no drivers of its own,
     so the jobs keep the toolkit form.
@@ -144,7 +154,7 @@ def tuner(session: Session, config: Config, place: Place) -> HyperparameterTuner
         output_data_config=shapes.OutputDataConfig(s3_output_path=place.output),
         hyperparameters=script_mode(config.hyperparameters, place.source, config.trial_instances),
     )
-    return HyperparameterTuner(
+    return _Tuner(
         model_trainer=trainer,
         objective_metric_name=OBJECTIVE,
         objective_type="Maximize",

@@ -26,6 +26,9 @@ from training.network.breeds import (
     LAST_WILD_DOG,
 )
 
+# Photos whose 1000 probabilities are in memory at a time. Those of all photos would need nearly as
+# much as their features.
+PORTION = 4096
 # A dog head may refuse this share of the training photos, all of which are wanted.
 REFUSED_AT_MOST = 0.02
 
@@ -107,13 +110,15 @@ def start_from_imagenet(
         return None
     weight, bias = pretrained.classifier
     layer = cast(nn.Linear, head[0])
-    probabilities = nn.functional.linear(features, weight, bias).softmax(1)
-    mass = torch.zeros(layer.out_features, IMAGENET_CLASSES).index_add_(0, labels, probabilities)
+    portions = list(zip(features.split(PORTION), labels.split(PORTION), strict=True))
+    mass = torch.zeros(layer.out_features, IMAGENET_CLASSES)
+    for rows, own in portions:
+        mass.index_add_(0, own, nn.functional.linear(rows, weight, bias).softmax(1))
     nearest = mass.argmax(1)
     layer.weight.copy_(weight[nearest])
     layer.bias.copy_(bias[nearest])
-    right: torch.Tensor = layer(features).argmax(1) == labels
-    return float(right.float().mean())
+    right = sum(int((layer(rows).argmax(1) == own).sum()) for rows, own in portions)
+    return right / len(labels)
 
 
 @torch.no_grad()
@@ -136,10 +141,14 @@ def dog_score(
                 "(--unfreeze head) and weights that bring their ImageNet classifier"
             )
         return None
-    probabilities = nn.functional.linear(features, *pretrained.classifier).softmax(1)
+    probabilities = (
+        nn.functional.linear(rows, *pretrained.classifier).softmax(1)
+        for rows in features.split(PORTION)
+    )
+    dogs = torch.cat([rows[:, FIRST_BREED : LAST_WILD_DOG + 1].clone() for rows in probabilities])
     for last in (LAST_BREED, LAST_WILD_DOG):
         score = DogScore(IMAGENET_CLASSES, FIRST_BREED, last, DOG_THRESHOLD)
-        mass = probabilities[:, FIRST_BREED : last + 1].sum(1)
+        mass = dogs[:, : last + 1 - FIRST_BREED].sum(1)
         refused = float((mass < DOG_THRESHOLD).float().mean())
         print(
             f"dog score over ImageNet classes {FIRST_BREED}-{last}: refuses {refused:.1%} of train"

@@ -210,6 +210,22 @@ def test_trained_backbone_shares_no_features(launcher: Launcher, recorder: Recor
     assert [c["ChannelName"] for c in definition["InputDataConfig"]] == ["data"]
 
 
+@pytest.mark.parametrize("instances", [1, 2])
+def test_instances_of_a_trial_talk_to_each_other_encrypted(
+    launcher: Launcher, recorder: Recorder, instances: int
+) -> None:
+    # GIVEN a search whose trials train the backbone, WHEN each trial has several instances
+    settings = ("hyperparameters.unfreeze=all", f"jobs.instance_count={instances}")
+    launcher.locally(*(part for setting in settings for part in ("--set", setting)), "tune")
+
+    # THEN the request asks for encryption between them
+    _checked(recorder)
+    definition = recorder.sent("CreateHyperParameterTuningJob")[0]["TrainingJobDefinition"]
+    assert definition["ResourceConfig"]["InstanceCount"] == instances
+    encrypted = definition.get("EnableInterContainerTrafficEncryption", False)
+    assert encrypted == (instances > 1)
+
+
 def test_data_beside_the_prefix_is_in_no_job(launcher: Launcher, recorder: Recorder) -> None:
     beside = ("data-old/train/1.a/1.jpg", "data.zip")
     recorder.objects |= {f"{LOCAL_BUCKET}/breeds/{name}": b"other" for name in beside}

@@ -80,10 +80,12 @@ def test_image_comes_from_aws_or_from_an_own_repository() -> None:
     assert own == f"{start}team/training"
 
 
-def test_first_job_of_an_account_can_make_the_log_group() -> None:
+def test_first_job_and_first_managed_rule_of_an_account_can_make_their_log_groups() -> None:
+    # GIVEN an account that has run nothing, WHEN a job with --managed-rules runs
     logs = statements()["WriteLogs"]
-    prefix = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/TrainingJobs"
-    assert logs["Resource"] == f"{prefix}*"
+    # THEN it and its rules may write, and to no other group
+    groups = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/"
+    assert logs["Resource"] == [f"{groups}TrainingJobs*", f"{groups}ProcessingJobs*"]
 
 
 def test_every_parameter_has_a_default_and_a_use() -> None:

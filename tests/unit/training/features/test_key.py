@@ -17,6 +17,7 @@ from tests.unit.training.small import features, key
 from training.data.dataset import DataSet
 from training.errors import JobError
 from training.features import cache as module
+from training.features import file
 from training.features.cache import from_channel, from_photos, wanted_key
 from training.features.file import DESCRIPTION, FILE, Features, SplitFeatures, describe, read, write
 from training.network.backbones import Pretrained, load_pretrained
@@ -246,20 +247,34 @@ def test_float32_features_lose_nothing_and_those_measured_on_never_do(tmp_path: 
 def test_features_appear_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, _: bytes) -> None:
-        path.touch()
+    def full(_tensors: object, path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
         raise OSError("no space left")
 
     path = tmp_path / FILE
     write(path, features())
     before = path.read_bytes()
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(file, "save_file", full)
 
     with pytest.raises(OSError, match="no space"):
         write(path, features(views=3))
 
     assert path.read_bytes() == before
     assert not math.isnan(read(path).splits["train"].views.sum().item())
+
+
+def test_features_can_be_read_by_whom_other_files_can(tmp_path: Path) -> None:
+    # GIVEN what a job that was killed has left, which only its owner may read
+    path = tmp_path / FILE
+    left = tmp_path / f"{FILE}.partial"
+    left.touch(mode=0o600)
+    # WHEN features are written, and any other file
+    write(path, features())
+    other = tmp_path / "other"
+    other.touch()
+    # THEN the same people may read both
+    assert path.stat().st_mode == other.stat().st_mode
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,21 @@ def test_half_a_checkpoint_never_takes_the_place_of_the_one_before(
     assert (kept / FILE).read_bytes() == whole
 
 
+def test_sagemaker_uploads_no_checkpoint_that_is_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a disk that fills up while a checkpoint is written
+    def full(_: object, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    # WHEN the job ends there
+    with pytest.raises(OSError, match="No space left"):
+        save(tmp_path, IDENTITY, Run(), *parts())
+    # THEN what it leaves has a name that SageMaker leaves where it is
+    assert [path.suffix for path in tmp_path.iterdir()] == [".sagemaker-ignore"]
+
+
 def test_checkpoint_is_on_the_disk_before_it_takes_that_place(
     kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,23 @@ def test_rule_that_fires_ends_the_training_with_the_best_epoch_so_far(
     assert "stopped by the rule Overfit after epoch 3" in capsys.readouterr().out
 
 
+def test_run_that_a_rule_stopped_trains_no_further_when_it_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # GIVEN a run that a rule stopped, and whose job was killed before it wrote its model
+    options = replace(OPTIONS, debug=True, stop_on=("Overfit",))
+    monkeypatch.setattr(loop, "attach", lambda *_arguments, **_options: Fired(epochs=3))
+    stopped = train(job(tmp_path, options))
+    capsys.readouterr()
+    # WHEN the job starts again
+    monkeypatch.setattr(loop, "attach", lambda *_arguments, **_options: Fired(epochs=-1))
+    resumed = train(job(tmp_path, options))
+    # THEN it has the same epochs and weights, and says what stopped it
+    assert_same(resumed, stopped)
+    assert (resumed.stopped_by, resumed.too_late) == ("Overfit", [])
+    assert "stopped by the rule Overfit after epoch 3" in capsys.readouterr().out
+
+
 def test_rule_that_fires_when_all_is_over_is_told_as_too_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,7 +30,10 @@ epoch=1 validation:accuracy=0.5
 class FakeAws:
     """A job that takes one poll for each description; its log grows a line at a time."""
 
-    def __init__(self, descriptions: list[dict[str, Any]], lines: list[str]) -> None:
+    def __init__(
+        self, descriptions: list[dict[str, Any]], lines: list[str], host: str = "127.0.0.1:4566"
+    ) -> None:
+        self.meta = SimpleNamespace(endpoint_url=f"http://{host}")
         self._descriptions = descriptions
         self._lines = lines
         self._given = 0
@@ -76,6 +80,51 @@ def test_every_change_and_line_is_told_once_and_in_order() -> None:
     assert job["TrainingJobStatus"] == "Completed"
     assert sorted(heard) == ["Completed", "Starting", "Training", "a", "b", "c"]
     assert [line for line in heard if len(line) == 1] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("host", "pause"), [("logs.eu-west-1.amazonaws.com", follow.LAST_LINES_S), ("127.0.0.1:1", 0.0)]
+)
+def test_lines_that_come_after_the_end_are_waited_for_on_aws(
+    host: str, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a log that gets its last line a moment after the job has ended
+    lines, slept, heard = ["a"], list[float](), list[str]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            lines.append("the last line")
+
+    monkeypatch.setattr(follow.time, "sleep", sleep)
+    aws = FakeAws([_job("InProgress"), _job("Completed")], lines, host)
+    # WHEN the job is followed
+    follow.to_the_end(aws, aws, "job", heard.append)
+    # THEN the line is told, after a pause that only AWS needs
+    assert heard == ["a", "the last line"]
+    assert slept == [follow.POLL_S, pause]
+
+
+def test_environment_of_one_instance_hides_no_line_of_another() -> None:
+    # GIVEN two instances, the first of which is still printing its environment
+    streams = {
+        "job/algo-1": ["Training Env:", "{"],
+        "job/algo-2": ["Exception: disk full on algo-2"],
+    }
+
+    class TwoInstances(FakeAws):
+        def describe_log_streams(self, **_: Any) -> dict[str, Any]:
+            return {"logStreams": [{"logStreamName": name} for name in streams]}
+
+        def get_log_events(self, **asked: Any) -> dict[str, Any]:
+            new = [] if "nextToken" in asked else streams[asked["logStreamName"]]
+            return {"events": [{"message": line} for line in new], "nextForwardToken": "f"}
+
+    aws, heard = TwoInstances([_job("Completed")], []), list[str]()
+    # WHEN both logs are followed
+    follow.to_the_end(aws, aws, "job", heard.append)
+    # THEN the second one's error is shown
+    assert heard == ["Exception: disk full on algo-2"]
 
 
 def test_failed_job_ends_with_its_own_reason() -> None:

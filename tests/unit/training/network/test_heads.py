@@ -7,6 +7,7 @@ from torch import nn
 from tests.unit.training.small import LABELS, WIDTH, pretrained, split
 from training.errors import JobError
 from training.features.file import SplitFeatures
+from training.network import heads
 from training.network.heads import (
     REFUSED_AT_MOST,
     anchors,
@@ -150,6 +151,27 @@ def test_start_from_imagenet_takes_the_class_that_has_most_of_a_classs_photos(
     assert torch.equal(layer.bias, bias[[10, 20, 30]])
     hits = (head(train.views[0]).argmax(1) == train.labels).float().mean()
     assert accuracy == pytest.approx(float(hits))
+
+
+def test_photos_in_portions_give_the_start_and_the_score_of_all_at_once(
+    train: SplitFeatures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # GIVEN photos for several portions, the last of them smaller, and a classifier without order
+    draw = torch.Generator().manual_seed(1)
+    weights = torch.randn(1000, WIDTH, generator=draw), torch.randn(1000, generator=draw)
+    photos, found = train.views[0], []
+    # WHEN they are taken in portions, and all at once
+    for portion in (7, len(photos)):
+        monkeypatch.setattr(heads, "PORTION", portion)
+        head = build_head((WIDTH, len(LABELS)))
+        accuracy = start_from_imagenet(head, pretrained(weights), photos, train.labels)
+        score = dog_score("true", True, pretrained(weights), photos)
+        found.append((accuracy, score, capsys.readouterr().out, head[0]))
+    # THEN nothing is another
+    assert len(photos) % 7
+    assert found[0][:3] == found[1][:3]
+    for one, other in zip(found[0][3].parameters(), found[1][3].parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize(("strangers", "refused"), [(1, False), (2, True)])
