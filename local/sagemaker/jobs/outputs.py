@@ -2,7 +2,7 @@
 output, and the folders of the debugger, the profiler and the rules.
 
 As on AWS nothing is deleted in S3, and a checkpoint that is being written may be uploaded half:
-write under another name and rename.
+write under a name that ends in `.sagemaker-ignore`, which is not uploaded, and rename.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_LOCAL_PATH = "/opt/ml/checkpoints"
 _PERIOD_S = 2.0
+_NOT_UPLOADED = ".sagemaker-ignore"
 
 
 class CheckpointSync:
@@ -207,6 +208,8 @@ class CheckpointSync:
     def _upload_changed(self) -> None:
         changed = {}
         for path in files_below(self._folder):
+            if path.name.endswith(_NOT_UPLOADED):
+                continue
             try:
                 state = _state(path)
             except FileNotFoundError:

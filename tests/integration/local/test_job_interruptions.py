@@ -26,9 +26,10 @@ base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
 kept, model = base / "checkpoints" / "epoch", pathlib.Path(os.environ["SM_MODEL_DIR"])
 epoch = int(kept.read_text()) + 1 if kept.exists() else 1
 (model / ("from-run-%d" % epoch)).write_text("x")
-half = kept.with_suffix(".half")
+half = kept.with_suffix(".sagemaker-ignore")
 half.write_text(str(epoch))
 half.rename(kept)
+half.write_text("half of the next one")
 print("epoch=%d" % epoch)
 while epoch < 3:
     time.sleep(0.05)
@@ -65,6 +66,8 @@ def test_spot_job_goes_on_from_its_checkpoints_on_a_new_instance(training: Train
         "Completed",
     ]
     assert training.get("checkpoints/a/epoch") == b"3"
+    # What says that it is not to be uploaded is not.
+    assert training.keys("checkpoints/a/") == ["checkpoints/a/epoch"]
     model = training.get(f"out/{job['TrainingJobName']}/output/model.tar.gz")
     assert unpacked(model) == {"from-run-3": b"x"}  # a new instance has nothing of the old one
 
