@@ -344,7 +344,7 @@ test: ## Lint, types, and all tests
 	$(PROJECT)/python -m tests.skipped $(SKIPPED); exit $$status
 
 # Three at a time, because much of a test against the cloud is waiting; those that wait most first.
-TESTS := deployments faults job page unit serving cloud
+TESTS := deployments faults job page unit serving stacks cloud
 IN_PROJECT = $(PROJECT)/python -m pytest
 .PHONY: $(TESTS:%=test-%)
 test-deployments:
@@ -359,10 +359,11 @@ test-unit:
 	@$(IN_PROJECT) tests/unit
 test-serving:
 	@$(IN_PROJECT) tests/integration/serving tests/integration/local
-# Everything else, whatever folder comes to it.
+test-stacks:
+	@$(IN_PROJECT) tests/e2e $(addprefix --ignore=,tests/e2e/test_deploy.py tests/e2e/test_loop.py tests/e2e/test_nothing_lost.py)
+# Every other folder.
 test-cloud:
-	@$(IN_PROJECT) tests/integration tests/e2e $(addprefix --ignore=,tests/integration/serving tests/integration/local \
-	  tests/e2e/test_deploy.py tests/e2e/test_loop.py tests/e2e/test_nothing_lost.py)
+	@$(IN_PROJECT) tests/integration $(addprefix --ignore=,tests/integration/serving tests/integration/local)
 
 .PHONY: unit
 unit: $(VENV)/project/.stamp ## Only the unit tests
