@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lister.core import READS_A_TURN
+from lister.core import READS_A_TURN, read_size
 from lister.rows import MONTH_SHARDS, months
 
 MILLION = 1e6
@@ -73,8 +73,8 @@ class Load:
 
     @property
     def page(self) -> int:
-        """Objects or rows that the lister reads at a time: no more than may be sent by then."""
-        return min(PAGE, max(1, round(self.pace * WAIT_S))) if self.pace else PAGE
+        """Objects or rows that the lister reads at a time."""
+        return read_size(self.pace, PAGE, WAIT_S)
 
     @property
     def seconds(self) -> float | None:

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +15,7 @@ from rich.table import Table
 from backfill import jobs
 from backfill.jobs import Run
 from backfill.lane import Clients, Lane
+from training.jobs.local_cloud import is_local
 
 POLL_S = 2.0
 # SQS's counts "may not achieve consistency until at least 1 minute after the producers stop sending
@@ -46,8 +46,7 @@ def queue(sqs: Any, url: str) -> Queue:
 
 def is_settled(clients: Clients, run: Run) -> bool:
     """Whether the queue's count is to be believed since the job has sent its last message."""
-    host = urlsplit(clients("sqs").meta.endpoint_url).hostname
-    if run.ended is None or not run.job.counts.sent or host in ("127.0.0.1", "localhost"):
+    if run.ended is None or not run.job.counts.sent or is_local(clients("sqs")):
         return True
     return datetime.now(UTC) - run.ended > SETTLED_AFTER
 
@@ -123,8 +122,7 @@ def follow(clients: Clients, lane: Lane, machine: str, run: Run, console: Consol
             waiting, settled = queue(sqs, lane.queue_url), is_settled(clients, run)
             counts = run.job.counts
             # SQS counts about; a bar does not go back.
-            settled_rows = counts.known + counts.unreadable
-            answered = settled_rows + max(0, counts.sent - waiting.all)
+            answered = counts.known + counts.unreadable + max(0, counts.sent - waiting.all)
             progress.update(
                 task,
                 completed=max(progress.tasks[task].completed, answered),

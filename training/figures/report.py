@@ -22,15 +22,13 @@ from training.figures.confidence import THRESHOLDS, Coverage, coverages, scores
 from training.figures.evaluation import calibrated, check_features, own_features, to_answers
 from training.figures.metrics import Answers
 from training.fit.checkpoint import Run
+from training.network.heads import PORTION
 from training.options import Folders
 from training.package.export import CAVEAT
 
 PLOTS = "plots"
 DOUBTFUL = "doubtful.json"
 MOST_DOUBTFUL = 100
-# Photos that the package answers at a time. The dog head alone gives 1000 probabilities of each:
-# those of all training photos would need nearly as much memory as their features.
-PORTION = 4096
 
 
 @dataclass(frozen=True)

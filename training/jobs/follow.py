@@ -7,11 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from training.jobs.errors import CommandError
+from training.jobs.local_cloud import is_local
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_S = 2.0
@@ -112,17 +112,11 @@ def to_the_end(sagemaker: Any, logs: Any, job_name: str, say: Say) -> dict[str, 
         if job["TrainingJobStatus"] in ENDED:
             break
         time.sleep(POLL_S)
-    time.sleep(_last_lines_s(logs))
+    time.sleep(0.0 if is_local(logs) else LAST_LINES_S)
     say_lines()
     if job["TrainingJobStatus"] != "Completed":
         raise CommandError(f"Training job {job_name} {_ending(job)}")
     return job
-
-
-def _last_lines_s(logs: Any) -> float:
-    """How long to wait for the last lines: the local cloud has them when the job ends."""
-    host = urlsplit(logs.meta.endpoint_url).hostname
-    return 0.0 if host in ("127.0.0.1", "localhost") else LAST_LINES_S
 
 
 def _ending(job: dict[str, Any]) -> str:

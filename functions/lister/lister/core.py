@@ -64,6 +64,11 @@ def turn(
     return job
 
 
+def read_size(pace: float, page_size: int, wait_s: int) -> int:
+    """Objects or rows of a read: no more than may be sent until the next one. `pace` 0: a page."""
+    return min(page_size, max(1, round(pace * wait_s))) if pace else page_size
+
+
 def _work(
     job: Job, ports: Ports, limits: Limits, now: datetime, has_time: Callable[[], bool]
 ) -> Job:
@@ -72,9 +77,7 @@ def _work(
     waiting = ports.waiting()
     if waiting >= limits.most_waiting:
         return job.waiting(limits.wait_s, "queue")
-    began, size = job.counts.sent, limits.page_size
-    if job.pace:
-        size = min(size, max(1, round(job.pace * limits.wait_s)))
+    began, size = job.counts.sent, read_size(job.pace, limits.page_size, limits.wait_s)
     for _ in range(READS_A_TURN):
         page = ports.read(job, size)
         ports.send(page.photos, job)
