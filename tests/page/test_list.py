@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.page.fake_api import FakeApi
 from tests.page.rows import classified, instant, no_dog, rejected, unknown_breed
-from tests.page.visitor import Visitor, hide, pass_time, stop_the_clock, tiles, wait_until
+from tests.page.visitor import (
+    Visitor,
+    hide,
+    hold_back,
+    pass_time,
+    stop_the_clock,
+    tiles,
+    wait_until,
+)
 
 
 def breeds(page: Page) -> list[str]:
@@ -94,17 +102,14 @@ def test_breed_is_filtered_by_beside_what_was_chosen_until_the_breeds_were_there
     # GIVEN a server that is slow to tell the breeds
     api.put(*(classified(number) for number in range(30)))
     page = visitor.signs_in()
-    held: list[Route] = []
-    page.route("**/breeds", lambda route: held.append(route))
+    let_go = hold_back(page, "**/breeds")
     page.get_by_role("combobox", name="Breed").fill("pug")
     page.keyboard.press("Enter")
     # WHEN another filter is set, and one taken away, before the answer
     page.get_by_label("Order", exact=True).select_option("Least sure first")
     page.get_by_label("Reviews", exact=True).select_option("Not reviewed")
     page.get_by_role("button", name="Remove filter: Not reviewed").click()
-    wait_until(page, lambda: bool(held))
-    for route in held:
-        route.continue_()
+    let_go()
     # THEN none is lost
     expect(page).to_have_url(api.url + "?breed=Pug&order=least_sure")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.page.fake_api import FakeApi
 from tests.page.rows import BREEDS, classified, no_dog, rejected, unknown_breed
-from tests.page.visitor import Visitor, hide, tiles, wait_until
+from tests.page.visitor import Visitor, hide, hold_back, tiles, wait_until
 
 FIRST, SECOND, *_ = BREEDS
 
@@ -101,9 +101,7 @@ def test_typed_breed_stays_with_its_photo_although_the_person_goes_on(
     typed, other = classified(0), classified(1)
     api.put(typed, other)
     page = visitor.signs_in()
-    held: list[Route] = []
-    # Not list.append itself: Playwright cannot wrap what is built in.
-    page.route("**/breeds", lambda route: held.append(route))
+    let_go = hold_back(page, "**/breeds")
     tiles(page).first.focus()
     page.keyboard.press("t")
     page.keyboard.type("Elo")
@@ -111,9 +109,7 @@ def test_typed_breed_stays_with_its_photo_although_the_person_goes_on(
     # WHEN the person is at another photo before the answer
     page.keyboard.press("Escape")
     tiles(page).nth(1).focus()
-    wait_until(page, lambda: bool(held))
-    for route in held:
-        route.continue_()
+    let_go()
     # THEN it is said of the one that it was typed for
     wait_until(page, lambda: api.verdicts(typed["key"]) == [("NEW_BREED", "Elo")])
     assert api.verdicts(other["key"]) == []

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, Route
 
 from tests.page.fake_api import FakeApi
 from tests.page.rows import Row, classified
@@ -77,6 +77,20 @@ class Visitor:
         """What the policy forbids is a fault; an answer such as 401 is none."""
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             self.faults.append(message.text)
+
+
+def hold_back(page: Page, address: str) -> Callable[[], None]:
+    """Requests of this address wait. Who calls what this gives waits for one, and lets all go."""
+    held: list[Route] = []
+    # Not list.append itself: Playwright cannot wrap what is built in.
+    page.route(address, lambda route: held.append(route))
+
+    def let_go() -> None:
+        wait_until(page, lambda: bool(held))
+        for route in held:
+            route.continue_()
+
+    return let_go
 
 
 def sign_in(page: Page) -> None:

@@ -21,7 +21,7 @@ from api.wire import item_of, row_of
 from botocore.credentials import Credentials
 
 from rigs.rows import NOW
-from tests.unit.template.cloudformation import ROOT, of_type, parse, template
+from tests.unit.template.cloudformation import ROOT, parse, table_of, template
 
 Json = dict[str, Any]
 
@@ -257,13 +257,11 @@ class Context:
 def make_tables(dynamodb: Any) -> None:
     """As the templates say."""
     wanted = {
-        "predictions": of_type(template(), "AWS::DynamoDB::Table")["PredictionsTable"],
-        "photos-deployments": of_type(template(), "AWS::DynamoDB::Table")["DeploymentsTable"],
-        "photos-drift": of_type(drift_template(), "AWS::DynamoDB::Table")["DriftTable"],
-        "reviews": of_type(page_template(), "AWS::DynamoDB::Table")["ReviewsTable"],
-        "tallies": of_type(page_template(), "AWS::DynamoDB::Table")["TalliesTable"],
+        "predictions": table_of(template(), "PredictionsTable"),
+        "photos-deployments": table_of(template(), "DeploymentsTable"),
+        "photos-drift": table_of(drift_template(), "DriftTable"),
+        "reviews": table_of(page_template(), "ReviewsTable"),
+        "tallies": table_of(page_template(), "TalliesTable"),
     }
-    names = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    for name, properties in wanted.items():
-        given = {each: properties[each] for each in names if each in properties}
+    for name, given in wanted.items():
         dynamodb.create_table(TableName=name, **given)

@@ -14,7 +14,7 @@ from moto import mock_aws
 from rich.console import Console
 
 from backfill import rejected
-from tests.unit.template.cloudformation import template
+from tests.unit.template.cloudformation import table_of, template
 
 JOB = Job("photos-1", PHOTOS, bucket="b", started="2026-10-31T23:00:00.000000Z")
 
@@ -31,11 +31,9 @@ def row(key: str, at: str, code: str = "NOT_AN_IMAGE", job: str = JOB.job) -> di
 
 def told(*rows: dict[str, Any], folder: Path) -> tuple[int, str]:
     """How many were reported, and what was printed."""
-    properties = template()["Resources"]["PredictionsTable"]["Properties"]
-    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     with mock_aws():
         table = boto3.resource("dynamodb", "us-east-1").create_table(
-            TableName="rows", **{name: properties[name] for name in wanted}
+            TableName="rows", **table_of(template(), "PredictionsTable")
         )
         for each in rows:
             table.put_item(Item=each)

@@ -1,6 +1,7 @@
 """What a back-fill sends: photos that were there before, and rows to be answered again."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -64,6 +65,17 @@ def other_model(world: World, said: Json) -> None:
     reply = json.loads(answer([said]))
     reply["model"]["version"] = "sha256:def"
     world.endpoint.faults = [json.dumps(reply).encode()]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> None:
+    """What happens to the row while the model looks at the photo."""
+    predict = handler.PORTS.predict
+
+    def slow(*arguments: Any) -> Any:
+        happens()
+        return predict(*arguments)
+
+    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, predict=slow))
 
 
 def reviewed(world: World, verdict: str = "RIGHT") -> None:
@@ -303,13 +315,7 @@ def test_review_that_comes_meanwhile_is_not_overwritten(
 ) -> None:
     # GIVEN somebody who reviews a photo while the model looks at it again
     world.deliver(message(world.upload()))
-    predict = handler.PORTS.predict
-
-    def meanwhile(*arguments: Any) -> Any:
-        reviewed(world)
-        return predict(*arguments)
-
-    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, predict=meanwhile))
+    meanwhile(monkeypatch, lambda: reviewed(world))
     # THEN it is looked at once more, and that time the review is seen
     sent = again(world.row())
     assert world.deliver(message(sent)) == ["m1"]
@@ -325,19 +331,14 @@ def test_message_that_two_functions_have_leaves_one_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deliver(message(world.upload()))
-    predict = handler.PORTS.predict
-
-    def meanwhile(*arguments: Any) -> Any:
-        # The other one has written the job's answer, by the model that it replaces.
-        world.dynamodb.update_item(
-            TableName=TABLE,
-            Key={"image_key": {"S": KEY}},
-            UpdateExpression="SET reclassified_by = :job, answered = :two",
-            ExpressionAttributeValues={":job": {"S": "r1"}, ":two": {"N": "2"}},
-        )
-        return predict(*arguments)
-
-    monkeypatch.setattr(handler, "PORTS", replace(handler.PORTS, predict=meanwhile))
+    # GIVEN another one that writes the job's answer, by the model that it replaces
+    other: Json = {
+        "TableName": TABLE,
+        "Key": {"image_key": {"S": KEY}},
+        "UpdateExpression": "SET reclassified_by = :job, answered = :two",
+        "ExpressionAttributeValues": {":job": {"S": "r1"}, ":two": {"N": "2"}},
+    }
+    meanwhile(monkeypatch, lambda: world.dynamodb.update_item(**other))
     assert world.deliver(message(again(world.row()))) == []
     assert "previous" not in world.row()
 

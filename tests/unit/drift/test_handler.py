@@ -14,13 +14,13 @@ from typing import Any
 
 import boto3
 import pytest
-from drift import table
+from drift import core, table
 from drift.histograms import counted
 from drift.settings import Settings
 from moto import mock_aws
 
 from tests.unit.drift.days import Row, darker, some
-from tests.unit.template.cloudformation import ROOT, parse, template
+from tests.unit.template.cloudformation import ROOT, parse, table_of, template
 
 DAY = date(2026, 10, 31)
 ENVIRONMENT = {"PREDICTIONS_TABLE": "rows", "DRIFT_TABLE": "days", "NAMESPACE": "dogs"}
@@ -58,10 +58,19 @@ def handler(rows: Any, days: Any, monkeypatch: pytest.MonkeyPatch) -> ModuleType
 
 
 def made(name: str, source: dict[str, Any], resource: str) -> Any:
-    properties = source["Resources"][resource]["Properties"]
-    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    given = {key: properties[key] for key in wanted if key in properties}
+    given = table_of(source, resource)
     return boto3.resource("dynamodb").create_table(TableName=name, **given)
+
+
+def fail(handler: ModuleType, monkeypatch: pytest.MonkeyPatch, bad: date, error: Exception) -> None:
+    """Whoever looks at this day fails."""
+
+    def failing(day: date, *arguments: Any, **options: Any) -> Any:
+        if day == bad:
+            raise error
+        return core.look_at(day, *arguments, **options)
+
+    monkeypatch.setattr(handler, "look_at", failing)
 
 
 def put(rows: Any, day: date, content: list[Row]) -> None:
@@ -165,18 +174,11 @@ def test_night_that_fails_has_published_the_days_before_and_takes_up_the_others(
     two, one = (today - timedelta(days=back) for back in (2, 1))
     put(rows, two, darker(some(chance, 150)))
     put(rows, one, some(chance, 150))
-    look_at = handler.look_at
-
-    def failing(day: date, *arguments: Any, **options: Any) -> Any:
-        if day == one:
-            raise RuntimeError("throttled")
-        return look_at(day, *arguments, **options)
-
-    monkeypatch.setattr(handler, "look_at", failing)
+    fail(handler, monkeypatch, one, RuntimeError("throttled"))
     with pytest.raises(RuntimeError, match="throttled"):
         handler.handle({}, None)
     assert published()["DriftFindings"] == 1
-    monkeypatch.setattr(handler, "look_at", look_at)
+    monkeypatch.setattr(handler, "look_at", core.look_at)
     # Somebody who looks at a published day does not have it published again.
     handler.handle({"day": str(two)}, None)
     assert [answer["day"] for answer in handler.handle({}, None)] == [str(one)]
@@ -189,14 +191,7 @@ def test_day_that_fails_two_nights_long_no_longer_keeps_the_later_ones_waiting(
     # GIVEN a day that can never be read
     today = datetime.now(UTC).date()
     bad, later = (today - timedelta(days=back) for back in (2, 1))
-    look_at = handler.look_at
-
-    def failing(day: date, *arguments: Any, **options: Any) -> Any:
-        if day == bad:
-            raise TimeoutError("too many rows")
-        return look_at(day, *arguments, **options)
-
-    monkeypatch.setattr(handler, "look_at", failing)
+    fail(handler, monkeypatch, bad, TimeoutError("too many rows"))
     # WHEN two nights have tried it three times each
     for _ in range(6):
         with pytest.raises(TimeoutError):

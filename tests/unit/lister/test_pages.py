@@ -20,7 +20,7 @@ from lister.settings import Settings
 from moto import mock_aws
 
 from tests.lambda_environment import set_environment
-from tests.unit.template.cloudformation import template
+from tests.unit.template.cloudformation import table_of, template
 
 OWN, OTHER, TABLE = "own-photos", "other-photos", "rows"
 BEFORE = "2026-11-27"
@@ -84,19 +84,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         s3, dynamodb, sqs = (boto3.client(name) for name in ("s3", "dynamodb", "sqs"))
         for bucket in (OWN, OTHER):
             s3.create_bucket(Bucket=bucket)
-        described = template()["Resources"]["PredictionsTable"]["Properties"]
-        dynamodb.create_table(
-            TableName=TABLE,
-            **{
-                name: described[name]
-                for name in (
-                    "BillingMode",
-                    "AttributeDefinitions",
-                    "KeySchema",
-                    "GlobalSecondaryIndexes",
-                )
-            },
-        )
+        dynamodb.create_table(TableName=TABLE, **table_of(template(), "PredictionsTable"))
         yield Account(s3, dynamodb, sqs, sqs.create_queue(QueueName="lane")["QueueUrl"])
 
 

@@ -87,6 +87,13 @@ def of_type(source: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def table_of(source: dict[str, Any], name: str) -> dict[str, Any]:
+    """What CreateTable needs of the template's table of this logical id, but for its name."""
+    properties = of_type(source, "AWS::DynamoDB::Table")[name]
+    wanted = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    return {each: properties[each] for each in wanted if each in properties}
+
+
 def walk(value: Any) -> Iterator[dict[str, Any]]:
     """Every mapping inside a value, the value itself included."""
     if isinstance(value, dict):
